@@ -1,0 +1,29 @@
+"""The data: where it comes from, how it is split and batched.
+
+Public names are resolved when they are first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Gutenberg": "datamodules.text",
+    "MNISTRows": "datamodules.mnist",
+    "NumericSequences": "datamodules.numeric",
+    "SequenceData": "datamodules.base",
+    "TextFile": "datamodules.text",
+    "TextString": "datamodules.text",
+    "ToySeq2Seq": "datamodules.pairs",
+    "WordCompletion": "datamodules.words",
+}
+__all__ = [*_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

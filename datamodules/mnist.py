@@ -1,0 +1,91 @@
+"""MNIST's digits, read as sequences."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torchvision.datasets.mnist import read_image_file, read_label_file
+
+from datamodules.base import Part, Parts, SequenceData
+from datamodules.cache import cached, check_sha256
+from zoo.batch import ClassBatch
+
+URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror
+FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+NUM_VAL = 5_000
+PERMUTATION_SEED = 92916
+
+
+class MNISTRows(SequenceData):
+    """Handwritten digits, 28 x 28 pixels in [0, 1], as sequences.
+
+    The training part is the first 55,000 images of the official training set, validation its last
+    5,000, and the test part the official test set of 10,000.
+
+    Args:
+        view: `rows`: 28 steps of 28 pixels, from the top. `pixels`: 784 steps of 1. `permuted`: the
+            same in one fixed order, NumPy's `RandomState(92916).permutation(784)` (the task of Le,
+            Jaitly and Hinton 2015).
+        batch_size: Images of each optimizer step, over all devices.
+        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+    """
+
+    fits = "SeqClassifier"
+
+    def __init__(
+        self, view: Literal["rows", "pixels", "permuted"] = "rows", batch_size: int = 128, seed: int | None = None
+    ) -> None:
+        super().__init__(batch_size, seed)
+        if view not in ("rows", "pixels", "permuted"):
+            raise ValueError(f"view: got {view!r}, expected rows, pixels or permuted")
+        self.view = view
+
+    def prepare_data(self) -> None:
+        """Fetches the files that are missing, and checks all."""
+        for name in FILES:
+            _path(name)
+
+    def load(self) -> Parts:
+        """See `SequenceData`."""
+        images, labels = self._read("train")
+        test_images, test_labels = self._read("t10k")
+        cut: dict[Part, ClassBatch] = {
+            "train": ClassBatch(images[:-NUM_VAL], labels[:-NUM_VAL]),
+            "val": ClassBatch(images[-NUM_VAL:], labels[-NUM_VAL:]),
+            "test": ClassBatch(test_images, test_labels),
+        }
+        return cut
+
+    def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
+        images = read_image_file(str(_path(f"{prefix}-images-idx3-ubyte")))  # (N, 28, 28) uint8
+        labels = read_label_file(str(_path(f"{prefix}-labels-idx1-ubyte")))
+        if self.view != "rows":
+            images = images.reshape(-1, 784, 1)
+        if self.view == "permuted":
+            order = np.random.RandomState(PERMUTATION_SEED).permutation(784)
+            images = images[:, torch.from_numpy(order)]
+        return images.contiguous(), labels
+
+    def collate(self, batch: ClassBatch) -> ClassBatch:
+        """Brings the pixels, kept as bytes, to [0, 1]."""
+        return batch._replace(inputs=batch.inputs.float().div_(255))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The pixels of each step, and the ten digits."""
+        return {"input_size": 28 if self.view == "rows" else 1, "classes": [str(digit) for digit in range(10)]}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`."""
+        return {f"MNIST/raw/{name}": digest for name, digest in FILES.items()}
+
+
+def _path(name: str) -> Path:
+    return cached(f"MNIST/raw/{name}", URL.format(name=name), check_sha256(FILES[name]))

@@ -1,0 +1,186 @@
+"""Pairs of symbol sequences: a toy dictionary, a user's file, and two generated tasks.
+
+Legend: B batch, S source steps, T target steps.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from datamodules.base import Parts, SequenceData, check_fractions, random_split
+from datamodules.files import read_table
+from zoo.batch import IGNORE, PairBatch
+from zoo.vocab import END, PAD, START, Vocab
+
+EN_KO = Path(__file__).parent / "facts" / "en_ko.csv"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+Pair = tuple[str, str]
+
+
+class ToySeq2Seq(SequenceData):
+    """A text in, another one out, symbol by symbol.
+
+    Held-out pairs are drawn once, by `split_seed`. With none (both fractions 0), validation looks
+    at the training pairs: its figures tell what was memorised.
+
+    Args:
+        task: `en_ko`: six English words and their Korean translations. `reverse`: random strings of
+            letters and themselves backwards. `addition`: questions such as 123+45 and their
+            answers; a question and its mirror image, 45+123, never both occur.
+        path: A file with two columns, source and target (CSV, TSV, JSON lines, Parquet), in place
+            of `task`.
+        num_examples: Pairs to generate.
+        digits: For `addition`, the most digits of each number.
+        min_length: For `reverse`, the fewest letters.
+        max_length: For `reverse`, the most letters.
+        val_fraction: Share of the pairs held out for validation.
+        test_fraction: Share of the pairs held out for the test.
+        split_seed: It fixes what is generated and which pairs are held out.
+        batch_size: Pairs of each optimizer step, over all devices.
+        predict_inputs: Sources for `predict`; None takes the last part.
+        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+    """
+
+    fits = "Seq2Seq"
+
+    def __init__(
+        self,
+        task: Literal["en_ko", "reverse", "addition"] = "en_ko",
+        path: str | None = None,
+        num_examples: int = 50_000,
+        digits: int = 3,
+        min_length: int = 3,
+        max_length: int = 8,
+        val_fraction: float = 0.0,
+        test_fraction: float = 0.0,
+        split_seed: int = 0,
+        batch_size: int = 32,
+        predict_inputs: list[str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        check_fractions(val_fraction, test_fraction)
+        if task not in ("en_ko", "reverse", "addition"):
+            raise ValueError(f"task: got {task!r}, expected en_ko, reverse or addition")
+        for name, value in (("num_examples", num_examples), ("digits", digits), ("min_length", min_length)):
+            if value < 1:
+                raise ValueError(f"{name}: got {value}, expected at least 1")
+        if max_length < min_length:
+            raise ValueError(f"max_length: got {max_length}, expected at least min_length, {min_length}")
+        self.task, self.path, self.num_examples, self.digits = task, path, num_examples, digits
+        self.min_length, self.max_length = min_length, max_length
+        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.predict_inputs = predict_inputs
+
+    def pairs(self) -> list[Pair]:
+        """All pairs, (source, target)."""
+        if self.path is not None or self.task == "en_ko":
+            return read_pairs(self.path or str(EN_KO))
+        if self.task == "reverse":
+            return generate_reverse(self.num_examples, self.min_length, self.max_length, self.split_seed)
+        return generate_addition(self.num_examples, self.digits, self.split_seed)
+
+    def load(self) -> Parts:
+        """See `SequenceData`."""
+        pairs = self.pairs()
+        lines = "".join(f"{source}\t{target}\n" for source, target in pairs)
+        self._digest = hashlib.sha256(lines.encode()).hexdigest()
+        self.source_vocab = Vocab.of("".join(source for source, _ in pairs), [PAD])
+        self.target_vocab = Vocab.of("".join(target for _, target in pairs), [PAD, START, END])
+        split = random_split(len(pairs), self.val_fraction, self.test_fraction, self.split_seed)
+        parts: Parts = {part: self._examples([pairs[row] for row in rows]) for part, rows in split.items()}
+        return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
+
+    def _examples(self, pairs: list[Pair]) -> PairBatch:
+        start, end = self.target_vocab.id(START), self.target_vocab.id(END)
+        targets = [torch.tensor([start, *self.target_vocab.encode(target), end]) for _, target in pairs]
+        return self._batch([source for source, _ in pairs], targets)
+
+    def _batch(self, sources: list[str], targets: list[torch.Tensor]) -> PairBatch:
+        ids = [torch.tensor(self.source_vocab.encode(source)) for source in sources]
+        return PairBatch(
+            pad_sequence(ids, batch_first=True),
+            torch.tensor([len(row) for row in ids]),
+            pad_sequence(targets, batch_first=True, padding_value=IGNORE),
+        )
+
+    def collate(self, batch: PairBatch) -> PairBatch:
+        """Cuts off the columns that are padding in all rows."""
+        return batch._replace(source=batch.source[:, : int(batch.source_lengths.max())])
+
+    def predict_dataloader(self) -> Any:
+        """Batches of `predict_inputs`, or else of the last part."""
+        if self.predict_inputs is None:
+            return super().predict_dataloader()
+        if not all(self.predict_inputs):
+            raise ValueError("predict_inputs: got an empty text, expected at least one symbol in each")
+        unknown = torch.tensor([self.target_vocab.id(START)])
+        return self.predict_loader(self._batch(self.predict_inputs, [unknown] * len(self.predict_inputs)))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Both vocabularies: the special symbols, then the characters of all parts, sorted."""
+        return {"source_vocab": list(self.source_vocab), "target_vocab": list(self.target_vocab)}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`; what is hashed is the pairs, as lines with a tab between the two."""
+        return {Path(self.path).name if self.path else self.task: self._digest}
+
+
+def read_pairs(path: str) -> list[Pair]:
+    """Reads the two columns of a file.
+
+    Raises:
+        ValueError: If it hasn't two columns, or if a source is empty.
+    """
+    table = read_table(path)
+    if len(table) != 2:
+        raise ValueError(f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two, source and target")
+    pairs = [tuple("" if cell is None else str(cell) for cell in row) for row in zip(*table.values(), strict=True)]
+    if not pairs:
+        raise ValueError(f"{path}: got no pairs, expected at least one")
+    for number, (source, _) in enumerate(pairs, 1):
+        if not source:
+            raise ValueError(f"{path}: the source of pair {number} is empty")
+    return pairs  # type: ignore[return-value]
+
+
+def generate_reverse(num_examples: int, min_length: int, max_length: int, seed: int) -> list[Pair]:
+    """Distinct random strings of a-z, and themselves backwards.
+
+    Raises:
+        ValueError: If there aren't as many strings.
+    """
+    possible = sum(len(LETTERS) ** length for length in range(min_length, max_length + 1))
+    if num_examples > possible:
+        raise ValueError(f"num_examples: got {num_examples}, but there are only {possible} such strings")
+    random = np.random.RandomState(seed)
+    strings: dict[str, None] = {}
+    while len(strings) < num_examples:
+        length = random.randint(min_length, max_length + 1)
+        strings["".join(LETTERS[i] for i in random.randint(len(LETTERS), size=length))] = None
+    return [(string, string[::-1]) for string in strings]
+
+
+def generate_addition(num_examples: int, digits: int, seed: int) -> list[Pair]:
+    """Distinct questions a+b of numbers with up to `digits` digits, and their answers.
+
+    How many digits each number has is drawn first, so that short numbers are not rare.
+
+    Raises:
+        ValueError: If there aren't as many questions.
+    """
+    possible = 10**digits * (10**digits + 1) // 2
+    if num_examples > possible:
+        raise ValueError(f"num_examples: got {num_examples}, but there are only {possible} such questions")
+    random = np.random.RandomState(seed)
+    questions: dict[tuple[int, int], Pair] = {}
+    while len(questions) < num_examples:
+        a, b = (int(random.randint(10 ** random.randint(1, digits + 1))) for _ in range(2))
+        questions.setdefault((min(a, b), max(a, b)), (f"{a}+{b}", str(a + b)))
+    return list(questions.values())

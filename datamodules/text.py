@@ -1,0 +1,310 @@
+"""Texts as streams of characters: Gutenberg's books, any text file, a literal string.
+
+Legend: B batch, T time steps, N windows or chunks.
+"""
+
+import hashlib
+import unicodedata
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes
+from datamodules.cache import cached, sha256
+from datamodules.files import check_file
+from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
+from zoo.batch import IGNORE, TextBatch
+from zoo.vocab import Vocab
+
+GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
+
+
+class TextData(SequenceData):
+    """Documents of characters, each cut into contiguous training, validation and test parts.
+
+    In `windows`, a part is cut into non-overlapping windows of T characters, shuffled each epoch;
+    the target is the window shifted by one, and what is left at the end is dropped. In `stream`,
+    every character is used: a part's documents are laid end to end in chunks of T, and the chunks
+    are dealt out to lanes, one for each row of a batch, so that a row goes on in the next batch.
+
+    Args:
+        mode: `windows` or `stream`.
+        seq_len: Characters in a window or chunk, T.
+        batch_size: Windows, or lanes, of each optimizer step, over all devices.
+        eval_lanes: In a stream, lanes of validation and test. With 1, each document is read from
+            its beginning to its end, whatever the batch size.
+        val_fraction: Share of each document for validation; 0 for none.
+        test_fraction: Share of each document for the test, at its end; 0 for none.
+        strip_lines: Strip white space from both ends of each line.
+        lowercase: Lower-case all.
+        ascii_only: Drop what isn't ASCII.
+        join_lines: Drop empty lines, and join the others with blanks.
+        start_marker: Begin at the first place of this string.
+        end_marker: End before the first place of this string behind the start.
+        normalization: A Unicode normal form, applied first.
+        predict_inputs: Texts for `predict`; None takes the last part.
+        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+    """
+
+    fits = "CharLM"
+
+    def __init__(
+        self,
+        mode: Literal["windows", "stream"] = "windows",
+        seq_len: int = 60,
+        batch_size: int = 32,
+        eval_lanes: int = 1,
+        val_fraction: float = 0.05,
+        test_fraction: float = 0.05,
+        strip_lines: bool = False,
+        lowercase: bool = False,
+        ascii_only: bool = False,
+        join_lines: bool = False,
+        start_marker: str | None = None,
+        end_marker: str | None = None,
+        normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
+        predict_inputs: list[str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        check_fractions(val_fraction, test_fraction)
+        for name, value in (("seq_len", seq_len), ("eval_lanes", eval_lanes)):
+            if value < 1:
+                raise ValueError(f"{name}: got {value}, expected at least 1")
+        if mode not in ("windows", "stream"):
+            raise ValueError(f"mode: got {mode!r}, expected windows or stream")
+        self.mode, self.seq_len, self.eval_lanes = mode, seq_len, eval_lanes
+        self.val_fraction, self.test_fraction = val_fraction, test_fraction
+        self.strip_lines, self.lowercase = strip_lines, lowercase
+        self.ascii_only, self.join_lines = ascii_only, join_lines
+        self.start_marker, self.end_marker, self.normalization = start_marker, end_marker, normalization
+        self.predict_inputs = predict_inputs
+
+    @abstractmethod
+    def documents(self) -> dict[str, str]:
+        """The raw texts by name."""
+
+    def load(self) -> Parts:
+        """See `SequenceData`."""
+        self.texts = {name: self.clean(name, text) for name, text in self.documents().items()}
+        self.vocab = Vocab.of("".join(self.texts.values()))
+        cut: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
+        for name, text in self.texts.items():
+            ids = np.asarray(self.vocab.encode(text))
+            sizes = split_sizes(len(ids), self.val_fraction, self.test_fraction)
+            for part, piece in zip(cut, np.split(ids, np.cumsum(sizes)[:2]), strict=True):
+                if len(piece):
+                    self._check_length(name, part, len(piece))
+                    cut[part].append(piece)
+        build = self._windows if self.mode == "windows" else self._chunks
+        return {part: build(part, pieces) for part, pieces in cut.items() if pieces}
+
+    def clean(self, name: str, text: str) -> str:
+        """A document after the options were applied, in their order.
+
+        Raises:
+            ValueError: If a marker isn't there, or if nothing is left.
+        """
+        text = text.replace("\r\n", "\n")
+        if self.normalization is not None:
+            text = unicodedata.normalize(self.normalization, text)
+        start = 0 if self.start_marker is None else _find(name, text, "start_marker", self.start_marker, 0)
+        end = len(text) if self.end_marker is None else _find(name, text, "end_marker", self.end_marker, start)
+        text = text[start:end]
+        if self.strip_lines:
+            text = "\n".join(line.strip() for line in text.split("\n"))
+        if self.lowercase:
+            text = text.lower()
+        if self.ascii_only:
+            text = text.encode("ascii", "ignore").decode("ascii")
+        if self.join_lines:
+            text = " ".join(line for line in text.split("\n") if line)
+        if not text:
+            raise ValueError(f"{name}: the text is empty")
+        return text
+
+    def _check_length(self, name: str, part: Part, length: int) -> None:
+        needed = self.seq_len + 1 if self.mode == "windows" else 2
+        if length < needed:
+            raise ValueError(
+                f"{name}: its {part} part has {length} characters, expected at least {needed} "
+                f"(seq_len is {self.seq_len}); take a smaller seq_len or a larger part"
+            )
+
+    def _windows(self, part: Part, pieces: list[np.ndarray[Any, Any]]) -> TextBatch:
+        inputs, targets = [], []
+        for ids in pieces:
+            used = (len(ids) - 1) // self.seq_len * self.seq_len
+            inputs.append(ids[:used].reshape(-1, self.seq_len))
+            targets.append(ids[1 : used + 1].reshape(-1, self.seq_len))
+        return TextBatch(torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)))
+
+    def _chunks(self, part: Part, pieces: list[np.ndarray[Any, Any]]) -> TextBatch:
+        inputs, targets, resets = [], [], []
+        for ids in pieces:
+            padding = -(len(ids) - 1) % self.seq_len
+            inputs.append(np.pad(ids[:-1], (0, padding)).reshape(-1, self.seq_len))
+            targets.append(np.pad(ids[1:], (0, padding), constant_values=IGNORE).reshape(-1, self.seq_len))
+            resets.append(np.arange(len(inputs[-1])) == 0)
+        reset = np.concatenate(resets)
+        reset[:: LaneSampler.lane_length(len(reset), self._lanes(part))] = True
+        return TextBatch(*(torch.from_numpy(np.concatenate(a)) for a in (inputs, targets)), torch.from_numpy(reset))
+
+    def _lanes(self, part: Part) -> int:
+        return self.batch_size if part == "train" else self.eval_lanes
+
+    def sampler(self, part: Part, shuffle: bool) -> Sampler:
+        """See `SequenceData`; a stream is never shuffled."""
+        if self.mode == "stream":
+            return LaneSampler(len(self.parts[part][0]), self._lanes(part), **self.place())
+        return super().sampler(part, shuffle)
+
+    def predict_dataloader(self) -> Any:
+        """One batch for each of `predict_inputs`, or else the last part."""
+        if self.predict_inputs is None:
+            return super().predict_dataloader()
+        rows = [torch.tensor(self.vocab.encode(text)) for text in self.predict_inputs]
+        inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
+        sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
+
+        def trim(batch: TextBatch) -> TextBatch:
+            real = batch.inputs[:, batch.inputs[0] != IGNORE]
+            return TextBatch(real, torch.full_like(real, IGNORE))
+
+        return BatchLoader(TextBatch(inputs, inputs), sampler, trim)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The vocabulary: the characters of all parts, sorted."""
+        return {"vocab": list(self.vocab)}
+
+
+class Gutenberg(TextData):
+    """Books of Project Gutenberg, by their numbers.
+
+    A book that isn't in the cache (`gutenberg/<number>.txt`) is fetched from gutenberg.org.
+
+    Args:
+        books: Ebook numbers, such as 11 for Alice's Adventures in Wonderland.
+        strip_license: Leave out Gutenberg's own header and licence.
+        **options: See `TextData`.
+    """
+
+    def __init__(self, books: list[int], strip_license: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        if not books or min(books) < 1:
+            raise ValueError(f"books: got {books}, expected one or more ebook numbers")
+        self.books, self.strip_license = books, strip_license
+
+    def prepare_data(self) -> None:
+        """Fetches the books that are missing."""
+        for book in self.books:
+            book_path(book)
+
+    def documents(self) -> dict[str, str]:
+        """See `TextData`."""
+        return {f"book {book}": read_book(book, self.strip_license) for book in self.books}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`."""
+        return {f"gutenberg/{book}.txt": sha256(book_path(book)) for book in self.books}
+
+
+class TextFile(TextData):
+    """Any text files, in UTF-8.
+
+    Args:
+        paths: The files; each is one document.
+        **options: See `TextData`.
+    """
+
+    def __init__(self, paths: list[str], **options: Any) -> None:
+        super().__init__(**options)
+        if not paths:
+            raise ValueError("paths: got none, expected at least one file")
+        self.paths = paths
+
+    def documents(self) -> dict[str, str]:
+        """See `TextData`."""
+        return {path: decode(path, check_file(path).read_bytes()) for path in self.paths}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`."""
+        return {path: sha256(check_file(path)) for path in self.paths}
+
+
+class TextString(TextData):
+    """A literal string.
+
+    Args:
+        text: The string.
+        **options: See `TextData`.
+
+    Example:
+        >>> data = TextString("apple!", seq_len=5, val_fraction=0, test_fraction=0)
+        >>> data.setup()
+        >>> inputs, targets, _ = next(iter(data.train_dataloader()))
+        >>> data.vocab.decode(inputs[0].tolist()), data.vocab.decode(targets[0].tolist())
+        ('apple', 'pple!')
+    """
+
+    def __init__(self, text: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.text = text
+
+    def documents(self) -> dict[str, str]:
+        """See `TextData`."""
+        return {"text": self.text}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`."""
+        return {"text": hashlib.sha256(self.text.encode()).hexdigest()}
+
+
+def book_path(book: int) -> Path:
+    """The path of a book in the cache; it is fetched if it isn't there."""
+    return cached(f"gutenberg/{book}.txt", GUTENBERG_URL.format(book=book), _check_book)
+
+
+def read_book(book: int, strip_license: bool = False) -> str:
+    """A book's text, with `\\n` line ends; on request, without Gutenberg's own header and licence."""
+    path = book_path(book)
+    text = decode(str(path), path.read_bytes()).replace("\r\n", "\n")
+    if not strip_license:
+        return text
+    lines = text.split("\n")
+    marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG EBOOK" in line]
+    if len(marks) < 2:
+        raise ValueError(f"strip_license: {path} has no '*** START OF' and '*** END OF' lines of Project Gutenberg")
+    return "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
+
+
+def decode(name: str, data: bytes) -> str:
+    """Text from UTF-8, without a byte order mark.
+
+    Raises:
+        ValueError: If it isn't UTF-8; it names the first wrong byte's position.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+
+
+def _check_book(path: Path) -> None:
+    text = path.read_bytes()
+    if b"Project Gutenberg" not in text or b"END OF TH" not in text:
+        raise ValueError("it does not hold a whole book of Project Gutenberg")
+
+
+def _find(name: str, text: str, argument: str, marker: str, start: int) -> int:
+    place = text.find(marker, start)
+    if place < 0:
+        raise ValueError(f"{argument}: {marker!r} is not in {name}")
+    return place

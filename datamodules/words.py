@@ -1,0 +1,131 @@
+"""Words without their last letter, to be completed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from datamodules.base import Parts, SequenceData, check_fractions, random_split
+from datamodules.cache import sha256
+from datamodules.files import read_table
+from datamodules.text import book_path, read_book
+from zoo.batch import IGNORE, ClassBatch
+from zoo.vocab import Vocab
+
+WORDS = Path(__file__).parent / "facts" / "words.txt"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+
+
+class WordCompletion(SequenceData):
+    """A word's first letters in, its last letter out.
+
+    The words are ten famous ones, or those of a file, or all words of some books. Held-out words
+    are drawn once, by `split_seed`; no word stands in two parts. With no held-out words (both
+    fractions 0), validation looks at the training words: its figures tell what was memorised.
+
+    Args:
+        path: A file with a word in each line, or in the first column (text, CSV, JSON lines,
+            Parquet); None takes the ten words.
+        books: Ebook numbers of Project Gutenberg: takes their words of `word_length` letters a-z,
+            each once, lower-cased, without Gutenberg's header and licence.
+        word_length: Letters in a word; None takes words of any length from 2 on.
+        val_fraction: Share of the words held out for validation.
+        test_fraction: Share of the words held out for the test.
+        split_seed: It fixes which words are held out.
+        batch_size: Words of each optimizer step, over all devices.
+        predict_inputs: Beginnings of words for `predict`; None takes the last part.
+        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+    """
+
+    fits = "SeqClassifier"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        books: list[int] | None = None,
+        word_length: int | None = 4,
+        val_fraction: float = 0.0,
+        test_fraction: float = 0.0,
+        split_seed: int = 0,
+        batch_size: int = 32,
+        predict_inputs: list[str] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, seed)
+        check_fractions(val_fraction, test_fraction)
+        if path is not None and books is not None:
+            raise ValueError("path, books: got both, expected one of them")
+        if word_length is not None and word_length < 2:
+            raise ValueError(f"word_length: got {word_length}, expected at least 2")
+        self.path, self.books, self.word_length = path, books, word_length
+        self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
+        self.predict_inputs = predict_inputs
+
+    def prepare_data(self) -> None:
+        """Fetches the books that are missing."""
+        for book in self.books or ():
+            book_path(book)
+
+    def words(self) -> list[str]:
+        """All words, each once, in alphabetical order for books, else in their own.
+
+        Raises:
+            ValueError: If there are none, or if one has a wrong length.
+        """
+        if self.books is not None:
+            letters = "{2,}" if self.word_length is None else f"{{{self.word_length}}}"
+            text = "\n".join(read_book(book, strip_license=True) for book in self.books).lower()
+            found = sorted(set(re.findall(rf"(?<![^\W_]|')[a-z]{letters}(?![^\W_]|'[a-z])", text)))
+            name = f"books {self.books}"
+        else:
+            name = self.path or str(WORDS)
+            lines = next(iter(read_table(name).values()))
+            found = list(dict.fromkeys(word for line in lines if line is not None and (word := str(line).strip())))
+        if not found:
+            raise ValueError(f"{name}: got no words, expected at least one")
+        for word in found:
+            if len(word) < 2 or len(word) != (self.word_length or len(word)):
+                expected = f"{self.word_length} letters (word_length)" if self.word_length else "at least 2 letters"
+                raise ValueError(f"{name}: the word {word!r} has {len(word)} letters, expected {expected}")
+        return found
+
+    def load(self) -> Parts:
+        """See `SequenceData`."""
+        words = self.words()
+        letters = set("".join(words))
+        self.vocab = Vocab(ALPHABET) if letters <= set(ALPHABET) else Vocab(sorted(letters))
+        split = random_split(len(words), self.val_fraction, self.test_fraction, self.split_seed)
+        self.split_words = {part: [words[row] for row in rows] for part, rows in split.items()}
+        parts: Parts = {part: self._examples(words) for part, words in self.split_words.items()}
+        return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
+
+    def _examples(self, words: list[str]) -> ClassBatch:
+        return self._batch([word[:-1] for word in words], self.vocab.encode(word[-1] for word in words))
+
+    def _batch(self, beginnings: list[str], targets: list[int]) -> ClassBatch:
+        rows = [torch.tensor(self.vocab.encode(text)) for text in beginnings]
+        lengths = torch.tensor([len(row) for row in rows])
+        return ClassBatch(pad_sequence(rows, batch_first=True), torch.tensor(targets), lengths)
+
+    def predict_dataloader(self) -> Any:
+        """Batches of `predict_inputs`, or else of the last part."""
+        if self.predict_inputs is None:
+            return super().predict_dataloader()
+        if not all(self.predict_inputs):
+            raise ValueError("predict_inputs: got an empty text, expected at least one letter in each")
+        return self.predict_loader(self._batch(self.predict_inputs, [IGNORE] * len(self.predict_inputs)))
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The letters, which are symbols and classes alike: a-z, or else those of the words."""
+        return {"vocab": list(self.vocab), "classes": list(self.vocab)}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """See `SequenceData`."""
+        if self.books is not None:
+            return {f"gutenberg/{book}.txt": sha256(book_path(book)) for book in self.books}
+        path = Path(self.path or WORDS)
+        return {path.name: sha256(path)}

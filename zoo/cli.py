@@ -1,0 +1,273 @@
+"""The command line: LightningCLI with run folders, checks before the first write, and short errors."""
+
+import csv
+import logging
+import pickle
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from jsonargparse import ArgumentError, Namespace
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+import datamodules
+from zoo import messages
+from zoo.runs import MetricsLogger, ProgressBar, RunFolder
+from zoo.tasks import TASKS, Task
+
+DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # makes short names resolve
+CLASS_NAMES = [
+    *datamodules.__all__,
+    *(task.__name__ for task in TASKS),
+    *torch.optim.__all__,
+    *torch.optim.lr_scheduler.__all__,
+]
+QUIET = (  # true, but of no use to whoever runs a command
+    "LightningCLI's args parameter",
+    ".*configure_optimizers. will be overridden",
+    "The number of training batches",
+    "Checkpoint directory .* exists and is not empty",
+    "You are using `torch.load` with `weights_only=False`",
+    "The `compute` method of metric",
+)
+
+
+class UsageError(Exception):
+    """The command, the config or what it names is wrong; nothing was written."""
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI for tasks and datamodules of this project's kind."""
+
+    run: RunFolder | None = None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Adds what LightningCLI doesn't have."""
+        parser.add_argument("--run_dir", type=str | None, default=None, help="The run's folder, for fit.")
+        parser.add_argument("--resume", type=bool, default=False, help="Go on from the folder's last checkpoint.")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
+        super().parse_arguments(parser, args)
+        self.options: Namespace = self.config[self.config["subcommand"]]
+        self.ckpt_path = self.options.pop("ckpt_path", None)
+
+    def before_instantiate_classes(self) -> None:
+        """Puts the checkpoint path back."""
+        self.options["ckpt_path"] = self.ckpt_path
+
+    def instantiate_classes(self) -> None:
+        """Builds everything, and checks that it fits together, before anything is written."""
+        try:
+            self._check_paths()
+            self.config_init = self.parser.instantiate_classes(self.config)
+            self.datamodule = self._get(self.config_init, "data")
+            self.model = self._get(self.config_init, "model")
+            self._check_data_and_model()
+            self._add_configure_optimizers_method_to_model(self.subcommand)
+            self.trainer = self.instantiate_trainer()
+        except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
+            raise UsageError(str(error)) from error
+
+    def _check_paths(self) -> None:
+        if self.subcommand == "fit":
+            self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
+            last = self.run_dir / "checkpoints" / "last.ckpt"
+            if self.options["resume"]:
+                if self.options["run_dir"] is None:
+                    raise ValueError("--resume: which run? Give its folder with --run_dir")
+                self.options["ckpt_path"] = self.ckpt_path = str(last)
+            elif (self.run_dir / "config.yaml").exists() and rank_zero_only.rank == 0:
+                raise ValueError(
+                    f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
+                )
+        if self.ckpt_path is not None:
+            read_checkpoint(self.ckpt_path)
+            self.options["weights_only"] = True
+        elif self.subcommand != "fit":
+            raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
+
+    def _default_run_dir(self) -> Path:
+        name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
+        return Path("runs") / name / time.strftime("%Y-%m-%d_%H-%M-%S")
+
+    @property
+    def config_file(self) -> str | None:
+        """The last config file that the command named."""
+        files = [str(file) for file in self.options.get("config") or [] if file is not None]
+        return files[-1] if files else None
+
+    def _check_data_and_model(self) -> None:
+        self.datamodule.prepare_data()
+        self.datamodule.setup(self.subcommand)
+        if hasattr(self.datamodule, "spec"):
+            self.model.bind(self.datamodule.spec, type(self.datamodule).__name__)
+        self.model.configure_model()
+        if self.ckpt_path is not None:
+            self.model.on_load_checkpoint(read_checkpoint(self.ckpt_path))
+        if self.subcommand == "test" and not self._has("test"):
+            raise ValueError(f"{type(self.datamodule).__name__}: this data has no test part; use validate")
+
+    def _has(self, part: str) -> bool:
+        parts = getattr(self.datamodule, "parts", None)
+        return part in parts if parts is not None else is_overridden(f"{part}_dataloader", self.datamodule)
+
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """A trainer that keeps a run folder in fit, and writes nothing elsewhere."""
+        config = self._get(self.config_init, "trainer")
+        callbacks = config["callbacks"] or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        bar = config["enable_progress_bar"]
+        if bar is None:
+            bar = sys.stderr.isatty()
+        if bar:
+            callbacks.append(ProgressBar())
+        kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
+        if self.subcommand != "fit" or config["fast_dev_run"]:
+            return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
+        self.run = RunFolder(self.run_dir, self._dump(), self.config_file, self.options["seed_everything"])
+        callbacks.append(self.run)
+        if config["enable_checkpointing"] is not False:
+            callbacks += self.run.checkpoints(*(self.model.monitor if self._has("val") else ("train/loss", "min")))
+        loggers = config["logger"]
+        if loggers in (None, True):
+            loggers = [TensorBoardLogger(self.run_dir, name="", version="")]
+        loggers = [MetricsLogger(self.run_dir), *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
+        return super().instantiate_trainer(**kwargs, logger=loggers, default_root_dir=self.run_dir)
+
+    def _dump(self) -> str:
+        config = self.options.clone()
+        for name in ("config", "run_dir", "resume", "ckpt_path", "weights_only"):
+            config.pop(name, None)
+        return str(self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True))
+
+    # -- the four commands
+
+    def after_fit(self) -> None:
+        """Tests the best checkpoint once, and closes the run."""
+        if self.run is None:
+            return
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        if self._has("test") and best:
+            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        if (summary := self.run.finish(self.trainer, self.model, "finished")) is not None:
+            print_summary(summary, self.run_dir)
+
+    def predict(self, model: Task, **kwargs: Any) -> None:
+        """Prints the predictions as CSV."""
+        batches: list[Any] = self.trainer.predict(model, **{**kwargs, "return_predictions": True}) or []
+        rows = [row for batch in batches for row in batch]
+        if rows and self.trainer.is_global_zero:
+            writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def print_summary(summary: dict[str, Any], folder: Path) -> None:
+    """Says in a few lines what a run reached and where it lies."""
+    speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
+    print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
+    for name, values in summary["metrics"].items():
+        print(f"  {name:<22} {values['last']:.4f}   best {values['best']:.4f}")
+    print(f"run folder: {folder}   (curves.png, summary.json, checkpoints/best.ckpt)")
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Reads a Lightning checkpoint of plain values and tensors.
+
+    Raises:
+        ValueError: If it is missing, damaged, or holds anything else.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"--ckpt_path: {path}: there is no such file")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(f"--ckpt_path: {path} can't be read as a checkpoint: it is damaged, or not one") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ValueError(f"--ckpt_path: {path} is not a Lightning checkpoint: it has no state_dict")
+    return checkpoint
+
+
+def with_config_of_checkpoint(argv: list[str]) -> list[str]:
+    """Lets a checkpoint stand for the config: where a command names only a checkpoint, takes its config.
+
+    Raises:
+        UsageError: If the checkpoint can't be read, or holds no config.
+    """
+    if argv[0] == "fit" or config_files(argv) or {"-h", "--help", "--print_config"} & set(argv):
+        return argv
+    paths = values_of(argv, "--ckpt_path")
+    if not paths:
+        return argv
+    try:
+        config = read_checkpoint(paths[-1]).get("config")
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not isinstance(config, str):
+        raise UsageError(f"--ckpt_path: {paths[-1]} holds no config; name one with --config")
+    return [argv[0], "--config", config, *argv[1:]]
+
+
+def config_files(argv: list[str]) -> list[str]:
+    """The config files that a command names."""
+    return values_of(argv, "--config", "-c")
+
+
+def values_of(argv: list[str], *names: str) -> list[str]:
+    """The values that a command gives an option, as `--name value` or `--name=value`."""
+    following = [value for name, value in zip(argv, argv[1:], strict=False) if name in names]
+    return following + [arg.split("=", 1)[1] for arg in argv if arg.startswith(tuple(f"{name}=" for name in names))]
+
+
+def quieten() -> None:
+    """Turns off what would hide the run's own lines."""
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def main(argv: list[str]) -> int:
+    """Runs fit, validate, test or predict; returns the exit code."""
+    debug = "--debug" in argv
+    argv = [arg for arg in argv if arg != "--debug"]
+    quieten()
+    try:
+        ZooCLI(
+            Task,
+            L.LightningDataModule,
+            args=with_config_of_checkpoint(argv),
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            load_from_checkpoint_support=False,
+            seed_everything_default=0,
+            parser_kwargs={"exit_on_error": False},
+        )
+        return 0
+    except SIGTERMException:
+        return 143
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as stop:
+        return 130 if isinstance(stop.__context__, KeyboardInterrupt) else int(stop.code or 0)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        text = str(error)
+        if isinstance(error, ArgumentError):
+            text = messages.explain(text, config_files(argv), CLASS_NAMES)
+        elif not isinstance(error, UsageError | OSError):
+            text = f"{type(error).__name__}: {text}"
+        print(messages.shorten(text), file=sys.stderr)
+        return 2 if isinstance(error, UsageError | ArgumentError) else 1

@@ -1,0 +1,204 @@
+"""Four small networks around one recurrent stack. They know no loss, optimizer or Trainer.
+
+Legend: B batch, T time steps, S source steps, D features, H hidden units, V vocabulary, C classes,
+K target values.
+"""
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from zoo.nn.recurrent import Recurrent, State, check_choice, check_dropout, check_sizes, initialize
+
+Pooling = Literal["last", "mean", "max"]
+
+
+class OneHot(nn.Module):
+    """Symbols as one-hot vectors: row v of the identity matrix, looked up rather than computed.
+
+    Args:
+        num_symbols: The vocabulary's size, V.
+    """
+
+    def __init__(self, num_symbols: int) -> None:
+        super().__init__()
+        self.embedding_dim = num_symbols
+        self.register_buffer("identity", torch.eye(num_symbols), persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Maps ids (...), int64, to vectors (..., V)."""
+        return nn.functional.embedding(ids, self.identity)
+
+
+def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | OneHot:
+    """An embedding of a width, or one-hot vectors where the width is None."""
+    check_sizes(vocab_size=vocab_size)
+    if embedding_dim is None:
+        return OneHot(vocab_size)
+    check_sizes(embedding_dim=embedding_dim)
+    return nn.Embedding(vocab_size, embedding_dim)
+
+
+class CharNet(nn.Module):
+    """A language model: the logits of the next symbol at each step.
+
+    Args:
+        vocab_size: Symbols, V.
+        embedding_dim: Width of the embedding; None for one-hot.
+        dropout: Between layers and before the head (Zaremba et al. 2014).
+        init: Initialisation of all weights, see `initialize`.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell.
+    """
+
+    def __init__(
+        self, vocab_size: int, *, embedding_dim: int | None, dropout: float, init: Any, **recurrent: Any
+    ) -> None:
+        super().__init__()
+        self.input = symbol_input(vocab_size, embedding_dim)
+        self.recurrent = Recurrent(self.input.embedding_dim, dropout=dropout, **recurrent)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.recurrent.output_size, vocab_size)
+        initialize(self, init)
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Maps ids (B, T) to logits (B, T, V) and the last state."""
+        outputs, state = self.recurrent(self.input(ids), state)
+        return self.head(self.dropout(outputs)), state
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """Maps ids (B,) of one time step to logits (B, V) and the new state."""
+        output, state = self.recurrent.step(self.input(ids), state)
+        return self.head(self.dropout(output)), state
+
+
+class ClassifierNet(nn.Module):
+    """A sequence classifier: the logits of each class, from the last state or pooled outputs.
+
+    Args:
+        num_classes: Classes, C.
+        input_size: Features of each step, D; None if the inputs are symbols.
+        vocab_size: Symbols, V; None if the inputs are features.
+        embedding_dim: Width of the symbols' embedding; None for one-hot.
+        pooling: `last` state of each direction, or `mean` or `max` of the outputs over time.
+        dropout: Between layers and before the head.
+        init: Initialisation of all weights, see `initialize`.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, bidirectional.
+
+    Raises:
+        ValueError: If not exactly one of input_size and vocab_size is given.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        input_size: int | None,
+        vocab_size: int | None,
+        embedding_dim: int | None,
+        pooling: Pooling,
+        dropout: float,
+        init: Any,
+        **recurrent: Any,
+    ) -> None:
+        super().__init__()
+        check_sizes(num_classes=num_classes)
+        check_choice("pooling", pooling, get_args(Pooling))
+        if (input_size is None) == (vocab_size is None):
+            raise ValueError("give either input_size (features) or vocab (symbols), not both and not none")
+        self.input = nn.Identity() if vocab_size is None else symbol_input(vocab_size, embedding_dim)
+        width = input_size if vocab_size is None else self.input.embedding_dim
+        self.recurrent = Recurrent(width, dropout=dropout, **recurrent)  # type: ignore[arg-type]
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.recurrent.output_size, num_classes)
+        initialize(self, init)
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Maps features (B, T, D) or symbols (B, T), of `lengths` (B,) real steps, to logits (B, C)."""
+        outputs, state = self.recurrent(self.input(inputs), lengths=lengths)
+        return self.head(self.dropout(self.pool(outputs, state, lengths)))
+
+    def pool(self, outputs: Tensor, state: State, lengths: Tensor | None) -> Tensor:
+        """Makes one vector (B, H * directions) of outputs (B, T, H * directions) and last state."""
+        if self.pooling == "last":
+            return torch.cat(tuple(state[0][-self.recurrent.num_directions :]), dim=-1)
+        if lengths is None:
+            return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)
+        steps = torch.arange(outputs.shape[1], device=outputs.device)
+        lengths = lengths.to(outputs.device)[:, None]
+        padding = (steps >= lengths)[:, :, None]  # (B, T, 1)
+        if self.pooling == "mean":
+            return outputs.masked_fill(padding, 0.0).sum(1) / lengths
+        return outputs.masked_fill(padding, float("-inf")).amax(1)
+
+
+class EncoderDecoder(nn.Module):
+    """Sequence to sequence (Sutskever et al. 2014): the decoder starts from the encoder's last state.
+
+    Args:
+        source_size: Symbols of the source.
+        target_size: Symbols of the target, V.
+        embedding_dim: Width of both embeddings; None for one-hot.
+        reverse_source: Read the source from its end, which brings its beginning closer to the
+            target's (section 3.3 of the paper).
+        dropout: Between layers and before the head.
+        init: Initialisation of all weights, see `initialize`.
+        **recurrent: Arguments of `Recurrent` for both sides: hidden_size, num_layers, cell.
+    """
+
+    def __init__(
+        self,
+        source_size: int,
+        target_size: int,
+        *,
+        embedding_dim: int | None,
+        reverse_source: bool,
+        dropout: float,
+        init: Any,
+        **recurrent: Any,
+    ) -> None:
+        super().__init__()
+        self.reverse_source = reverse_source
+        self.source_input = symbol_input(source_size, embedding_dim)
+        self.encoder = Recurrent(self.source_input.embedding_dim, dropout=dropout, **recurrent)
+        self.decoder = CharNet(target_size, embedding_dim=embedding_dim, dropout=dropout, init="torch", **recurrent)
+        initialize(self, init)
+
+    def encode(self, source: Tensor, lengths: Tensor) -> State:
+        """Maps a source (B, S) of `lengths` (B,) real symbols to the encoder's last state."""
+        if self.reverse_source:
+            steps = torch.arange(source.shape[1], device=source.device)
+            # The last real symbol first; where the index falls below 0 there is only padding.
+            source = source.gather(1, (lengths.to(source.device)[:, None] - 1 - steps).clamp(min=0))
+        return self.encoder(self.source_input(source), lengths=lengths)[1]
+
+    def forward(self, source: Tensor, lengths: Tensor, decoder_inputs: Tensor) -> Tensor:
+        """Maps a source (B, S) and the true symbols before each step (B, T) to logits (B, T, V)."""
+        return self.decoder(decoder_inputs, self.encode(source, lengths))[0]
+
+
+class RegressorNet(nn.Module):
+    """A sequence regressor: K values from the last state.
+
+    Args:
+        input_size: Features of each step, D.
+        target_size: Values to predict, K.
+        dropout: Between layers and before the head.
+        init: Initialisation of all weights, see `initialize`.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell.
+    """
+
+    def __init__(self, input_size: int, target_size: int, *, dropout: float, init: Any, **recurrent: Any) -> None:
+        super().__init__()
+        check_sizes(target_size=target_size)
+        check_dropout(dropout)
+        self.recurrent = Recurrent(input_size, dropout=dropout, **recurrent)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.recurrent.output_size, target_size)
+        initialize(self, init)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Maps inputs (B, T, D) to values (B, K)."""
+        outputs, _ = self.recurrent(inputs)
+        return self.head(self.dropout(outputs[:, -1]))

@@ -1,0 +1,230 @@
+"""A stack of recurrent layers with one contract for every cell.
+
+Legend: B batch, T time steps, D input features, H hidden units, L layers, G gates.
+
+A state is a tuple of tensors, each (L * directions, B, H): `(h,)` for the simple network and the
+GRU, `(h, c)` for the LSTM. The whole sequence at once, step by step, and split in two with the
+state carried over, give the same outputs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+State = tuple[Tensor, ...]
+CellName = Literal["rnn", "rnn_relu", "lstm", "gru"]
+InitName = Literal["torch", "keras"]
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one layer in one direction, as `torch.nn` lays them out."""
+
+    ih: Tensor  # (G*H, D)
+    hh: Tensor  # (G*H, H)
+    b_ih: Tensor  # (G*H,)
+    b_hh: Tensor  # (G*H,)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What the stack needs to know of a cell; `zoo.reference` holds its equations."""
+
+    module: type[nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
+    step: Callable[[Tensor, State, LayerWeights], State]  # one time step of one layer
+    num_gates: int
+    num_states: int
+    module_args: dict[str, Any] = field(default_factory=dict)
+    forget_gate: int | None = None  # its place among the gates
+
+
+CELLS: dict[str, Cell] = {
+    "rnn": Cell(nn.RNN, lambda x, s, w: (torch.rnn_tanh_cell(x, s[0], *w),), 1, 1),
+    "rnn_relu": Cell(nn.RNN, lambda x, s, w: (torch.rnn_relu_cell(x, s[0], *w),), 1, 1, {"nonlinearity": "relu"}),
+    "lstm": Cell(nn.LSTM, lambda x, s, w: torch.lstm_cell(x, s, *w), 4, 2, forget_gate=1),
+    "gru": Cell(nn.GRU, lambda x, s, w: (torch.gru_cell(x, s[0], *w),), 3, 1),
+}
+assert set(CELLS) == set(get_args(CellName))
+
+
+class Recurrent(nn.Module):
+    """Recurrent layers: `(x, state) -> (outputs, state)`.
+
+    Args:
+        input_size: Features of each input, D.
+        hidden_size: Units of each layer and direction, H.
+        num_layers: Layers, L; each reads the outputs of the one below.
+        cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
+        bidirectional: Also read from the right; outputs are then 2H wide, and `step` is refused.
+        dropout: Probability of dropping a layer's outputs on their way to the next layer, in
+            training. One layer has no next, so there it does nothing.
+        init: `torch` (uniform in +-1/sqrt(H)) or `keras` (see `initialize`).
+
+    Raises:
+        ValueError: If a size is below 1, dropout outside [0, 1), or a name unknown.
+
+    Example:
+        >>> rnn = Recurrent(5, 8, cell="lstm")
+        >>> outputs, (h, c) = rnn(torch.zeros(1, 10, 5))
+        >>> outputs.shape, h.shape
+        (torch.Size([1, 10, 8]), torch.Size([1, 1, 8]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        cell: CellName = "lstm",
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        init: InitName = "torch",
+    ) -> None:
+        super().__init__()
+        check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_dropout(dropout)
+        check_choice("cell", cell, CELLS)
+        self.cell_name = cell
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bidirectional = bidirectional
+        self.num_directions = 2 if bidirectional else 1
+        self.output_size = hidden_size * self.num_directions
+        self.cell = CELLS[cell]
+        self.layers = self.cell.module(
+            input_size,
+            hidden_size,
+            num_layers,
+            batch_first=True,
+            bidirectional=bidirectional,
+            dropout=dropout if num_layers > 1 else 0.0,  # torch warns where it would do nothing
+            **self.cell.module_args,
+        )
+        initialize(self, init)
+
+    def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Runs over all time steps with the fused kernels.
+
+        Args:
+            x: Inputs (B, T, D), float.
+            state: The state before the first step; None is zeros.
+            lengths: Real time steps of each row (B,), int64 on the CPU. What comes after them is
+                padding: outputs there are 0, and the state is the one after the last real step.
+
+        Returns:
+            Outputs (B, T, H * directions) and the last state.
+        """
+        inputs = x if lengths is None else pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        given = None if state is None else (state if self.cell.num_states > 1 else state[0])
+        outputs, last = self.layers(inputs, given)
+        if lengths is not None:
+            outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
+        return outputs, last if isinstance(last, tuple) else (last,)
+
+    def step(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
+        """Runs one time step, for generation.
+
+        Args:
+            x_t: Inputs (B, D).
+            state: The state so far.
+
+        Returns:
+            Outputs (B, H) and the new state.
+
+        Raises:
+            ValueError: In a bidirectional stack, which must see the end before it can begin.
+        """
+        if self.bidirectional:
+            raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
+        new: list[State] = []
+        y = x_t
+        for layer in range(self.num_layers):
+            if layer:
+                y = nn.functional.dropout(y, self.layers.dropout, self.training)
+            new.append(self.cell.step(y, tuple(s[layer] for s in state), self.weights(layer)))
+            y = new[-1][0]
+        return y, tuple(torch.stack(parts) for parts in zip(*new, strict=True))
+
+    def weights(self, layer: int) -> LayerWeights:
+        """One layer's weights; in a bidirectional stack, `layer` counts directions too."""
+        return LayerWeights(*self.layers.all_weights[layer])
+
+    def init_state(self, batch_size: int) -> State:
+        """The state before anything was read: zeros."""
+        weight = self.layers.weight_hh_l0
+        shape = (self.num_layers * self.num_directions, batch_size, self.hidden_size)
+        return tuple(weight.new_zeros(shape) for _ in range(self.cell.num_states))
+
+    @staticmethod
+    def detach(state: State) -> State:
+        """The same state, cut off from the past: gradients don't flow back through it."""
+        return tuple(s.detach() for s in state)
+
+    @staticmethod
+    def select(state: State, index: Tensor) -> State:
+        """The states of some rows, in the order of `index` (N,), int64; rows may repeat."""
+        return tuple(s.index_select(1, index) for s in state)
+
+    @staticmethod
+    def reset(state: State, rows: Tensor) -> State:
+        """The same state, with zeros in the rows where `rows` (B,), bool, is true."""
+        return tuple(s.masked_fill(rows[:, None], 0.0) for s in state)
+
+    def extra_repr(self) -> str:
+        return f"cell={self.cell_name}"
+
+
+@torch.no_grad()
+def initialize(module: nn.Module, init: InitName) -> None:
+    """Initialises all recurrent, linear and embedding weights below a module.
+
+    `torch` leaves what PyTorch's constructors drew. `keras` draws as Keras 3 does: input weights
+    and linear weights uniform after Glorot and Bengio (2010) over the stacked gates, recurrent
+    weights orthogonal over the stacked gates (Saxe et al. 2013), biases 0, the forget gate's 1
+    (Jozefowicz et al. 2015), embeddings uniform in +-0.05.
+
+    Raises:
+        ValueError: If `init` is unknown.
+    """
+    check_choice("init", init, get_args(InitName))
+    if init == "torch":
+        return
+    for part in module.modules():
+        if isinstance(part, Recurrent):
+            hidden = part.hidden_size
+            for layer in range(part.num_layers * part.num_directions):
+                w = part.weights(layer)
+                nn.init.xavier_uniform_(w.ih)
+                nn.init.orthogonal_(w.hh)
+                w.b_ih.zero_()
+                w.b_hh.zero_()
+                if (gate := part.cell.forget_gate) is not None:
+                    w.b_ih[gate * hidden : (gate + 1) * hidden] = 1.0
+        elif isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                part.bias.zero_()
+        elif isinstance(part, nn.Embedding):
+            nn.init.uniform_(part.weight, -0.05, 0.05)
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raises ValueError for a size below 1, naming it."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}: got {size}, expected at least 1")
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises ValueError for a dropout that is no probability below 1."""
+    if not 0.0 <= dropout < 1.0:
+        raise ValueError(f"dropout: got {dropout}, expected a probability in [0, 1)")
+
+
+def check_choice(name: str, value: str, choices: Any) -> None:
+    """Raises ValueError for a value that is not among the choices, listing them."""
+    if value not in choices:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")

@@ -1,0 +1,202 @@
+"""What all tasks share: facts from the data, losses over ranks, metrics, optimizer, figures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from zoo.tasks.metrics import Mean
+from zoo.vocab import describe
+
+Stage = Literal["train", "val", "test"]
+STAGES: tuple[Stage, ...] = ("train", "val", "test")
+
+
+class Loss(NamedTuple):
+    """A loss summed over real items, and how many there were; both scalars."""
+
+    total: Tensor
+    count: Tensor
+
+
+class Task(L.LightningModule, ABC):
+    """A network, its loss and its metrics.
+
+    A subclass is final. Its constructor takes flat plain values, hands `lr` to this one, and calls
+    `save_hyperparameters`. What the data knows better (`facts`) may be None there: it comes from
+    `trainer.datamodule.spec` in `setup`, and from then on stands in `hparams` and in every
+    checkpoint. So a checkpoint alone decodes.
+
+    Args:
+        lr: Learning rate of the default optimizer, Adam.
+
+    Raises:
+        ValueError: If lr is not above 0.
+    """
+
+    facts: ClassVar[tuple[str, ...]]  # constructor arguments that a datamodule's spec may fill
+    requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]]  # the metric that picks the best checkpoint
+    shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
+    item: ClassVar[str]  # what `num_items` counts
+    figure_name: ClassVar[str]
+
+    network: nn.Module
+
+    def __init__(self, lr: float) -> None:
+        super().__init__()
+        if not lr > 0:
+            raise ValueError(f"lr: got {lr}, expected above 0")
+
+    # -- what a subclass defines
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """Builds the network; all facts are known."""
+
+    @abstractmethod
+    def score(self, batch: Any, stage: Stage) -> Loss:
+        """Runs the network on a batch, updates the stage's metrics, and returns the loss."""
+
+    def build_metrics(self, stage: Stage) -> dict[str, Metric]:
+        """The stage's metrics beside the loss, by name."""
+        return {}
+
+    @staticmethod
+    @abstractmethod
+    def num_items(batch: Any) -> int:
+        """Items in a batch, from its shapes."""
+
+    @abstractmethod
+    def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
+        """Plain values for each row of a batch: its input, the prediction, and the truth if known."""
+
+    @abstractmethod
+    def figure(self) -> Figure | None:
+        """A picture of what the model has learned, from the last epoch; None before there is one."""
+
+    # -- facts
+
+    def bind(self, spec: Mapping[str, Any], source: str) -> None:
+        """Takes the facts that are still None from a datamodule's spec.
+
+        Args:
+            spec: The datamodule's facts, plain values.
+            source: Its name, for messages.
+
+        Raises:
+            ValueError: If both sides know a fact and they differ, if a needed one is unknown to
+                both, or if the data offers one that this task has no use for.
+        """
+        name = type(self).__name__
+        for fact, offered in spec.items():
+            if fact not in self.facts:
+                raise ValueError(
+                    f"{name} does not fit {source}: the data offers {', '.join(spec)}, "
+                    f"and {name} takes {', '.join(self.facts)}"
+                )
+            known = self.hparams[fact]
+            if known is None:
+                self.hparams[fact] = offered
+            elif known != offered:
+                raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
+        self._check_facts(source)
+
+    def _check_facts(self, source: str) -> None:
+        for group in self.requires:
+            if all(self.hparams[fact] is None for fact in group):
+                wanted = " or ".join(group)
+                raise ValueError(
+                    f"{type(self).__name__} does not fit {source}: it needs {wanted}, which {source} does not offer; "
+                    f"choose data that does, or pass {wanted}"
+                )
+
+    def setup(self, stage: str) -> None:
+        """Asks the trainer's datamodule, where there is one, for what is unknown."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None and hasattr(datamodule, "spec"):
+            self.bind(datamodule.spec, type(datamodule).__name__)
+
+    def configure_model(self) -> None:
+        """Builds the network and the metrics, once."""
+        if "network" in self._modules:
+            return
+        self._check_facts("plain dataloaders")
+        self.network = self.build_network()
+        self.metrics = nn.ModuleDict(
+            {
+                f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)})
+                for stage in STAGES
+            }
+        )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses a checkpoint of another model or another alphabet, naming what differs."""
+        for key, saved in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}).items():
+            mine = self.hparams.get(key)
+            shapes_model = key in self.facts or key in self.network_arguments()
+            if shapes_model and key in self.hparams and mine != saved:
+                raise ValueError(f"{key}: the checkpoint has {_brief(saved)}, and the model has {_brief(mine)}")
+
+    @staticmethod
+    def network_arguments() -> tuple[str, ...]:
+        """Constructor arguments that shape the network: a checkpoint must agree on them."""
+        return ("cell", "hidden_size", "num_layers", "embedding_dim", "bidirectional", "pooling", "reverse_source")
+
+    # -- steps
+
+    def metric(self, stage: Stage, name: str) -> Any:
+        """One of a stage's metrics."""
+        return self.metrics[f"{stage}_metrics"][name]  # type: ignore[index]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The mean loss over the real items of all ranks."""
+        loss = self._shared_step(batch, "train")
+        mean = loss.total / loss.count.clamp(min=1)
+        self.log("loss", mean.detach(), prog_bar=True, logger=False, batch_size=1)
+        if self.trainer.world_size == 1:
+            return mean
+        # DDP averages gradients over ranks; ranks may hold different numbers of real items.
+        everywhere = self.trainer.strategy.reduce(loss.count.float(), reduce_op="sum")
+        return loss.total * self.trainer.world_size / everywhere
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Updates the validation metrics."""
+        self._shared_step(batch, "val")
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Updates the test metrics."""
+        self._shared_step(batch, "test")
+
+    def _shared_step(self, batch: Any, stage: Stage) -> Loss:
+        loss = self.score(batch, stage)
+        self.metric(stage, "loss").update(loss.total.detach(), loss.count)
+        for name, metric in self.metrics[f"{stage}_metrics"].items():  # type: ignore[operator, union-attr]
+            if not name.startswith("_"):
+                shown = name in self.shown
+                self.log(f"{stage}/{name}", metric, on_step=False, on_epoch=True, prog_bar=shown, batch_size=1)
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Adam with `lr`; the command line's `optimizer` and `lr_scheduler` replace it."""
+        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+
+    def recurrent_arguments(self) -> dict[str, Any]:
+        """The hyperparameters that every network takes."""
+        names = ("hidden_size", "num_layers", "cell", "dropout", "init")
+        return {name: self.hparams[name] for name in names}
+
+
+def is_sampling_epoch(epoch: int) -> bool:
+    """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
+    return epoch & (epoch - 1) == 0
+
+
+def _brief(value: Any) -> str:
+    return describe(value) if isinstance(value, list) else repr(value)
