@@ -102,9 +102,9 @@ class SequenceData(L.LightningDataModule, ABC):
 
     def order_seed(self) -> int:
         """The seed of the batch order."""
-        return int(os.environ.get("PL_GLOBAL_SEED", 0)) if self.seed is None else self.seed
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
 
-    def place(self) -> dict[str, int]:
+    def place(self) -> dict[str, Any]:
         """Rank and world size; one process where no trainer is attached."""
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
@@ -131,6 +131,6 @@ def random_split(
 ) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
     """Example numbers of each part, drawn with a seed of their own; empty parts are left out."""
     order = np.random.RandomState(seed).permutation(size)  # its stream is frozen by NumPy's policy
-    train, val, test = split_sizes(size, val_fraction, test_fraction)
+    train, val, _ = split_sizes(size, val_fraction, test_fraction)
     cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]

@@ -42,16 +42,18 @@ def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
     """
     path = cache_dir() / name
     if not path.exists():
+        new_folders = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
-            fetched = Path(folder) / path.name
-            try:
+        try:
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
+                fetched = Path(folder) / path.name
                 _download(url, fetched)
                 check(fetched)
-            except (OSError, EOFError, ValueError) as error:
-                _remove_empty(path.parent)
-                raise OSError(f"{path}: could not be fetched from {url} ({error}); get it and put it there") from error
-            os.replace(fetched, path)
+                os.replace(fetched, path)
+        except (OSError, EOFError, ValueError) as error:
+            for folder in new_folders:
+                folder.rmdir()
+            raise OSError(f"{path}: could not be fetched from {url} ({error}); get it and put it there") from error
     try:
         check(path)
     except ValueError as error:
@@ -79,10 +81,3 @@ def _download(url: str, path: Path) -> None:
     if expected is not None and len(body) != int(expected):
         raise ValueError(f"got {len(body)} of {expected} bytes")
     path.write_bytes(gzip.decompress(body) if url.endswith(".gz") else body)
-
-
-def _remove_empty(folder: Path) -> None:
-    """Removes the folders that were made for a file which never came."""
-    while folder != folder.parent and folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent

@@ -154,11 +154,9 @@ def take(part: Any, index: Tensor) -> Any:
     missing = index == NONE
     any_missing = bool(missing.any())
     rows = index.clamp(min=0) if any_missing else index
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, values in part._asdict().items():
-        if values is not None:
-            values = values.index_select(0, rows)
-            if any_missing and name in ("target", "targets"):
-                values[missing] = math.nan if values.is_floating_point() else IGNORE
-        fields[name] = values
+        fields[name] = None if values is None else values.index_select(0, rows)
+        if any_missing and name in ("target", "targets"):
+            fields[name][missing] = math.nan if values.is_floating_point() else IGNORE
     return type(part)(**fields)

@@ -151,7 +151,9 @@ class TextData(SequenceData):
             resets.append(np.arange(len(inputs[-1])) == 0)
         reset = np.concatenate(resets)
         reset[:: LaneSampler.lane_length(len(reset), self._lanes(part))] = True
-        return TextBatch(*(torch.from_numpy(np.concatenate(a)) for a in (inputs, targets)), torch.from_numpy(reset))
+        return TextBatch(
+            *(torch.from_numpy(array) for array in (np.concatenate(inputs), np.concatenate(targets), reset))
+        )
 
     def _lanes(self, part: Part) -> int:
         return self.batch_size if part == "train" else self.eval_lanes
@@ -273,7 +275,7 @@ def book_path(book: int) -> Path:
 
 
 def read_book(book: int, strip_license: bool = False) -> str:
-    """A book's text, with `\\n` line ends; on request, without Gutenberg's own header and licence."""
+    """A book's text, its lines ended by a line feed; on request, without Gutenberg's own header and licence."""
     path = book_path(book)
     text = decode(str(path), path.read_bytes()).replace("\r\n", "\n")
     if not strip_license:

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import lightning as L
 import torch
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -28,6 +30,7 @@ DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__) 
 CLASS_NAMES = [
     *datamodules.__all__,
     *(task.__name__ for task in TASKS),
+    *lightning_callbacks.__all__,
     *torch.optim.__all__,
     *torch.optim.lr_scheduler.__all__,
 ]
@@ -38,6 +41,8 @@ QUIET = (  # true, but of no use to whoever runs a command
     "Checkpoint directory .* exists and is not empty",
     "You are using `torch.load` with `weights_only=False`",
     "The `compute` method of metric",
+    "Be aware that when using `ckpt_path`, callbacks used",
+    "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
 
 
@@ -53,7 +58,7 @@ class ZooCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds what LightningCLI doesn't have."""
         parser.add_argument("--run_dir", type=str | None, default=None, help="The run's folder, for fit.")
-        parser.add_argument("--resume", type=bool, default=False, help="Go on from the folder's last checkpoint.")
+        parser.add_argument("--resume", action="store_true", help="Go on from the folder's last checkpoint.")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
@@ -86,7 +91,7 @@ class ZooCLI(LightningCLI):
                 if self.options["run_dir"] is None:
                     raise ValueError("--resume: which run? Give its folder with --run_dir")
                 self.options["ckpt_path"] = self.ckpt_path = str(last)
-            elif (self.run_dir / "config.yaml").exists() and rank_zero_only.rank == 0:
+            elif (self.run_dir / "config.yaml").exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 raise ValueError(
                     f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
                 )
@@ -141,7 +146,10 @@ class ZooCLI(LightningCLI):
         loggers = config["logger"]
         if loggers in (None, True):
             loggers = [TensorBoardLogger(self.run_dir, name="", version="")]
-        loggers = [MetricsLogger(self.run_dir), *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
+        loggers = [
+            MetricsLogger(self.run_dir),
+            *(loggers if isinstance(loggers, list) else [loggers] if loggers else []),
+        ]
         return super().instantiate_trainer(**kwargs, logger=loggers, default_root_dir=self.run_dir)
 
     def _dump(self) -> str:
@@ -225,7 +233,7 @@ def config_files(argv: list[str]) -> list[str]:
 
 def values_of(argv: list[str], *names: str) -> list[str]:
     """The values that a command gives an option, as `--name value` or `--name=value`."""
-    following = [value for name, value in zip(argv, argv[1:], strict=False) if name in names]
+    following = [value for name, value in pairwise(argv) if name in names]
     return following + [arg.split("=", 1)[1] for arg in argv if arg.startswith(tuple(f"{name}=" for name in names))]
 
 

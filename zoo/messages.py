@@ -8,10 +8,7 @@ from importlib import import_module
 
 MAX_LINES = 12
 MAX_WIDTH = 400
-NOISE = re.compile(
-    r"Does not validate against any of the Union subtypes|Subtypes: |Errors:$|Expected a <class 'NoneType'>"
-    r"|Given value type: |Expected a path but .* either not accessible or invalid|^-?$"
-)
+TOP_KEYS = ("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything", "run_dir", "resume")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -22,7 +19,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
-    """Makes an error of jsonargparse short.
+    """Makes an error of jsonargparse short: one line where its kind is known.
 
     Args:
         text: Its message.
@@ -30,25 +27,74 @@ def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
         classes: Known class names.
     """
     where = f"{', '.join(files)}: " if files else ""
-    if match := re.search(r"Problem with given class_path '([\w.]+)':\s*(?:-\s*)?Option '([\w.]+)' is not accepted", text):
-        path, option = match.groups()
-        known = arguments_of(path)
-        return f"{where}{path.split('.')[-1]} has no argument {option!r}; it takes {', '.join(known)}" + nearest(option, known)
-    if match := re.search(r"Subcommand '\w+' does not accept option '([\w.]+)'", text):
-        given = match[1].split(".")
-        if len(given) > 1 and given[0] == "trainer":
-            known = arguments_of("lightning.pytorch.Trainer")
-            return f"{where}trainer has no argument {given[1]!r}" + nearest(given[1], known)
-        groups = ("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything", "run_dir", "resume")
-        key = ".".join(given)
-        return f"{where}unknown key {key!r}, expected one of {', '.join(groups)}" + nearest(given[0], groups)
-    if match := re.search(r'Parser key "(\w+)":.*Expected a dot import path string: (\S+)', text, re.DOTALL):
-        key, given_class = match.groups()
-        return f"{where}{key}: unknown class {given_class!r}" + nearest(given_class, classes)
-    if match := re.search(r'Parser key "(\w+)":.*No module named [\'"]([\w.]+)[\'"]', text, re.DOTALL):
-        return f"{where}{match[1]}: there is no module {match[2]!r}"
-    kept = [line for line in text.splitlines() if not NOISE.search(line.strip())]
-    return where + "\n".join(kept)
+    kinds = (_unknown_argument, _unknown_key, _unknown_class, _wrong_value, _wrong_config)
+    known = (explained for kind in kinds if (explained := kind(text, classes)))
+    return where + str(next(known, text))
+
+
+def _unknown_argument(text: str, classes: Sequence[str]) -> str | None:
+    match = re.search(r"Problem with given class_path '([\w.]+)':[\s-]*Option '([\w.]+)' is not accepted", text)
+    if not match:
+        return None
+    path, option = match.groups()
+    known = arguments_of(path)
+    return f"{path.split('.')[-1]} has no argument {option!r}; it takes {', '.join(known)}" + nearest(option, known)
+
+
+def _unknown_key(text: str, classes: Sequence[str]) -> str | None:
+    match = re.search(r"(?:does not accept option '|unrecognized arguments: --)([\w.]+)", text)
+    if not match:
+        return None
+    group, _, rest = match[1].partition(".")
+    if group == "trainer" and rest:
+        known = arguments_of("lightning.pytorch.Trainer")
+        return f"the trainer has no argument {rest!r}" + nearest(rest, known)
+    return f"unknown key {match[1]!r}, expected one of {', '.join(TOP_KEYS)}" + nearest(group, TOP_KEYS)
+
+
+def _unknown_class(text: str, classes: Sequence[str]) -> str | None:
+    key = _innermost_key(text)
+    if match := re.search(r"Expected a dot import path string: (\S+)", text):
+        return f"{key}: unknown class {match[1]!r}" + nearest(match[1], classes)
+    if match := re.search(r"No module named [\'\"]([\w.]+)", text):
+        return f"{key}: there is no module {match[1]!r}"
+    if match := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text):
+        return f"{key}: there is no {match[2]!r} in {match[1]}" + nearest(match[2], classes)
+    return None
+
+
+def _wrong_value(text: str, classes: Sequence[str]) -> str | None:
+    expected = re.findall(r"Expected an? (.+?)(?:\. Got value: (.*))?$", text, re.MULTILINE)
+    given = next((value for _, value in expected if value), None) or _given_value(text)
+    if not expected or given is None:
+        return None
+    choices = [choice for kind, _ in expected for choice in re.findall(r"'([\w.-]+)'", kind) if "Literal" in kind]
+    kinds = [kind for kind, _ in expected if "Literal" not in kind and "NoneType" not in kind]
+    names = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind) for kind in kinds]
+    wanted = " or ".join(dict.fromkeys([*names, *([f"one of {', '.join(choices)}"] if choices else [])]))
+    return f"{_innermost_key(text)}: got {given}, expected {wanted}" + nearest(given, choices)
+
+
+def _wrong_config(text: str, classes: Sequence[str]) -> str | None:
+    if "Unexpected config" in text:
+        return f"a config must be a mapping with some of the keys {', '.join(TOP_KEYS)}; this one is empty or a list"
+    if "are required" in text:
+        return "a run needs a model and data: name a config with --config FILE, or give --model and --data"
+    if match := re.search(r"File does not exist: '(.+)'", text):
+        return f"there is no such file: {match[1]}"
+    if "Problems parsing config" in text:
+        lines = text.replace("<unicode string>", "the file").splitlines()
+        return "no valid YAML: " + "; ".join(line.strip().removeprefix("Problems parsing config: ") for line in lines)
+    return None
+
+
+def _innermost_key(text: str) -> str:
+    return (re.findall(r'Parser key "([\w.]+)"', text) or ["config"])[-1]
+
+
+def _given_value(text: str) -> str | None:
+    match = re.search(r"Given value: (?:NestedArg\(key='\w+', val=)?(.+?)\)?$", text, re.MULTILINE)
+    return match[1] if match else None
 
 
 def shorten(text: str) -> str:
@@ -70,4 +116,4 @@ def arguments_of(path: str) -> list[str]:
         found.update({p.name: None for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)})
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return list(found)
+    return [name for name in found if name not in ("params", "optimizer")]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
@@ -54,7 +55,7 @@ def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     for (true, predicted), count in np.ndenumerate(counts):
         if count:
             color = "white" if share[true, predicted] > 0.4 else "black"
-            axis.text(predicted, true, int(count), ha="center", va="center", fontsize=7, color=color)
+            axis.text(predicted, true, str(count), ha="center", va="center", fontsize=7, color=color)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axis.set(xlabel="predicted", ylabel="true", title=f"{accuracy:.2%} of {counts.sum()} right")
     axis.set_xticks(range(len(classes)), classes)
@@ -123,7 +124,7 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
     return figure
 
 
-def _font(text: str, mono: bool = False) -> dict[str, str] | None:
+def _font(text: str, mono: bool = False) -> dict[str, Any] | None:
     """Arguments for a font on this machine that can write a text; None if there is none."""
     family = "DejaVu Sans Mono" if mono else "DejaVu Sans"
     needed = {ord(symbol) for symbol in text}

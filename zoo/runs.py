@@ -47,7 +47,7 @@ class MetricsLogger(CSVLogger):
             if before:
                 file.write_text(before)
                 writer.metrics_keys = before.splitlines()[0].split(",")
-        return self._experiment
+        return self._experiment  # type: ignore[return-value]
 
 
 class ProgressBar(TQDMProgressBar):
@@ -199,14 +199,14 @@ def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
-            if "/" in name and value:
+            if "/" in name and value and not name.endswith("_step"):
                 found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
     return dict(sorted(found.items()))
 
 
 def best(name: str, values: Iterable[float]) -> float:
     """The best of a metric's values: the highest of an accuracy, the lowest of anything else."""
-    return (max if name.split("/")[-1] in HIGHER_IS_BETTER else min)(values)
+    return (max if name.rsplit("/", maxsplit=1)[-1] in HIGHER_IS_BETTER else min)(values)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -21,6 +21,8 @@ class OneHot(nn.Module):
         num_symbols: The vocabulary's size, V.
     """
 
+    identity: Tensor
+
     def __init__(self, num_symbols: int) -> None:
         super().__init__()
         self.embedding_dim = num_symbols

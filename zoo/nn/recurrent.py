@@ -33,7 +33,7 @@ class LayerWeights(NamedTuple):
 class Cell:
     """What the stack needs to know of a cell; `zoo.reference` holds its equations."""
 
-    module: type[nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
+    module: Callable[..., nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
     step: Callable[[Tensor, State, LayerWeights], State]  # one time step of one layer
     num_gates: int
     num_states: int
@@ -154,7 +154,7 @@ class Recurrent(nn.Module):
 
     def init_state(self, batch_size: int) -> State:
         """The state before anything was read: zeros."""
-        weight = self.layers.weight_hh_l0
+        weight = self.weights(0).hh
         shape = (self.num_layers * self.num_directions, batch_size, self.hidden_size)
         return tuple(weight.new_zeros(shape) for _ in range(self.cell.num_states))
 
@@ -174,6 +174,7 @@ class Recurrent(nn.Module):
         return tuple(s.masked_fill(rows[:, None], 0.0) for s in state)
 
     def extra_repr(self) -> str:
+        """What `print` shows beside the class name."""
         return f"cell={self.cell_name}"
 
 

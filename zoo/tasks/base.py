@@ -22,7 +22,7 @@ class Loss(NamedTuple):
     """A loss summed over real items, and how many there were; both scalars."""
 
     total: Tensor
-    count: Tensor
+    items: Tensor
 
 
 class Task(L.LightningModule, ABC):
@@ -130,10 +130,7 @@ class Task(L.LightningModule, ABC):
         self._check_facts("plain dataloaders")
         self.network = self.build_network()
         self.metrics = nn.ModuleDict(
-            {
-                f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)})
-                for stage in STAGES
-            }
+            {f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)}) for stage in STAGES}
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -158,12 +155,12 @@ class Task(L.LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss over the real items of all ranks."""
         loss = self._shared_step(batch, "train")
-        mean = loss.total / loss.count.clamp(min=1)
-        self.log("loss", mean.detach(), prog_bar=True, logger=False, batch_size=1)
+        mean = loss.total / loss.items.clamp(min=1)
+        self.log("train/loss_step", mean.detach(), prog_bar=True, batch_size=1)
         if self.trainer.world_size == 1:
             return mean
         # DDP averages gradients over ranks; ranks may hold different numbers of real items.
-        everywhere = self.trainer.strategy.reduce(loss.count.float(), reduce_op="sum")
+        everywhere = self.trainer.strategy.reduce(loss.items.float(), reduce_op="sum")
         return loss.total * self.trainer.world_size / everywhere
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -176,7 +173,7 @@ class Task(L.LightningModule, ABC):
 
     def _shared_step(self, batch: Any, stage: Stage) -> Loss:
         loss = self.score(batch, stage)
-        self.metric(stage, "loss").update(loss.total.detach(), loss.count)
+        self.metric(stage, "loss").update(loss.total.detach(), loss.items)
         for name, metric in self.metrics[f"{stage}_metrics"].items():  # type: ignore[operator, union-attr]
             if not name.startswith("_"):
                 shown = name in self.shown

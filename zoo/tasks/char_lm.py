@@ -138,9 +138,7 @@ class CharLM(Task):
         training = self.training
         self.eval()
         state = self.network.recurrent.init_state(1)
-        text = sample(
-            self.network.step, ids, state, length=length, temperature=temperature, generator=generator
-        )
+        text = sample(self.network.step, ids, state, length=length, temperature=temperature, generator=generator)
         self.train(training)
         return vocab.decode(text[0].tolist())
 

@@ -86,8 +86,8 @@ class Regressor(Task):
             spread, mean = torch.std_mean(inputs, dim=(1, 2), correction=0)
             return mean[:, None], torch.where(spread > 0, spread, torch.ones_like(spread))[:, None]
         known = self.hparams["normalize"] == "dataset"
-        mean, scale = (self.hparams["mean"], self.hparams["scale"]) if known else (0.0, 1.0)
-        return inputs.new_full((len(inputs), 1), mean), inputs.new_full((len(inputs), 1), scale)
+        offset, scale = (self.hparams["mean"], self.hparams["scale"]) if known else (0.0, 1.0)
+        return inputs.new_full((len(inputs), 1), offset), inputs.new_full((len(inputs), 1), scale)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps inputs (B, T, D) to predictions (B, K), both in the data's units."""

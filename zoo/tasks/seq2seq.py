@@ -252,11 +252,9 @@ class Seq2Seq(Task):
         decoded = self.decode(batch.source, batch.source_lengths).tolist()
         sources, targets = batch.source.tolist(), batch.target.tolist()
         rows = []
-        for source, length, target, ids in zip(
-            sources, batch.source_lengths.tolist(), targets, decoded, strict=True
-        ):
+        for source, length, target, ids in zip(sources, batch.source_lengths.tolist(), targets, decoded, strict=True):
             row = {"input": self.source_vocab.decode(source[:length]), "prediction": self.target_vocab.decode(ids)}
-            if target[1] != IGNORE:
+            if len(target) > 1 and target[1] != IGNORE:
                 row["target"] = self.target_vocab.decode(i for i in target if i != IGNORE)
             rows.append(row)
         return rows

@@ -1,0 +1,84 @@
+"""What all tests share: no network, one thread, and the command line in this process."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import lightning as L
+import pytest
+import torch
+
+from datamodules.cache import cache_dir
+from zoo.__main__ import main
+
+torch.set_num_threads(1)  # the models are small, and the machine may be busy
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests are offline: a connection to anything but this machine fails as if there were no network."""
+    connect = socket.socket.connect
+
+    def local_only(self: socket.socket, address: object) -> None:
+        if self.family != socket.AF_UNIX and isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1"):
+            raise OSError("no network in tests")
+        connect(self, address)  # type: ignore[arg-type]
+
+    def no_lookup(host: object, *args: object, **kwargs: object) -> list:
+        if host in ("127.0.0.1", "::1", "localhost", None):
+            return lookup(host, *args, **kwargs)
+        raise socket.gaierror("no network in tests")
+
+    lookup = socket.getaddrinfo
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+    monkeypatch.setattr(socket, "getaddrinfo", no_lookup)
+
+
+@pytest.fixture(autouse=True)
+def clean_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's seed doesn't leak into the next test."""
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+
+
+@pytest.fixture
+def zoo_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Result]:
+    """Runs `python -m zoo ...` in this process, in an empty folder."""
+    monkeypatch.setenv("ZOO_DATA_DIR", str(cache_dir().resolve()))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args: object) -> Result:
+        argv = [str(arg) for arg in args]
+        monkeypatch.setattr("sys.argv", ["zoo", *argv])
+        capsys.readouterr()
+        code = main(argv)
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Callable[..., L.Trainer]:
+    """A quiet trainer that writes nothing but what it is told to."""
+
+    def make(**options: object) -> L.Trainer:
+        quiet = {
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "log_every_n_steps": 1,
+            "default_root_dir": tmp_path,
+        }
+        return L.Trainer(**{**quiet, **options})  # type: ignore[arg-type]
+
+    return make
