@@ -45,8 +45,8 @@ def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
         new_folders = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
-                fetched = Path(folder) / path.name
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
+                fetched = Path(temporary) / path.name
                 _download(url, fetched)
                 check(fetched)
                 os.replace(fetched, path)

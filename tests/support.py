@@ -1,5 +1,8 @@
 """What tests import: where things lie, and when to skip."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,10 @@ def needs(*names: str) -> pytest.MarkDecorator:
 needs_mnist = needs("MNIST/raw/train-images-idx3-ubyte")
 needs_alice = needs("gutenberg/11.txt")
 needs_grimm = needs("gutenberg/11027.txt")
+
+
+def run_zoo(*args: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m zoo ...` in a process of its own, in the current folder."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "zoo", *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)

@@ -34,6 +34,8 @@ CLASS_NAMES = [
     *torch.optim.__all__,
     *torch.optim.lr_scheduler.__all__,
 ]
+CONFIG_OPTIONS = ("--config", "-c")
+STEPWISE = (torch.optim.lr_scheduler.OneCycleLR, torch.optim.lr_scheduler.CyclicLR)
 QUIET = (  # true, but of no use to whoever runs a command
     "LightningCLI's args parameter",
     ".*configure_optimizers. will be overridden",
@@ -41,6 +43,8 @@ QUIET = (  # true, but of no use to whoever runs a command
     "Checkpoint directory .* exists and is not empty",
     "You are using `torch.load` with `weights_only=False`",
     "The `compute` method of metric",
+    "Total length of `list` across ranks is zero",  # no validation part
+    "Precision bf16-mixed is not supported by the model summary",
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
@@ -74,7 +78,7 @@ class ZooCLI(LightningCLI):
         """Builds everything, and checks that it fits together, before anything is written."""
         try:
             self._check_paths()
-            self.config_init = self.parser.instantiate_classes(self.config)
+            self.config_init = self.parser.instantiate(self.config)
             self.datamodule = self._get(self.config_init, "data")
             self.model = self._get(self.config_init, "model")
             self._check_data_and_model()
@@ -121,6 +125,8 @@ class ZooCLI(LightningCLI):
             self.model.on_load_checkpoint(read_checkpoint(self.ckpt_path))
         if self.subcommand == "test" and not self._has("test"):
             raise ValueError(f"{type(self.datamodule).__name__}: this data has no test part; use validate")
+        if self.subcommand == "predict":
+            self.datamodule.predict_dataloader()  # reads the inputs
 
     def _has(self, part: str) -> bool:
         parts = getattr(self.datamodule, "parts", None)
@@ -156,7 +162,14 @@ class ZooCLI(LightningCLI):
         config = self.options.clone()
         for name in ("config", "run_dir", "resume", "ckpt_path", "weights_only"):
             config.pop(name, None)
-        return str(self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True))
+        return str(self._parser(self.subcommand).dump(config, skip_unset=False, skip_validation=True))
+
+    @staticmethod
+    def configure_optimizers(lightning_module: L.LightningModule, optimizer: Any, lr_scheduler: Any = None) -> Any:
+        """LightningCLI's, but that schedules which count steps are stepped at each step."""
+        if isinstance(lr_scheduler, STEPWISE):
+            return [optimizer], [{"scheduler": lr_scheduler, "interval": "step"}]
+        return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
 
     # -- the four commands
 
@@ -206,29 +219,33 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     return checkpoint
 
 
-def with_config_of_checkpoint(argv: list[str]) -> list[str]:
-    """Lets a checkpoint stand for the config: where a command names only a checkpoint, takes its config.
+def arrange(argv: list[str]) -> list[str]:
+    """Brings the config to the front of a command, so that options override it wherever they stand.
+
+    Where validate, test or predict names only a checkpoint, the config in there is taken.
 
     Raises:
-        UsageError: If the checkpoint can't be read, or holds no config.
+        UsageError: If that checkpoint can't be read, or holds no config.
     """
-    if argv[0] == "fit" or config_files(argv) or {"-h", "--help", "--print_config"} & set(argv):
-        return argv
-    paths = values_of(argv, "--ckpt_path")
-    if not paths:
-        return argv
+    command, options = argv[0], argv[1:]
+    files: list[str] = []
+    others: list[str] = []
+    while options:
+        option = options.pop(0)
+        if option in CONFIG_OPTIONS and options:
+            files += [option, options.pop(0)]
+        else:
+            (files if option.startswith(tuple(f"{name}=" for name in CONFIG_OPTIONS)) else others).append(option)
+    paths = values_of(others, "--ckpt_path")
+    if files or not paths or command == "fit" or {"-h", "--help", "--print_config"} & set(others):
+        return [command, *files, *others]
     try:
         config = read_checkpoint(paths[-1]).get("config")
     except ValueError as error:
         raise UsageError(str(error)) from error
     if not isinstance(config, str):
         raise UsageError(f"--ckpt_path: {paths[-1]} holds no config; name one with --config")
-    return [argv[0], "--config", config, *argv[1:]]
-
-
-def config_files(argv: list[str]) -> list[str]:
-    """The config files that a command names."""
-    return values_of(argv, "--config", "-c")
+    return [command, "--config", config, *others]
 
 
 def values_of(argv: list[str], *names: str) -> list[str]:
@@ -254,7 +271,7 @@ def main(argv: list[str]) -> int:
         ZooCLI(
             Task,
             L.LightningDataModule,
-            args=with_config_of_checkpoint(argv),
+            args=arrange(argv),
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=None,
@@ -274,7 +291,7 @@ def main(argv: list[str]) -> int:
             traceback.print_exc()
         text = str(error)
         if isinstance(error, ArgumentError):
-            text = messages.explain(text, config_files(argv), CLASS_NAMES)
+            text = messages.explain(text, values_of(argv, *CONFIG_OPTIONS), CLASS_NAMES)
         elif not isinstance(error, UsageError | OSError):
             text = f"{type(error).__name__}: {text}"
         print(messages.shorten(text), file=sys.stderr)

@@ -153,6 +153,8 @@ class RunFolder(L.Callback):
             self._save_figure(trainer, task.figure_name, figure)
         summary = self._summary(trainer, task, status, history)
         write_whole(self.path / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        for logger in trainer.loggers:
+            logger.finalize(status)
         return summary
 
     def _save_figure(self, trainer: L.Trainer, name: str, figure: Figure) -> None:

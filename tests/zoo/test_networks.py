@@ -4,7 +4,7 @@ from torch.nn.functional import one_hot
 
 from zoo.nn import CharNet, ClassifierNet, EncoderDecoder, OneHot
 
-CELL = {"hidden_size": 6, "num_layers": 1, "cell": "gru", "dropout": 0.0, "init": "keras"}
+CELL = {"hidden_size": 6, "num_layers": 1, "cell": "gru", "head_dropout": 0.0, "init": "keras"}
 
 
 def test_one_hot_is_a_lookup_and_has_no_weights() -> None:

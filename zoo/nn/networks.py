@@ -42,36 +42,41 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
     return nn.Embedding(vocab_size, embedding_dim)
 
 
+def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
+    """The last layer: dropout, then linear."""
+    check_dropout("head_dropout", dropout)
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
+
+
 class CharNet(nn.Module):
     """A language model: the logits of the next symbol at each step.
 
     Args:
         vocab_size: Symbols, V.
         embedding_dim: Width of the embedding; None for one-hot.
-        dropout: Between layers and before the head (Zaremba et al. 2014).
+        head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout.
     """
 
     def __init__(
-        self, vocab_size: int, *, embedding_dim: int | None, dropout: float, init: Any, **recurrent: Any
+        self, vocab_size: int, *, embedding_dim: int | None, head_dropout: float, init: Any, **recurrent: Any
     ) -> None:
         super().__init__()
         self.input = symbol_input(vocab_size, embedding_dim)
-        self.recurrent = Recurrent(self.input.embedding_dim, dropout=dropout, **recurrent)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.recurrent.output_size, vocab_size)
+        self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
+        self.head = head(self.recurrent.output_size, vocab_size, head_dropout)
         initialize(self, init)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Maps ids (B, T) to logits (B, T, V) and the last state."""
         outputs, state = self.recurrent(self.input(ids), state)
-        return self.head(self.dropout(outputs)), state
+        return self.head(outputs), state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps ids (B,) of one time step to logits (B, V) and the new state."""
         output, state = self.recurrent.step(self.input(ids), state)
-        return self.head(self.dropout(output)), state
+        return self.head(output), state
 
 
 class ClassifierNet(nn.Module):
@@ -83,9 +88,9 @@ class ClassifierNet(nn.Module):
         vocab_size: Symbols, V; None if the inputs are features.
         embedding_dim: Width of the symbols' embedding; None for one-hot.
         pooling: `last` state of each direction, or `mean` or `max` of the outputs over time.
-        dropout: Between layers and before the head.
+        head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, bidirectional.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout, bidirectional.
 
     Raises:
         ValueError: If not exactly one of input_size and vocab_size is given.
@@ -99,7 +104,7 @@ class ClassifierNet(nn.Module):
         vocab_size: int | None,
         embedding_dim: int | None,
         pooling: Pooling,
-        dropout: float,
+        head_dropout: float,
         init: Any,
         **recurrent: Any,
     ) -> None:
@@ -110,16 +115,15 @@ class ClassifierNet(nn.Module):
             raise ValueError("give either input_size (features) or vocab (symbols), not both and not none")
         self.input = nn.Identity() if vocab_size is None else symbol_input(vocab_size, embedding_dim)
         width = input_size if vocab_size is None else self.input.embedding_dim
-        self.recurrent = Recurrent(width, dropout=dropout, **recurrent)  # type: ignore[arg-type]
+        self.recurrent = Recurrent(width, **recurrent)  # type: ignore[arg-type]
         self.pooling = pooling
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.recurrent.output_size, num_classes)
+        self.head = head(self.recurrent.output_size, num_classes, head_dropout)
         initialize(self, init)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Maps features (B, T, D) or symbols (B, T), of `lengths` (B,) real steps, to logits (B, C)."""
         outputs, state = self.recurrent(self.input(inputs), lengths=lengths)
-        return self.head(self.dropout(self.pool(outputs, state, lengths)))
+        return self.head(self.pool(outputs, state, lengths))
 
     def pool(self, outputs: Tensor, state: State, lengths: Tensor | None) -> Tensor:
         """Makes one vector (B, H * directions) of outputs (B, T, H * directions) and last state."""
@@ -144,9 +148,9 @@ class EncoderDecoder(nn.Module):
         embedding_dim: Width of both embeddings; None for one-hot.
         reverse_source: Read the source from its end, which brings its beginning closer to the
             target's (section 3.3 of the paper).
-        dropout: Between layers and before the head.
+        head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent` for both sides: hidden_size, num_layers, cell.
+        **recurrent: Arguments of `Recurrent` for both sides.
     """
 
     def __init__(
@@ -156,15 +160,17 @@ class EncoderDecoder(nn.Module):
         *,
         embedding_dim: int | None,
         reverse_source: bool,
-        dropout: float,
+        head_dropout: float,
         init: Any,
         **recurrent: Any,
     ) -> None:
         super().__init__()
         self.reverse_source = reverse_source
         self.source_input = symbol_input(source_size, embedding_dim)
-        self.encoder = Recurrent(self.source_input.embedding_dim, dropout=dropout, **recurrent)
-        self.decoder = CharNet(target_size, embedding_dim=embedding_dim, dropout=dropout, init="torch", **recurrent)
+        self.encoder = Recurrent(self.source_input.embedding_dim, **recurrent)
+        self.decoder = CharNet(
+            target_size, embedding_dim=embedding_dim, head_dropout=head_dropout, init="torch", **recurrent
+        )
         initialize(self, init)
 
     def encode(self, source: Tensor, lengths: Tensor) -> State:
@@ -186,21 +192,19 @@ class RegressorNet(nn.Module):
     Args:
         input_size: Features of each step, D.
         target_size: Values to predict, K.
-        dropout: Between layers and before the head.
+        head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout.
     """
 
-    def __init__(self, input_size: int, target_size: int, *, dropout: float, init: Any, **recurrent: Any) -> None:
+    def __init__(self, input_size: int, target_size: int, *, head_dropout: float, init: Any, **recurrent: Any) -> None:
         super().__init__()
         check_sizes(target_size=target_size)
-        check_dropout(dropout)
-        self.recurrent = Recurrent(input_size, dropout=dropout, **recurrent)
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.recurrent.output_size, target_size)
+        self.recurrent = Recurrent(input_size, **recurrent)
+        self.head = head(self.recurrent.output_size, target_size, head_dropout)
         initialize(self, init)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps inputs (B, T, D) to values (B, K)."""
         outputs, _ = self.recurrent(inputs)
-        return self.head(self.dropout(outputs[:, -1]))
+        return self.head(outputs[:, -1])

@@ -60,11 +60,12 @@ class Recurrent(nn.Module):
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
         bidirectional: Also read from the right; outputs are then 2H wide, and `step` is refused.
         dropout: Probability of dropping a layer's outputs on their way to the next layer, in
-            training. One layer has no next, so there it does nothing.
+            training.
         init: `torch` (uniform in +-1/sqrt(H)) or `keras` (see `initialize`).
 
     Raises:
-        ValueError: If a size is below 1, dropout outside [0, 1), or a name unknown.
+        ValueError: If a size is below 1, dropout outside [0, 1) or given to a single layer, which
+            has no next one, or a name unknown.
 
     Example:
         >>> rnn = Recurrent(5, 8, cell="lstm")
@@ -86,7 +87,9 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        check_dropout(dropout)
+        check_dropout("dropout", dropout)
+        if dropout and num_layers == 1:
+            raise ValueError(f"dropout: got {dropout} with one layer, but it acts between layers; try head_dropout")
         check_choice("cell", cell, CELLS)
         self.cell_name = cell
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -100,7 +103,7 @@ class Recurrent(nn.Module):
             num_layers,
             batch_first=True,
             bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,  # torch warns where it would do nothing
+            dropout=dropout,
             **self.cell.module_args,
         )
         initialize(self, init)
@@ -219,10 +222,10 @@ def check_sizes(**sizes: int) -> None:
             raise ValueError(f"{name}: got {size}, expected at least 1")
 
 
-def check_dropout(dropout: float) -> None:
+def check_dropout(name: str, dropout: float) -> None:
     """Raises ValueError for a dropout that is no probability below 1."""
     if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"dropout: got {dropout}, expected a probability in [0, 1)")
+        raise ValueError(f"{name}: got {dropout}, expected a probability in [0, 1)")
 
 
 def check_choice(name: str, value: str, choices: Any) -> None:

@@ -186,7 +186,7 @@ class Task(L.LightningModule, ABC):
 
     def recurrent_arguments(self) -> dict[str, Any]:
         """The hyperparameters that every network takes."""
-        names = ("hidden_size", "num_layers", "cell", "dropout", "init")
+        names = ("hidden_size", "num_layers", "cell", "dropout", "head_dropout", "init")
         return {name: self.hparams[name] for name in names}
 
 

@@ -31,7 +31,8 @@ class CharLM(Task):
         num_layers: Recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
         embedding_dim: Width of the embedding; None for one-hot.
-        dropout: Between layers and before the head.
+        dropout: Between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
 
@@ -58,6 +59,7 @@ class CharLM(Task):
         cell: CellName = "lstm",
         embedding_dim: int | None = None,
         dropout: float = 0.0,
+        head_dropout: float = 0.0,
         init: InitName = "torch",
         lr: float = 1e-3,
     ) -> None:

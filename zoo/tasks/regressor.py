@@ -33,7 +33,8 @@ class Regressor(Task):
         hidden_size: Units of each layer.
         num_layers: Recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
-        dropout: Between layers and before the head.
+        dropout: Between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
 
@@ -63,6 +64,7 @@ class Regressor(Task):
         num_layers: int = 1,
         cell: CellName = "lstm",
         dropout: float = 0.0,
+        head_dropout: float = 0.0,
         init: InitName = "torch",
         lr: float = 1e-3,
     ) -> None:

@@ -67,7 +67,8 @@ class Seq2Seq(Task):
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
         embedding_dim: Width of both embeddings; None for one-hot.
         reverse_source: Read the source from its end.
-        dropout: Between layers and before the head.
+        dropout: Between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         teacher_forcing: The ratio to begin with, in [0, 1].
         teacher_forcing_schedule: `constant`, `linear` or `inverse_sigmoid`, see
@@ -87,7 +88,7 @@ class Seq2Seq(Task):
 
     facts = ("source_vocab", "target_vocab")
     requires = (("source_vocab",), ("target_vocab",))
-    monitor = ("val/exact_match", "max")
+    monitor = ("val/loss", "min")  # exact match is reached early and then stays; the loss goes on
     shown = ("exact_match",)
     item = "pairs"
     figure_name = "samples"
@@ -103,6 +104,7 @@ class Seq2Seq(Task):
         embedding_dim: int | None = None,
         reverse_source: bool = False,
         dropout: float = 0.0,
+        head_dropout: float = 0.0,
         init: InitName = "torch",
         teacher_forcing: float = 1.0,
         teacher_forcing_schedule: Schedule = "constant",

@@ -32,7 +32,8 @@ class SeqClassifier(Task):
         bidirectional: Also read from the right.
         pooling: `last` state, or `mean` or `max` of the outputs over time.
         embedding_dim: Width of the symbols' embedding; None for one-hot.
-        dropout: Between layers and before the head.
+        dropout: Between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
 
@@ -64,6 +65,7 @@ class SeqClassifier(Task):
         pooling: Pooling = "last",
         embedding_dim: int | None = None,
         dropout: float = 0.0,
+        head_dropout: float = 0.0,
         init: InitName = "torch",
         lr: float = 1e-3,
     ) -> None:

@@ -1,0 +1,57 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow check format bench clean
+
+help:  ## Explain the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+run: .venv/run  ## Train the toy English-Korean translator, and translate with it
+	@$(BIN)/python -m zoo fit --config configs/toy_en_ko.yaml --run_dir runs/toy_en_ko/$$(date +%Y-%m-%d_%H-%M-%S) && \
+	run=$$(ls -td runs/toy_en_ko/*/ | head -1) && \
+	echo && echo "The six words, and two misspelt ones:" && \
+	$(BIN)/python -m zoo predict --ckpt_path $${run}checkpoints/best.ckpt \
+	  --data.predict_inputs '[word, wood, game, girl, kiss, love, wodr, loev]' && \
+	echo && echo "What to try next:" && \
+	echo "  look at $${run}samples.png and $${run}curves.png" && \
+	echo "  $(BIN)/python -m zoo predict --ckpt_path $${run}checkpoints/best.ckpt --data.predict_inputs '[gril]'" && \
+	echo "  $(BIN)/python -m zoo fit --config configs/addition.yaml        learn to add, in 7 minutes" && \
+	echo "  $(BIN)/python -m zoo fit --config configs/alice_lstm.yaml      learn to write like Lewis Carroll" && \
+	echo "  $(BIN)/python -m zoo --help"
+
+test: .venv/test  ## Run the tests that take less than a minute each, offline
+	$(BIN)/python -m pytest
+
+test-slow: .venv/test  ## Run the trainings among the tests
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/dev  ## Check format, lint, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+format: .venv/dev  ## Format the code, and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/run  ## Compare an epoch with a hand-written loop (20 minutes)
+	$(BIN)/python benchmarks/training_loop.py
+
+clean:  ## Remove the environment and all caches; runs/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+
+# A stamp for each set of packages, made anew when the project's needs change.
+.venv/run: pyproject.toml constraints.txt
+	$(call install,.)
+.venv/test: pyproject.toml constraints.txt
+	$(call install,.[test])
+.venv/dev: pyproject.toml constraints.txt
+	$(call install,.[dev])
+
+define install
+	@test -x $(BIN)/python || { echo "making .venv (the first time takes some minutes)"; $(PYTHON) -m venv .venv; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+	@touch $@
+endef

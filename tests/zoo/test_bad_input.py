@@ -1,0 +1,177 @@
+"""Each mistake ends in a short message that names it, with the right exit code, and leaves nothing behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from support import CONFIGS, needs_mnist
+
+TOY = (CONFIGS / "toy_en_ko.yaml").read_text()
+FIT = ["fit", "--config", "c.yaml", "--run_dir", "run"]
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in TOY
+    return TOY.replace(old, new)
+
+
+# what is wrong: (the config, further arguments, exit code, what the message says)
+CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
+    "misspelt argument": (replaced("hidden_size", "hiden_size"), [], 2, "Seq2Seq has no argument 'hiden_size'"),
+    "its right name": (replaced("hidden_size", "hiden_size"), [], 2, "did you mean hidden_size?"),
+    "misspelt data argument": (replaced("batch_size", "bach_size"), [], 2, "did you mean batch_size?"),
+    "misspelt group": (replaced("trainer:", "trianer:"), [], 2, "did you mean trainer?"),
+    "misspelt trainer key": (replaced("max_epochs", "max_epoch"), [], 2, "did you mean max_epochs?"),
+    "misspelt option": (TOY, ["--model.hiden_size", "3"], 2, "did you mean hidden_size?"),
+    "misspelt trainer option": (TOY, ["--trainer.max_epocs", "3"], 2, "did you mean max_epochs?"),
+    "wrong type": (replaced("128", "many"), [], 2, "hidden_size: got many, expected int"),
+    "wrong choice": (TOY, ["--model.cell", "lstn"], 2, "cell: got lstn, expected one of rnn, rnn_relu, lstm, gru"),
+    "unknown task": (replaced("Seq2Seq\n", "Seq2Sec\n"), [], 2, "unknown class 'Seq2Sec'; did you mean Seq2Seq?"),
+    "unknown data": (replaced("ToySeq2Seq", "ToySeq2Sec"), [], 2, "did you mean ToySeq2Seq?"),
+    "unknown module": (replaced("ToySeq2Seq", "zooo.Toy"), [], 2, "there is no module 'zooo'"),
+    "unknown optimizer": (TOY, ["--optimizer", "Adamm"], 2, "unknown class 'Adamm'; did you mean Adam?"),
+    "optimizer argument": (TOY, ["--optimizer", "Adam", "--optimizer.lrr", "1"], 2, "did you mean lr?"),
+    "missing YAML": (None, [], 2, "c.yaml: there is no such file"),
+    "empty YAML": ("", [], 2, "c.yaml: a config must be a mapping"),
+    "YAML list": ("- 1\n- 2\n", [], 2, "c.yaml: a config must be a mapping"),
+    "broken YAML": (TOY + "x: [", [], 2, "c.yaml: no valid YAML"),
+    "no model": ("seed_everything: 1\n", [], 2, "a run needs a model and data"),
+    "negative size": (TOY, ["--model.hidden_size", "-1"], 2, "hidden_size: got -1, expected at least 1"),
+    "negative learning rate": (TOY, ["--optimizer", "Adam", "--optimizer.lr", "-1"], 2, "Invalid learning rate"),
+    "fits not": (replaced("Seq2Seq\n", "CharLM\n"), ["--data", "WordCompletion"], 2, "CharLM does not fit WordComp"),
+    "text too short": (
+        "model: {class_path: CharLM}\ndata: {class_path: TextString, init_args: {text: hello}}\n",
+        [],
+        2,
+        "text: its train part has 5 characters, expected at least 61",
+    ),
+    "no resume without a run": (TOY, ["--resume"], 2, "last.ckpt: there is no such file"),
+}
+FILE_FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "empty word list": ("w.txt", "", {"class_path": "WordCompletion", "path": "w.txt"}, "w.txt: the file is empty"),
+    "one column": ("p.csv", "en\ncat\n", {"class_path": "ToySeq2Seq", "path": "p.csv"}, "got 1 column"),
+    "NaN": ("n.csv", "a,b\n1,2\n3,\n", {"class_path": "NumericSequences", "path": "n.csv"}, "row 2: got"),
+    "missing file": ("x.csv", "a", {"class_path": "ToySeq2Seq", "path": "y.csv"}, "y.csv: there is no such file"),
+}
+
+
+def check(result: Any, code: int, message: str) -> None:
+    assert result.code == code, result.err
+    assert message in result.err
+    assert "Traceback" not in result.err
+    assert len(result.err.strip().splitlines()) <= 12
+    assert not Path("run").exists()
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("fault", CONFIG_FAULTS)
+def test_a_fault_in_the_command_or_config(fault: str, zoo_command: Callable) -> None:
+    config, options, code, message = CONFIG_FAULTS[fault]
+    if config is not None:
+        Path("c.yaml").write_text(config)
+    if fault == "fits not":
+        Path("c.yaml").write_text("model: {class_path: CharLM}\ndata: {class_path: WordCompletion}\n")
+        options = []
+    check(zoo_command(*FIT, *options), code, message)
+
+
+@pytest.mark.parametrize("fault", FILE_FAULTS)
+def test_a_fault_in_a_users_file(fault: str, zoo_command: Callable) -> None:
+    name, content, data, message = FILE_FAULTS[fault]
+    Path(name).write_text(content)
+    task = {"WordCompletion": "SeqClassifier", "ToySeq2Seq": "Seq2Seq", "NumericSequences": "Regressor"}
+    arguments = ["--model", task[data["class_path"]], "--data", data["class_path"], "--data.path", data["path"]]
+    check(zoo_command("fit", "--run_dir", "run", *arguments), 2, message)
+
+
+def test_no_network_and_no_cache(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_DATA_DIR", "cache")
+    result = zoo_command("fit", "--run_dir", "run", "--model", "CharLM", "--data", "Gutenberg", "--data.books", "[11]")
+    check(result, 1, "11.txt: could not be fetched from https://www.gutenberg.org/ebooks/11.txt.utf-8")
+    assert not list(Path().iterdir())
+
+
+def test_a_damaged_book(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_DATA_DIR", "cache")
+    Path("cache/gutenberg").mkdir(parents=True)
+    Path("cache/gutenberg/11.txt").write_text("<html>")
+    result = zoo_command("fit", "--run_dir", "run", "--model", "CharLM", "--data", "Gutenberg", "--data.books", "[11]")
+    check(result, 1, "the file is damaged: delete it")
+
+
+@needs_mnist
+def test_a_model_that_does_not_fit_real_data(zoo_command: Callable) -> None:
+    result = zoo_command("fit", "--run_dir", "run", "--model", "CharLM", "--data", "MNISTRows")
+    check(result, 2, "CharLM does not fit MNISTRows: the data offers input_size, classes")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of `apple!`, trained for one step."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    from zoo.cli import main
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", ["zoo"])
+        config = str(CONFIGS / "apple_rnn.yaml")
+        assert main(["fit", "--config", config, "--run_dir", "run", "--trainer.max_epochs", "1"]) == 0
+    return folder / "run" / "checkpoints" / "best.ckpt"
+
+
+def test_faults_of_checkpoints(zoo_command: Callable, checkpoint: Path) -> None:
+    check(zoo_command("test", "--ckpt_path", "x.ckpt"), 2, "x.ckpt: there is no such file")
+    check(zoo_command("test"), 2, "a run needs a model and data")
+    apple = str(CONFIGS / "apple_rnn.yaml")
+    check(zoo_command("validate", "--config", apple), 2, "--ckpt_path: got none")
+    whole = checkpoint.read_bytes()
+    for size in (0, 100, len(whole) // 2, len(whole) - 100):
+        Path("cut.ckpt").write_bytes(whole[:size])
+        check(zoo_command("validate", "--ckpt_path", "cut.ckpt"), 2, "cut.ckpt can't be read as a checkpoint")
+    torch.save({"a": 1}, "other.ckpt")
+    check(zoo_command("validate", "--ckpt_path", "other.ckpt"), 2, "it has no state_dict")
+    check(zoo_command("test", "--ckpt_path", checkpoint), 2, "TextString: this data has no test part")
+
+
+def test_a_checkpoint_of_another_alphabet_of_the_same_size_or_another_shape(
+    zoo_command: Callable, checkpoint: Path
+) -> None:
+    check(
+        zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "zebra!"),
+        2,
+        "vocab: the checkpoint has 5 symbols '!' 'a' 'e' 'l' 'p', and the model has 6 symbols '!' 'a' 'b' 'e' 'r' 'z'",
+    )
+    check(zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "amber!"), 2, "vocab: the checkpoint has")
+    check(zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "grape?g"), 2, "vocab: the checkpoint has")
+    check(
+        zoo_command("predict", "--ckpt_path", checkpoint, "--model.hidden_size", "6"),
+        2,
+        "hidden_size: the checkpoint has 5, and the model has 6",
+    )
+
+
+def test_a_symbol_out_of_range_is_named(zoo_command: Callable, checkpoint: Path) -> None:
+    result = zoo_command("predict", "--ckpt_path", checkpoint, "--data.predict_inputs", "[apqle]")
+    check(result, 2, "the symbol 'q' at position 2 is not among the 5 symbols")
+
+
+def test_a_folder_that_holds_a_run_is_refused(zoo_command: Callable) -> None:
+    fit = ["fit", "--config", CONFIGS / "apple_rnn.yaml", "--trainer.max_epochs", "1", "--run_dir", "mine"]
+    assert zoo_command(*fit).code == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("mine").rglob("*")}
+    check(zoo_command(*fit), 2, "mine already holds a run; give another folder, or --resume")
+    assert {path: path.stat().st_mtime_ns for path in Path("mine").rglob("*")} == before
+
+
+def test_an_unknown_command_is_named(zoo_command: Callable) -> None:
+    result = zoo_command("fitt")
+    check(result, 2, "unknown command 'fitt', expected one of fit, validate, test, predict; did you mean fit?")
+
+
+def test_debug_shows_the_traceback(zoo_command: Callable) -> None:
+    result = zoo_command("test", "--ckpt_path", "x.ckpt", "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err

@@ -1,0 +1,122 @@
+"""What a command gives: a run folder, a checkpoint that stands alone, and the same numbers again."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import zoo
+from support import CONFIGS, ROOT
+
+TOY = ["fit", "--config", CONFIGS / "toy_en_ko.yaml"]
+
+
+def test_the_front_door_answers_help_and_version(zoo_command: Callable) -> None:
+    assert "python -m zoo COMMAND" in zoo_command("--help").out
+    assert zoo_command("--version").out.strip() == zoo.__version__
+    assert zoo_command().code == 2
+
+
+def test_a_run_is_one_complete_folder(zoo_command: Callable) -> None:
+    result = zoo_command(*TOY, "--run_dir", "run", "--trainer.max_epochs", "60")
+    assert result.code == 0, result.err
+    run = Path("run")
+    names = {path.name for path in run.rglob("*") if not path.name.startswith("events.out.tfevents")}
+    assert names == {
+        *("config.yaml", "metrics.csv", "hparams.yaml", "summary.json", "curves.png", "samples.png"),
+        *("checkpoints", "best.ckpt", "last.ckpt"),
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert {name: summary[name] for name in ("status", "seed", "epochs", "steps", "item")} == {
+        "status": "finished",
+        "seed": 1,
+        "epochs": 60,
+        "steps": 60,
+        "item": "pairs",
+    }
+    assert summary["metrics"]["val/exact_match"] == {"last": 1.0, "best": 1.0}
+    assert summary["metrics"]["val/char_error_rate"]["last"] == 0.0
+    assert summary["params"] == 38_927
+    assert summary["items_per_s"] > 0
+    assert len(summary["data"]["en_ko"]) == 64
+    assert summary["versions"]["torch"] == version("torch")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["init_args"]["teacher_forcing"] == 1.0  # defaults are spelt out
+    pictures = [tag for f in run.glob("events*") for tag in EventAccumulator(str(f)).Reload().Tags()["images"]]
+    assert sorted(pictures) == ["curves", "samples"]
+    assert "val/exact_match" in result.out
+    assert "epoch 60/60" in result.out
+
+
+def test_the_saved_config_repeats_the_run_to_the_bit(zoo_command: Callable) -> None:
+    assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "5").code == 0
+    assert zoo_command("fit", "--config", "a/config.yaml", "--run_dir", "b").code == 0
+    assert Path("a/metrics.csv").read_text() == Path("b/metrics.csv").read_text()
+    first, second = (torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for run in "ab")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_goes_on_where_it_stopped(zoo_command: Callable) -> None:
+    assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "3").code == 0
+    result = zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "5", "--resume")
+    assert result.code == 0, result.err
+    rows = csv.DictReader(Path("a/metrics.csv").read_text().splitlines())
+    assert [int(row["epoch"]) for row in rows if row["train/loss"]] == [0, 1, 2, 3, 4]
+    assert json.loads(Path("a/summary.json").read_text())["steps"] == 5
+
+
+def test_a_checkpoint_needs_no_second_copy_of_what_it_knows(zoo_command: Callable) -> None:
+    assert zoo_command(*TOY, "--run_dir", "a").code == 0
+    best = "a/checkpoints/best.ckpt"
+    assert "val/exact_match" in zoo_command("validate", "--ckpt_path", best).out
+    for options in ([], ["--config", CONFIGS / "toy_en_ko.yaml"]):
+        result = zoo_command("predict", "--ckpt_path", best, "--data.predict_inputs", "[word, kiss]", *options)
+        assert result.code == 0, result.err
+        rows = list(csv.DictReader(io.StringIO(result.out)))
+        assert rows == [{"input": "word", "prediction": "단어"}, {"input": "kiss", "prediction": "키스"}]
+    assert not Path("runs").exists()
+
+
+def test_where_there_is_a_test_part_fit_ends_by_testing_the_best_checkpoint(zoo_command: Callable) -> None:
+    text = ["--model", "CharLM", "--model.hidden_size", "8", "--data", "TextString", "--data.text", "abcd" * 60]
+    part = ["--data.seq_len", "8", "--data.val_fraction", "0.2", "--data.test_fraction", "0.2"]
+    assert zoo_command("fit", *text, *part, "--run_dir", "a", "--trainer.max_epochs", "2").code == 0
+    metrics = json.loads(Path("a/summary.json").read_text())["metrics"]
+    again = zoo_command("test", "--ckpt_path", "a/checkpoints/best.ckpt").out
+    assert f"{metrics['test/bpc']['last']:.5f}" in again
+
+
+def test_schedulers_that_count_steps_are_stepped_each_step(zoo_command: Callable) -> None:
+    schedule = ["--optimizer", "SGD", "--optimizer.lr", "0.1", "--lr_scheduler", "OneCycleLR"]
+    options = ["--lr_scheduler.max_lr", "0.5", "--lr_scheduler.total_steps", "6", "--data.batch_size", "2"]
+    result = zoo_command(*TOY, *schedule, *options, "--run_dir", "a", "--trainer.max_epochs", "2")
+    assert result.code == 0, result.err
+    state = torch.load("a/checkpoints/last.ckpt", weights_only=True)["lr_schedulers"][0]
+    assert state["last_epoch"] == 6
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_so_in_its_exit_code_and_summary(tmp_path: Path, stop: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "zoo", *map(str, TOY), "--run_dir", str(tmp_path / "run")]
+    with subprocess.Popen(
+        [*command, "--trainer.max_epochs", "100000"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(stop)
+        output = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == code, output
+    assert "Traceback" not in output
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "interrupted"
