@@ -88,7 +88,7 @@ def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
         flat = " ".join(text.split())
         lines.append((f"epoch {epoch}", [flat[i : i + width] for i in range(0, len(flat), width)] or [""]))
     total = sum(len(rows) + 1.6 for _, rows in lines) or 1.0
-    figure = Figure(figsize=(8.5, 0.22 * total + 0.2))
+    figure = Figure(figsize=(6.7, 0.22 * total + 0.2))
     y = 1.0 - 0.6 / total
     for title, rows in lines:
         figure.text(0.02, y, title, fontsize=8, color="C0", weight="bold", va="top")
@@ -131,7 +131,7 @@ def _font(text: str, mono: bool = False) -> dict[str, Any] | None:
     if needed <= _glyphs(font_manager.findfont(family)):
         return {"family": family}
     for font in font_manager.fontManager.ttflist:
-        if needed <= _glyphs(font.fname):
+        if "Last Resort" not in font.name and needed <= _glyphs(font.fname):  # its glyphs are all boxes
             return {"family": font.name}
     return None
 
