@@ -51,7 +51,12 @@ class MetricsLogger(CSVLogger):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar, without the logger's version, which a run folder doesn't have."""
+    """Lightning's bar, with epochs counted from 1, and without a version, which a run folder doesn't have."""
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Names the epoch."""
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """The metrics beside the bar."""
