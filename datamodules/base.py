@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
+import torch
 
 from datamodules.loader import BatchLoader, EpochSampler, Sampler
 
@@ -60,6 +61,12 @@ class SequenceData(L.LightningDataModule, ABC):
         if not self.parts:
             self.parts = self.load()
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Moves a batch, but for its lengths: packing wants them on the CPU, and would wait for them."""
+        moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        lengths = [name for name in batch._fields if name.endswith("lengths")]
+        return moved._replace(**{name: getattr(batch, name) for name in lengths})
+
     def train_dataloader(self) -> Any:
         """Batches of the training part, shuffled."""
         return self.loader("train", shuffle=True)
@@ -80,10 +87,13 @@ class SequenceData(L.LightningDataModule, ABC):
 
     def predict_dataloader(self) -> Any:
         """Batches of the test part, or else of the last one that there is, without filled-up rows."""
-        part: Part = next(name for name in ("test", "val", "train") if name in self.parts)  # type: ignore[misc]
-        return self.predict_loader(self.parts[part])
+        return self.predict_loader(self.parts[self.last_part()])
 
     # -- loaders
+
+    def last_part(self) -> Part:
+        """The test part, or else validation, or else training."""
+        return next(name for name in ("test", "val", "train") if name in self.parts)  # type: ignore[return-value]
 
     def loader(self, part: Part, shuffle: bool = False) -> BatchLoader:
         """Batches of a part."""
@@ -109,6 +119,12 @@ class SequenceData(L.LightningDataModule, ABC):
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+
+
+def check_predict_inputs(inputs: list[str]) -> None:
+    """Raises ValueError unless there is an input, and no empty one."""
+    if not inputs or not all(inputs):
+        raise ValueError(f"predict_inputs: got {inputs}, expected one or more texts, none of them empty")
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:

@@ -1,5 +1,6 @@
 """Columns of users' files, read by Hugging Face's `datasets`, which is imported only here."""
 
+import csv
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ READERS = {
 }
 
 
-def read_table(path: str) -> dict[str, list[Any]]:
+def read_table(path: str, as_text: bool = False) -> dict[str, list[Any]]:
     """Reads a text, CSV, TSV, JSON lines or Parquet file.
 
     Args:
-        path: The file; its ending tells the format.
+        path: The file; its ending tells the format. The first line of CSV and TSV names the columns.
+        as_text: Take the cells of CSV and TSV as they stand there; else 007 is a number, and NA none.
 
     Returns:
         Column name -> values. A text file has one column, `text`, with a line each.
@@ -37,7 +39,14 @@ def read_table(path: str) -> dict[str, list[Any]]:
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
-    options = {"sep": "\t"} if file.suffix.lower() == ".tsv" else {}
+    options: dict[str, Any] = {}
+    if READERS[file.suffix.lower()] == "csv":
+        options["sep"] = "\t" if file.suffix.lower() == ".tsv" else ","
+        if as_text:
+            with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
+                names = next(csv.reader(lines, delimiter=options["sep"]))
+            text = datasets.Value("string")
+            options |= {"features": datasets.Features(dict.fromkeys(names, text)), "keep_default_na": False}
     with tempfile.TemporaryDirectory() as folder:
         try:
             reader = READERS[file.suffix.lower()]
@@ -55,8 +64,11 @@ def check_file(path: str) -> Path:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder.
     """
     file = Path(path).expanduser()
+    if file.is_dir():
+        raise ValueError(f"{path}: this is a folder, expected a file")
     if not file.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     return file

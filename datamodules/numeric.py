@@ -27,8 +27,8 @@ class NumericSequences(SequenceData):
     examples: its figures tell what was memorised.
 
     Args:
-        path: A file of numbers (CSV, TSV, JSON lines, Parquet); None takes thirteen rows, from
-            1 2 3 -> 4 to 40 50 60 -> 70.
+        path: A file of numbers (CSV or TSV, whose first line names the columns, JSON lines, Parquet);
+            None takes thirteen rows, from 1 2 3 -> 4 to 40 50 60 -> 70.
         column: A series in one column, from top to bottom, cut into windows. None takes each row as
             an example, whose last column is the number to predict.
         window: Numbers in a window, T, for `column`.
@@ -106,8 +106,8 @@ class NumericSequences(SequenceData):
     @property
     def spec(self) -> dict[str, Any]:
         """One number a step, one to predict, and the scaling, which the model does."""
-        scaling = {"normalize": self.normalize, "mean": self.mean, "scale": self.scale}
-        return {"input_size": 1, "target_size": 1, **scaling}
+        scaling = {"mean": self.mean, "scale": self.scale} if self.normalize == "dataset" else {}
+        return {"input_size": 1, "target_size": 1, "normalize": self.normalize, **scaling}
 
     @property
     def sources(self) -> dict[str, str]:
@@ -134,10 +134,20 @@ def read_numbers(path: str, columns: list[str] | None) -> NDArray[np.float64]:
         if name not in table:
             raise ValueError(f"{path}: there is no column {name!r}; it has {', '.join(table)}")
     names = columns or list(table)
+    if all(_is_number(name) for name in names):
+        raise ValueError(f"{path}: the first line is {','.join(names)}, expected the names of the columns")
     if columns is None and len(names) < 2:
         raise ValueError(f"{path}: got one column, {names[0]}; expected at least two, or give its name as `column`")
     values = [[_number(path, name, row, cell) for row, cell in enumerate(table[name], 1)] for name in names]
     return np.array(values).T
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(path: str, column: str, row: int, cell: Any) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, random_split
+from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
 from datamodules.files import read_table
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, Vocab
@@ -31,8 +31,8 @@ class ToySeq2Seq(SequenceData):
         task: `en_ko`: six English words and their Korean translations. `reverse`: random strings of
             letters and themselves backwards. `addition`: questions such as 123+45 and their
             answers; a question and its mirror image, 45+123, never both occur.
-        path: A file with two columns, source and target (CSV, TSV, JSON lines, Parquet), in place
-            of `task`.
+        path: A file with two columns, source and target, in place of `task` (CSV or TSV, whose first
+            line names the columns, JSON lines, Parquet).
         num_examples: Pairs to generate.
         digits: For `addition`, the most digits of each number.
         min_length: For `reverse`, the fewest letters.
@@ -116,8 +116,7 @@ class ToySeq2Seq(SequenceData):
         """Batches of `predict_inputs`, or else of the last part."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
-        if not all(self.predict_inputs):
-            raise ValueError("predict_inputs: got an empty text, expected at least one symbol in each")
+        check_predict_inputs(self.predict_inputs)
         unknown = torch.tensor([self.target_vocab.id(START)])
         return self.predict_loader(self._batch(self.predict_inputs, [unknown] * len(self.predict_inputs)))
 
@@ -138,7 +137,7 @@ def read_pairs(path: str) -> list[Pair]:
     Raises:
         ValueError: If it hasn't two columns, or if a source is empty.
     """
-    table = read_table(path)
+    table = read_table(path, as_text=True)
     if len(table) != 2:
         raise ValueError(f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two, source and target")
     pairs = [tuple("" if cell is None else str(cell) for cell in row) for row in zip(*table.values(), strict=True)]

@@ -4,6 +4,7 @@ Legend: B batch, T time steps, N windows or chunks.
 """
 
 import hashlib
+import re
 import unicodedata
 from abc import abstractmethod
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes
+from datamodules.base import Part, Parts, SequenceData, check_fractions, check_predict_inputs, split_sizes
 from datamodules.cache import cached, sha256
 from datamodules.files import check_file
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
@@ -167,7 +168,8 @@ class TextData(SequenceData):
     def predict_dataloader(self) -> Any:
         """One batch for each of `predict_inputs`, or else the last part."""
         if self.predict_inputs is None:
-            return super().predict_dataloader()
+            return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
+        check_predict_inputs(self.predict_inputs)
         rows = [torch.tensor(self.vocab.encode(text)) for text in self.predict_inputs]
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
@@ -284,7 +286,9 @@ def read_book(book: int, strip_license: bool = False) -> str:
     marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG EBOOK" in line]
     if len(marks) < 2:
         raise ValueError(f"strip_license: {path} has no '*** START OF' and '*** END OF' lines of Project Gutenberg")
-    return "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
+    body = "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
+    last = body.rpartition("\n")[2]  # older books close with a line of Gutenberg's of their own
+    return body.removesuffix(last).rstrip("\n") if re.match("End of (the )?Project Gutenberg", last) else body
 
 
 def decode(name: str, data: bytes) -> str:

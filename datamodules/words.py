@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, random_split
+from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
 from datamodules.cache import sha256
 from datamodules.files import read_table
 from datamodules.text import book_path, read_book
@@ -81,7 +81,7 @@ class WordCompletion(SequenceData):
             name = f"books {self.books}"
         else:
             name = self.path or str(WORDS)
-            lines = next(iter(read_table(name).values()))
+            lines = next(iter(read_table(name, as_text=True).values()))
             found = list(dict.fromkeys(word for line in lines if line is not None and (word := str(line).strip())))
         if not found:
             raise ValueError(f"{name}: got no words, expected at least one")
@@ -113,8 +113,7 @@ class WordCompletion(SequenceData):
         """Batches of `predict_inputs`, or else of the last part."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
-        if not all(self.predict_inputs):
-            raise ValueError("predict_inputs: got an empty text, expected at least one letter in each")
+        check_predict_inputs(self.predict_inputs)
         return self.predict_loader(self._batch(self.predict_inputs, [IGNORE] * len(self.predict_inputs)))
 
     @property

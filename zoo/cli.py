@@ -2,20 +2,23 @@
 
 import csv
 import logging
+import math
 import pickle
 import sys
-import time
 import traceback
 import warnings
-from itertools import pairwise
+from datetime import datetime
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -95,6 +98,9 @@ class ZooCLI(LightningCLI):
                 if self.options["run_dir"] is None:
                     raise ValueError("--resume: which run? Give its folder with --run_dir")
                 self.options["ckpt_path"] = self.ckpt_path = str(last)
+                self._check_same_run(read_checkpoint(str(last)))
+            elif self.run_dir.exists() and not self.run_dir.is_dir():
+                raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
             elif (self.run_dir / "config.yaml").exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 raise ValueError(
                     f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
@@ -105,9 +111,17 @@ class ZooCLI(LightningCLI):
         elif self.subcommand != "fit":
             raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
 
+    def _check_same_run(self, checkpoint: dict[str, Any]) -> None:
+        """Raises ValueError if anything but the trainer's settings differs from the run to go on with."""
+        before, now = (flat(yaml.safe_load(text)) for text in (checkpoint.get("config", "{}"), self._dump()))
+        for key in sorted(before.keys() | now.keys()):
+            if not key.startswith("trainer.") and before.get(key) != now.get(key):
+                raise ValueError(f"--resume: {key}: the run has {before.get(key)!r}, and the command {now.get(key)!r}")
+
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
-        return Path("runs") / name / time.strftime("%Y-%m-%d_%H-%M-%S")
+        now = datetime.now().astimezone()
+        return Path("runs") / name / f"{now:%Y-%m-%d_%H-%M-%S}.{now.microsecond // 1000:03d}"
 
     @property
     def config_file(self) -> str | None:
@@ -144,11 +158,13 @@ class ZooCLI(LightningCLI):
             callbacks.append(ProgressBar())
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
         if self.subcommand != "fit" or config["fast_dev_run"]:
+            callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
             return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, self.options["seed_everything"])
         callbacks.append(self.run)
         if config["enable_checkpointing"] is not False:
-            callbacks += self.run.checkpoints(*(self.model.monitor if self._has("val") else ("train/loss", "min")))
+            validates = self._has("val") and config["limit_val_batches"] != 0
+            callbacks += self.run.checkpoints(*(self.model.monitor if validates else ("train/loss", "min")))
         loggers = config["logger"]
         if loggers in (None, True):
             loggers = [TensorBoardLogger(self.run_dir, name="", version="")]
@@ -177,15 +193,19 @@ class ZooCLI(LightningCLI):
         """Tests the best checkpoint once, and closes the run."""
         if self.run is None:
             return
-        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        best = self.run.best.best_model_path if self.run.best else ""
         if self._has("test") and best:
             self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        elif self._has("test") and self.trainer.is_global_zero:
+            print("no checkpoint was kept as the best one, so there was no test")
         if (summary := self.run.finish(self.trainer, self.model, "finished")) is not None:
             print_summary(summary, self.run_dir)
 
     def predict(self, model: Task, **kwargs: Any) -> None:
         """Prints the predictions as CSV."""
         batches: list[Any] = self.trainer.predict(model, **{**kwargs, "return_predictions": True}) or []
+        if self.trainer.world_size > 1:
+            batches = gather(batches, self.trainer.world_size)
         rows = [row for batch in batches for row in batch]
         if rows and self.trainer.is_global_zero:
             writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
@@ -193,13 +213,31 @@ class ZooCLI(LightningCLI):
             writer.writerows(rows)
 
 
+def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
+    """All ranks' rows in the order of the data: each rank had every n-th row of a batch."""
+    ranks: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(ranks, batches)
+    together = zip_longest(*ranks, fillvalue=[])
+    return [[row for rows in zip_longest(*shares) for row in rows if row is not None] for shares in together]
+
+
 def print_summary(summary: dict[str, Any], folder: Path) -> None:
     """Says in a few lines what a run reached and where it lies."""
     speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
     print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
     for name, values in summary["metrics"].items():
-        print(f"  {name:<22} {values['last']:.4f}   best {values['best']:.4f}")
-    print(f"run folder: {folder}   (curves.png, summary.json, checkpoints/best.ckpt)")
+        last, best = (math.nan if value is None else value for value in (values["last"], values["best"]))
+        print(f"  {name:<22} {last:.4f}   best {best:.4f}")
+    names = ("curves.png", "summary.json", "checkpoints/best.ckpt")
+    print(f"run folder: {folder}   ({', '.join(name for name in names if (folder / name).exists())})")
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested config as dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def _wrong_value(text: str, classes: Sequence[str]) -> str | None:
     kinds = [kind for kind, _ in expected if "Literal" not in kind and "NoneType" not in kind]
     names = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind) for kind in kinds]
     wanted = " or ".join(dict.fromkeys([*names, *([f"one of {', '.join(choices)}"] if choices else [])]))
-    return f"{_innermost_key(text)}: got {given}, expected {wanted}" + nearest(given, choices)
+    hint = "; write it in quotes" if "str" in names else ""
+    return f"{_innermost_key(text)}: got {given}, expected {wanted}{hint}" + nearest(given, choices)
 
 
 def _wrong_config(text: str, classes: Sequence[str]) -> str | None:

@@ -9,6 +9,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+MONO = "DejaVu Sans Mono"
 Series = Sequence[tuple[float, float]]  # (epoch, value)
 
 
@@ -48,18 +49,20 @@ def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     """
     counts = np.asarray(matrix)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    size = 2.5 + 0.35 * len(classes)
+    few = len(classes) <= 40  # of more, neither counts nor names could be read
+    size = 2.5 + 0.35 * min(len(classes), 40)
     figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.subplots()
     axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)  # sqrt: a few errors stay visible
     for (true, predicted), count in np.ndenumerate(counts):
-        if count:
+        if count and few:
             color = "white" if share[true, predicted] > 0.4 else "black"
             axis.text(predicted, true, str(count), ha="center", va="center", fontsize=7, color=color)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
     axis.set(xlabel="predicted", ylabel="true", title=f"{accuracy:.2%} of {counts.sum()} right")
-    axis.set_xticks(range(len(classes)), classes)
-    axis.set_yticks(range(len(classes)), classes)
+    if few:
+        axis.set_xticks(range(len(classes)), classes)
+        axis.set_yticks(range(len(classes)), classes)
     return figure
 
 
@@ -85,7 +88,7 @@ def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
     """
     lines = []
     for epoch, text in samples:
-        flat = " ".join(text.split())
+        flat = _drawable(" ".join(text.split()))
         lines.append((f"epoch {epoch}", [flat[i : i + width] for i in range(0, len(flat), width)] or [""]))
     total = sum(len(rows) + 1.6 for _, rows in lines) or 1.0
     figure = Figure(figsize=(6.7, 0.22 * total + 0.2))
@@ -94,7 +97,7 @@ def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
         figure.text(0.02, y, title, fontsize=8, color="C0", weight="bold", va="top")
         for row in rows:
             y -= 1 / total
-            figure.text(0.02, y, row, fontsize=8.5, va="top", parse_math=False, **(_font(row, mono=True) or {}))
+            figure.text(0.02, y, row, fontsize=8.5, va="top", parse_math=False, family=MONO)
         y -= 1.6 / total
     return figure
 
@@ -124,12 +127,17 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
     return figure
 
 
-def _font(text: str, mono: bool = False) -> dict[str, Any] | None:
+def _drawable(text: str) -> str:
+    """The text with a question mark for each symbol that the monospaced font lacks."""
+    glyphs = _glyphs(font_manager.findfont(MONO))
+    return "".join(symbol if ord(symbol) in glyphs else "?" for symbol in text)
+
+
+def _font(text: str) -> dict[str, Any] | None:
     """Arguments for a font on this machine that can write a text; None if there is none."""
-    family = "DejaVu Sans Mono" if mono else "DejaVu Sans"
     needed = {ord(symbol) for symbol in text}
-    if needed <= _glyphs(font_manager.findfont(family)):
-        return {"family": family}
+    if needed <= _glyphs(font_manager.findfont("DejaVu Sans")):
+        return {"family": "DejaVu Sans"}
     for font in font_manager.fontManager.ttflist:
         if "Last Resort" not in font.name and needed <= _glyphs(font.fname):  # its glyphs are all boxes
             return {"family": font.name}

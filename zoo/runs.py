@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import platform
 import resource
@@ -81,6 +82,7 @@ class RunFolder(L.Callback):
         self.items = 0
         self.train_seconds = 0.0
         self._mark = 0.0
+        self.best: ModelCheckpoint | None = None
 
     def checkpoints(self, monitor: str, mode: str) -> list[ModelCheckpoint]:
         """The callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`."""
@@ -89,8 +91,8 @@ class RunFolder(L.Callback):
             "auto_insert_metric_name": False,
             "enable_version_counter": False,
         }
-        best = ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **common)
-        return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **common)]
+        self.best = ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **common)
+        return [self.best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **common)]
 
     # -- while it runs
 
@@ -152,12 +154,13 @@ class RunFolder(L.Callback):
             logger.save()
         rows = read_rows(self.path / METRICS_FILE)
         history = series(rows)
+        summary = self._summary(trainer, task, status, history)
+        text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+        write_whole(self.path / "summary.json", text + "\n")
         if history:
             self._save_figure(trainer, "curves", plots.curves(history))
         if (figure := task.figure()) is not None:
             self._save_figure(trainer, task.figure_name, figure)
-        summary = self._summary(trainer, task, status, history)
-        write_whole(self.path / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         for logger in trainer.loggers:
             logger.finalize(status)
         return summary
@@ -178,7 +181,10 @@ class RunFolder(L.Callback):
             "seed": self.seed,
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
-            "metrics": {name: {"last": p[-1][1], "best": best(name, (v for _, v in p))} for name, p in history.items()},
+            "metrics": {
+                name: {"last": plain(points[-1][1]), "best": plain(best(name, (value for _, value in points)))}
+                for name, points in history.items()
+            },
             "wall_s": round(time.monotonic() - self.began, 2),
             "items_per_s": round(self.items / self.train_seconds, 1) if self.train_seconds else None,
             "item": task.item,
@@ -213,7 +219,13 @@ def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
 
 def best(name: str, values: Iterable[float]) -> float:
     """The best of a metric's values: the highest of an accuracy, the lowest of anything else."""
-    return (max if name.rsplit("/", maxsplit=1)[-1] in HIGHER_IS_BETTER else min)(values)
+    known = [value for value in values if not math.isnan(value)] or [math.nan]
+    return (max if name.rsplit("/", maxsplit=1)[-1] in HIGHER_IS_BETTER else min)(known)
+
+
+def plain(number: float) -> float | None:
+    """A number as JSON can hold it: None for NaN and the infinities."""
+    return number if math.isfinite(number) else None
 
 
 def write_whole(path: Path, text: str) -> None:

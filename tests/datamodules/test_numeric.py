@@ -47,6 +47,7 @@ def test_predict_inputs_are_sequences_of_one_length() -> None:
         ("a,b\n1,2\n3,inf\n", {}, "column 'b', row 2: got inf"),
         ("a,b\n1,2\n3,x\n", {}, "column 'b', row 2: got 'x'"),
         ("a,b\n1,2\n", {"column": "c"}, "there is no column 'c'; it has a, b"),
+        ("1,2\n3,4\n", {}, "the first line is 1,2, expected the names of the columns"),
         ("a\n1\n2\n", {}, "got one column, a"),
         ("a\n1\n2\n", {"column": "a"}, r"its train part has 2 numbers, expected at least window \+ 1 = 4"),
     ],

@@ -64,6 +64,11 @@ def test_a_users_two_columns(tmp_path: Path, name: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
+def test_cells_are_taken_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("from,to\n120,021\nNA,007\nnull,\n")
+    assert ToySeq2Seq(path=str(tmp_path / "p.csv")).pairs() == [("120", "021"), ("NA", "007"), ("null", "")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -48,6 +48,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
         2,
         "text: its train part has 5 characters, expected at least 61",
     ),
+    "no inputs": (TOY, ["--data.predict_inputs", "[no]"], 2, "got False, expected str; write it in quotes"),
     "no resume without a run": (TOY, ["--resume"], 2, "last.ckpt: there is no such file"),
 }
 FILE_FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
@@ -156,6 +157,19 @@ def test_a_checkpoint_of_another_alphabet_of_the_same_size_or_another_shape(
 def test_a_symbol_out_of_range_is_named(zoo_command: Callable, checkpoint: Path) -> None:
     result = zoo_command("predict", "--ckpt_path", checkpoint, "--data.predict_inputs", "[apqle]")
     check(result, 2, "the symbol 'q' at position 2 is not among the 5 symbols")
+
+
+@pytest.mark.parametrize("inputs", ["[]", "['']"])
+def test_missing_and_empty_inputs(zoo_command: Callable, checkpoint: Path, inputs: str) -> None:
+    result = zoo_command("predict", "--ckpt_path", checkpoint, "--data.predict_inputs", inputs)
+    check(result, 2, "expected one or more texts, none of them empty")
+
+
+def test_a_run_folder_that_is_a_file(zoo_command: Callable) -> None:
+    Path("file").write_text("mine")
+    result = zoo_command("fit", "--config", CONFIGS / "apple_rnn.yaml", "--run_dir", "file")
+    check(result, 2, "--run_dir: file is a file")
+    assert Path("file").read_text() == "mine"
 
 
 def test_a_folder_that_holds_a_run_is_refused(zoo_command: Callable) -> None:

@@ -17,7 +17,7 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
-from support import CONFIGS, ROOT
+from support import CONFIGS, ROOT, run_zoo
 
 TOY = ["fit", "--config", CONFIGS / "toy_en_ko.yaml"]
 
@@ -95,6 +95,66 @@ def test_where_there_is_a_test_part_fit_ends_by_testing_the_best_checkpoint(zoo_
     metrics = json.loads(Path("a/summary.json").read_text())["metrics"]
     again = zoo_command("test", "--ckpt_path", "a/checkpoints/best.ckpt").out
     assert f"{metrics['test/bpc']['last']:.5f}" in again
+
+
+def test_the_best_checkpoint_is_ours_whatever_callbacks_a_user_adds(zoo_command: Callable) -> None:
+    config = yaml.safe_load((CONFIGS / "toy_en_ko.yaml").read_text())
+    worst = {"monitor": "train/loss", "mode": "max", "dirpath": "worst"}
+    config["data"]["init_args"] |= {"val_fraction": 0.2, "test_fraction": 0.2}
+    config["trainer"] |= {"max_epochs": 5, "callbacks": [{"class_path": "ModelCheckpoint", "init_args": worst}]}
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    result = zoo_command("fit", "--config", "c.yaml", "--run_dir", "a")
+    assert result.code == 0, result.err
+    tested = json.loads(Path("a/summary.json").read_text())["metrics"]["test/loss"]["last"]
+    assert f"{tested:.5f}" in zoo_command("test", "--ckpt_path", "a/checkpoints/best.ckpt").out
+    assert zoo_command("fit", "--config", "c.yaml", "--trainer.fast_dev_run", "true").code == 0
+
+
+def test_predictions_of_a_stream_go_on_where_the_last_chunk_stopped(zoo_command: Callable) -> None:
+    text = ["--model", "CharLM", "--model.hidden_size", "16", "--data", "TextString", "--data.text", "abcdef" * 50]
+    stream = ["--data.mode", "stream", "--data.seq_len", "7", "--data.batch_size", "4", "--optimizer", "Adam"]
+    assert zoo_command("fit", *text, *stream, "--run_dir", "a", "--trainer.max_epochs", "3").code == 0
+    result = zoo_command("predict", "--ckpt_path", "a/checkpoints/best.ckpt")
+    rows = list(csv.DictReader(io.StringIO(result.out)))
+    right = [p == t for row in rows for p, t in zip(row["prediction"], row["target"], strict=True)]
+    accuracy = json.loads(Path("a/summary.json").read_text())["metrics"]["test/accuracy"]["last"]
+    assert sum(right) / len(right) == pytest.approx(accuracy)
+    assert "".join(row["target"] for row in rows) == ("abcdef" * 50)[-14:]
+
+
+def test_two_processes_predict_every_row_once_in_order(zoo_command: Callable) -> None:
+    assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "2").code == 0
+    predict = ["predict", "--ckpt_path", "a/checkpoints/best.ckpt", "--data.batch_size", "4"]
+    alone = zoo_command(*predict)
+    assert [line.split(",")[0] for line in alone.out.splitlines()] == "input word wood game girl kiss love".split()
+    two = run_zoo(*predict, "--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    assert two.stdout == alone.out, two.stderr
+
+
+def test_a_resumed_run_may_change_the_trainer_but_nothing_else(zoo_command: Callable) -> None:
+    assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "1").code == 0
+    before = Path("a/config.yaml").read_text()
+    result = zoo_command(*TOY, "--run_dir", "a", "--resume", "--model.lr", "0.5")
+    assert result.code == 2
+    assert "model.init_args.lr: the run has 0.01, and the command 0.5" in result.err
+    assert Path("a/config.yaml").read_text() == before
+
+
+def test_a_run_that_diverges_still_has_a_valid_summary(zoo_command: Callable) -> None:
+    steps = ["fit", "--model", "Regressor", "--data", "NumericSequences", "--optimizer", "SGD", "--run_dir", "a"]
+    assert zoo_command(*steps, "--optimizer.lr", "1e30", "--trainer.max_epochs", "3").code == 0
+    summary = json.loads(Path("a/summary.json").read_text(), parse_constant=pytest.fail)
+    assert summary["metrics"]["train/loss"]["last"] is None
+
+
+def test_a_regressor_keeps_its_own_scale_on_other_data(zoo_command: Callable) -> None:
+    steps = ["fit", "--model", "Regressor", "--data", "NumericSequences", "--run_dir", "a", "--trainer.max_epochs", "1"]
+    assert zoo_command(*steps).code == 0
+    Path("n.csv").write_text("a,b,c\n1,2,3\n4,5,6\n")
+    best = "a/checkpoints/best.ckpt"
+    result = zoo_command("predict", "--ckpt_path", best, "--data.predict_inputs", "[[1, 2, 3]]")
+    other = zoo_command("predict", "--ckpt_path", best, "--data.path", "n.csv", "--data.predict_inputs", "[[1, 2, 3]]")
+    assert (other.code, other.out) == (0, result.out), other.err
 
 
 def test_schedulers_that_count_steps_are_stepped_each_step(zoo_command: Callable) -> None:

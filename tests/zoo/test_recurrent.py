@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -108,6 +110,11 @@ def test_state_rows_can_be_selected_reset_and_detached() -> None:
     assert not h[:, 1].any()
     assert torch.equal(h[:, 2], state[0][:, 2])
     assert not any(s.requires_grad for s in stack.detach(state))
+
+
+def test_a_stack_can_be_pickled() -> None:
+    stack = pickle.loads(pickle.dumps(Recurrent(D, H)))
+    assert stack.cell is CELLS["lstm"]
 
 
 def count(module: nn.Module) -> int:

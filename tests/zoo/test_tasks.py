@@ -228,6 +228,19 @@ def test_free_decoding_feeds_back_its_own_symbols_until_the_end() -> None:
     assert len(decoded) == 4 or decoded[-1] == vocab.id("<end>")
 
 
+def test_lengths_stay_on_the_cpu_where_packing_wants_them() -> None:
+    _, batch = toy_pairs()
+    moved = data.ToySeq2Seq().transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert (moved.source.device.type, moved.source_lengths.device.type) == ("meta", "cpu")
+
+
+def test_a_stop_within_validation_costs_no_picture(trainer: Trainer) -> None:
+    task, datamodule = Seq2Seq(hidden_size=8), data.ToySeq2Seq()
+    trainer(max_epochs=2).fit(task, datamodule)
+    task.on_validation_epoch_start()
+    assert task.figure() is not None
+
+
 def test_unknown_and_empty_sources_are_refused() -> None:
     task, _ = toy_pairs()
     with pytest.raises(ValueError, match=r"'z' at position 0"):
@@ -253,6 +266,6 @@ def test_scaling_lives_in_the_model(normalize: str) -> None:
 
 
 def test_an_instance_without_spread_is_not_divided_by_zero() -> None:
-    task = Regressor(input_size=1, target_size=1, normalize="instance", mean=0.0, scale=1.0)
+    task = Regressor(input_size=1, target_size=1, normalize="instance")
     task.configure_model()
     assert task(torch.full((1, 3, 1), 7.0)).isfinite().all()

@@ -96,7 +96,6 @@ class Recurrent(nn.Module):
         self.bidirectional = bidirectional
         self.num_directions = 2 if bidirectional else 1
         self.output_size = hidden_size * self.num_directions
-        self.cell = CELLS[cell]
         self.layers = self.cell.module(
             input_size,
             hidden_size,
@@ -108,19 +107,26 @@ class Recurrent(nn.Module):
         )
         initialize(self, init)
 
+    @property
+    def cell(self) -> Cell:
+        """What the stack knows of its cell."""
+        return CELLS[self.cell_name]
+
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Runs over all time steps with the fused kernels.
 
         Args:
             x: Inputs (B, T, D), float.
             state: The state before the first step; None is zeros.
-            lengths: Real time steps of each row (B,), int64 on the CPU. What comes after them is
-                padding: outputs there are 0, and the state is the one after the last real step.
+            lengths: Real time steps of each row (B,), int64, best on the CPU. What comes after them
+                is padding: outputs there are 0, and the state is the one after the last real step.
 
         Returns:
             Outputs (B, T, H * directions) and the last state.
         """
-        inputs = x if lengths is None else pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        inputs = (
+            x if lengths is None else pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        )
         given = None if state is None else (state if self.cell.num_states > 1 else state[0])
         outputs, last = self.layers(inputs, given)
         if lengths is not None:

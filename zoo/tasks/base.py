@@ -42,6 +42,7 @@ class Task(L.LightningModule, ABC):
 
     facts: ClassVar[tuple[str, ...]]  # constructor arguments that a datamodule's spec may fill
     requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
+    keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
     monitor: ClassVar[tuple[str, Literal["min", "max"]]]  # the metric that picks the best checkpoint
     shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
     item: ClassVar[str]  # what `num_items` counts
@@ -104,7 +105,7 @@ class Task(L.LightningModule, ABC):
             known = self.hparams[fact]
             if known is None:
                 self.hparams[fact] = offered
-            elif known != offered:
+            elif known != offered and fact not in self.keeps:
                 raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
         self._check_facts(source)
 
@@ -136,6 +137,8 @@ class Task(L.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another model or another alphabet, naming what differs."""
         for key, saved in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}).items():
+            if key in self.keeps:
+                self.hparams[key] = saved
             mine = self.hparams.get(key)
             shapes_model = key in self.facts or key in self.network_arguments()
             if shapes_model and key in self.hparams and mine != saved:

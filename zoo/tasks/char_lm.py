@@ -112,13 +112,16 @@ class CharLM(Task):
         logits, state = self.network(batch.inputs, self._state_before(batch, "test"))
         if batch.resets is not None:
             self._states["test"] = state
-        columns = (batch.inputs, logits.argmax(-1), batch.targets)
-        rows = zip(*(column.tolist() for column in columns), strict=True)
-        texts = ({"input": self._text(i), "prediction": self._text(p), "target": self._text(t)} for i, p, t in rows)
-        return [{name: text for name, text in row.items() if text or name != "target"} for row in texts]
-
-    def _text(self, ids: list[int]) -> str:
-        return self.vocab.decode(number for number in ids if number != IGNORE)
+        rows = []
+        for inputs, predicted, targets in zip(batch.inputs, logits.argmax(-1), batch.targets, strict=True):
+            known = targets != IGNORE
+            row = {"input": inputs, "prediction": predicted}
+            if known.any():
+                row = {"input": inputs[known], "prediction": predicted[known], "target": targets[known]}
+            elif batch.resets is not None:  # a stream's row with nothing in it
+                continue
+            rows.append({name: self.vocab.decode(ids.tolist()) for name, ids in row.items()})
+        return rows
 
     def on_train_epoch_end(self) -> None:
         """Keeps a sample of 200 characters now and then, to show how they improve."""

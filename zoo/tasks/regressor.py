@@ -39,14 +39,15 @@ class Regressor(Task):
         lr: Learning rate of Adam.
 
     Example:
-        >>> task = Regressor(input_size=1, target_size=1, normalize="instance", mean=0.0, scale=1.0)
+        >>> task = Regressor(input_size=1, target_size=1, normalize="instance")
         >>> task.configure_model()
         >>> task(torch.tensor([[[10.0], [20.0], [30.0]]])).shape
         torch.Size([1, 1])
     """
 
     facts = ("input_size", "target_size", "normalize", "mean", "scale")
-    requires = (("input_size",), ("target_size",), ("normalize",), ("mean",), ("scale",))
+    requires = (("input_size",), ("target_size",), ("normalize",))
+    keeps = ("mean", "scale")
     monitor = ("val/loss", "min")
     shown = ("mae",)
     item = "sequences"
@@ -76,6 +77,8 @@ class Regressor(Task):
 
     def build_network(self) -> RegressorNet:
         """See `Task`."""
+        if self.hparams["normalize"] == "dataset" and None in (self.hparams["mean"], self.hparams["scale"]):
+            raise ValueError("normalize: dataset needs mean and scale, which the data does not offer; pass both")
         return RegressorNet(self.hparams["input_size"], self.hparams["target_size"], **self.recurrent_arguments())
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:

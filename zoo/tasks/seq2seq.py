@@ -121,7 +121,7 @@ class Seq2Seq(Task):
         check_sizes(teacher_forcing_epochs=teacher_forcing_epochs, max_length=max_length)
         check_choice("teacher_forcing_schedule", teacher_forcing_schedule, get_args(Schedule))
         self._shown_pairs: list[dict[str, str]] = []
-        self._samples: list[tuple[int, list[str]]] = []
+        self._samples: list[tuple[int, list[dict[str, str]]]] = []
 
     @property
     def source_vocab(self) -> Vocab:
@@ -211,7 +211,7 @@ class Seq2Seq(Task):
         """Keeps the first translations now and then, to show how they improve."""
         epoch = self.current_epoch + 1
         if not self.trainer.sanity_checking and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
-            self._samples.append((epoch, [row["prediction"] for row in self._shown_pairs]))
+            self._samples.append((epoch, self._shown_pairs))
 
     @staticmethod
     def num_items(batch: PairBatch) -> int:
@@ -265,5 +265,6 @@ class Seq2Seq(Task):
         """Translations as they improve."""
         if not self._samples:
             return None
-        sources = [row["input"] for row in self._shown_pairs]
-        return plots.decoded_pairs(sources, [row["target"] for row in self._shown_pairs], self._samples)
+        _, pairs = self._samples[-1]
+        predictions = [(epoch, [row["prediction"] for row in rows]) for epoch, rows in self._samples]
+        return plots.decoded_pairs([row["input"] for row in pairs], [row["target"] for row in pairs], predictions)
