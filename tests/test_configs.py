@@ -1,6 +1,7 @@
 """Every config runs, in full and in half precision, and says at its head what it reaches."""
 
 import csv
+import json
 import math
 import re
 from collections.abc import Callable
@@ -44,6 +45,35 @@ def test_it_runs(config: Path, precision: str, zoo_command: Callable) -> None:
     result = zoo_command("fit", "--config", config, *SHORT, "--trainer.precision", precision)
     assert result.code == 0, result.err
     assert all(map(math.isfinite, metrics("run").values()))
+
+
+REACHES = [
+    ("apple_rnn", "train/loss", lambda loss: loss <= 0.01),
+    ("four_letter_words", "val/accuracy", lambda accuracy: accuracy == 1.0),
+    ("toy_en_ko", "val/exact_match", lambda match: match == 1.0),
+    ("three_steps", "val/mae", lambda error: error <= 0.1),
+    pytest.param(
+        "mnist_rnn", "test/accuracy", lambda accuracy: accuracy >= 0.972, marks=[pytest.mark.slow, needs_mnist]
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "metric", "holds"), REACHES)
+def test_it_reaches_what_it_says(config: str, metric: str, holds: Callable, zoo_command: Callable) -> None:
+    result = zoo_command("fit", "--config", CONFIGS / f"{config}.yaml", "--run_dir", "run")
+    assert result.code == 0, result.err
+    value = json.loads(Path("run/summary.json").read_text())["metrics"][metric]["last"]
+    assert holds(value), f"{metric} {value}"
+
+
+def test_the_small_models_predict_what_they_learned(zoo_command: Callable) -> None:
+    expected = {"apple_rnn": ("[apple]", "pple!"), "three_steps": ("[[25, 35, 45]]", 55.0)}
+    for config, (inputs, wanted) in expected.items():
+        assert zoo_command("fit", "--config", CONFIGS / f"{config}.yaml", "--run_dir", config).code == 0
+        best = f"{config}/checkpoints/best.ckpt"
+        predicted = zoo_command("predict", "--ckpt_path", best, "--data.predict_inputs", inputs).out.strip()
+        value = predicted.splitlines()[1].split(",")[1]
+        assert value == wanted if isinstance(wanted, str) else abs(float(value) - wanted) <= 0.5
 
 
 def same_in_two_processes(config: Path, zoo_command: Callable) -> None:

@@ -153,7 +153,7 @@ class ZooCLI(LightningCLI):
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         bar = config["enable_progress_bar"]
         if bar is None:
-            bar = sys.stderr.isatty()
+            bar = sys.stdout.isatty()  # where the bar goes, and what predict prints
         if bar:
             callbacks.append(ProgressBar())
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 MONO = "DejaVu Sans Mono"
@@ -33,6 +34,7 @@ def curves(history: Mapping[str, Series]) -> Figure:
                 x, y = zip(*points, strict=True)
                 axis.plot(x, y, style, marker="." if len(x) < 30 else "", label=f"{stage} {y[-1]:.4g}")
         axis.set(title=name.replace("_", " "), xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     for axis in axes[len(names) :]:

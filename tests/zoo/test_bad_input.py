@@ -145,8 +145,11 @@ def test_a_checkpoint_of_another_alphabet_of_the_same_size_or_another_shape(
         2,
         "vocab: the checkpoint has 5 symbols '!' 'a' 'e' 'l' 'p', and the model has 6 symbols '!' 'a' 'b' 'e' 'r' 'z'",
     )
-    check(zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "amber!"), 2, "vocab: the checkpoint has")
-    check(zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "grape?g"), 2, "vocab: the checkpoint has")
+    check(
+        zoo_command("predict", "--ckpt_path", checkpoint, "--data.text", "lapses"),
+        2,
+        "vocab: the checkpoint has 5 symbols",
+    )
     check(
         zoo_command("predict", "--ckpt_path", checkpoint, "--model.hidden_size", "6"),
         2,
