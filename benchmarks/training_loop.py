@@ -2,8 +2,8 @@
 
     python benchmarks/training_loop.py [--repeats 5] [--recipes alice grimm mnist]
 
-Both sides run in this process, in turn, on one thread, from the same weights, over the same number of
-batches of the same data. The hand-written loop is what a person would write with `torch.nn` alone: tensors in
+Both sides run in this process, in turn, on one thread, over the same number of batches of the same data. The ratio is
+the median of the pairs' ratios. The hand-written loop is what a person would write with `torch.nn` alone: tensors in
 memory, `torch.randperm`, `nn.LSTM`, cross entropy, Adam; it counts nothing and logs nothing. zoo's side is
 `Trainer.fit` with its datamodule, its task and all the task's training metrics.
 """

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -22,15 +22,14 @@ class SequenceData(L.LightningDataModule, ABC):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
 
     Raises:
-        ValueError: If the batch size is below 1.
+        ValueError: If the batch size is below 1, or the seed below 0.
     """
-
-    fits: ClassVar[str]  # the task that it is made for, for messages
 
     def __init__(self, batch_size: int, seed: int | None) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
+        check_seed("seed", seed or 0)
         self.batch_size, self.seed = batch_size, seed
         self.parts: Parts = {}
 
@@ -121,6 +120,12 @@ class SequenceData(L.LightningDataModule, ABC):
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
 
 
+def check_seed(name: str, seed: int) -> None:
+    """Raises ValueError for a seed that is negative."""
+    if seed < 0:
+        raise ValueError(f"{name}: got {seed}, expected at least 0")
+
+
 def check_predict_inputs(inputs: list[str]) -> None:
     """Raises ValueError unless there is an input, and no empty one."""
     if not inputs or not all(inputs):
@@ -146,6 +151,7 @@ def random_split(
     size: int, val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
     """Example numbers of each part, drawn with a seed of their own; empty parts are left out."""
+    check_seed("split_seed", seed)
     order = np.random.RandomState(seed).permutation(size)  # its stream is frozen by NumPy's policy
     train, val, _ = split_sizes(size, val_fraction, test_fraction)
     cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}

@@ -36,8 +36,6 @@ class MNISTRows(SequenceData):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
     """
 
-    fits = "SeqClassifier"
-
     def __init__(
         self, view: Literal["rows", "pixels", "permuted"] = "rows", batch_size: int = 128, seed: int | None = None
     ) -> None:

@@ -41,8 +41,6 @@ class NumericSequences(SequenceData):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
     """
 
-    fits = "Regressor"
-
     def __init__(
         self,
         path: str | None = None,

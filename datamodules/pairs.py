@@ -45,8 +45,6 @@ class ToySeq2Seq(SequenceData):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
     """
 
-    fits = "Seq2Seq"
-
     def __init__(
         self,
         task: Literal["en_ko", "reverse", "addition"] = "en_ko",
@@ -110,7 +108,10 @@ class ToySeq2Seq(SequenceData):
 
     def collate(self, batch: PairBatch) -> PairBatch:
         """Cuts off the columns that are padding in all rows."""
-        return batch._replace(source=batch.source[:, : int(batch.source_lengths.max())])
+        target_width = max(2, int((batch.target != IGNORE).any(0).sum()))
+        return batch._replace(
+            source=batch.source[:, : int(batch.source_lengths.max())], target=batch.target[:, :target_width]
+        )
 
     def predict_dataloader(self) -> Any:
         """Batches of `predict_inputs`, or else of the last part."""
@@ -141,6 +142,7 @@ def read_pairs(path: str) -> list[Pair]:
     if len(table) != 2:
         raise ValueError(f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two, source and target")
     pairs = [tuple("" if cell is None else str(cell) for cell in row) for row in zip(*table.values(), strict=True)]
+    pairs = list(dict.fromkeys(pairs))  # so that none stands in two parts
     if not pairs:
         raise ValueError(f"{path}: got no pairs, expected at least one")
     for number, (source, _) in enumerate(pairs, 1):

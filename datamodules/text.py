@@ -50,8 +50,6 @@ class TextData(SequenceData):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
     """
 
-    fits = "CharLM"
-
     def __init__(
         self,
         mode: Literal["windows", "stream"] = "windows",

@@ -39,8 +39,6 @@ class WordCompletion(SequenceData):
         seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
     """
 
-    fits = "SeqClassifier"
-
     def __init__(
         self,
         path: str | None = None,

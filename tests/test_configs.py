@@ -12,12 +12,16 @@ import yaml
 
 from support import CONFIGS, ROOT, needs_alice, needs_grimm, needs_mnist, run_zoo
 
-NEEDS = {"MNISTRows": [needs_mnist], "[11]": [needs_alice], "[11027]": [needs_grimm], "[11, 11027]": [needs_grimm]}
+NEEDS = {
+    "MNISTRows": [needs_mnist],
+    "[11]": [needs_alice],
+    "[11027]": [needs_grimm],
+    "[11, 11027]": [needs_alice, needs_grimm],
+}
 SHORT = [
     *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3", "--trainer.limit_val_batches", "2"),
     *("--trainer.limit_test_batches", "2", "--trainer.accelerator", "cpu", "--run_dir", "run"),
 ]
-SHARED = ("apple_rnn", "toy_en_ko", "alice_lstm_heldout")  # no example for a rank; padding; carried state
 
 
 def configs() -> list:
@@ -76,28 +80,17 @@ def test_the_small_models_predict_what_they_learned(zoo_command: Callable) -> No
         assert value == wanted if isinstance(wanted, str) else abs(float(value) - wanted) <= 0.5
 
 
-def same_in_two_processes(config: Path, zoo_command: Callable) -> None:
-    options = ["--model.dropout", "0", "--model.head_dropout", "0"]
-    command = ["fit", "--config", str(config), *SHORT, *options]
+@every_config
+def test_two_processes_give_the_same_numbers(config: Path, zoo_command: Callable) -> None:
+    no_dropout = ["--model.dropout", "0", "--model.head_dropout", "0"]
+    command = ["fit", "--config", str(config), *SHORT, *no_dropout, "--trainer.max_epochs", "2"]
     assert zoo_command(*command).code == 0
-    two = [*command, "--run_dir", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
-    done = run_zoo(*two)
-    assert done.returncode == 0, done.stderr
+    two = run_zoo(*command, "--run_dir", "two", "--trainer.devices", "2", "--trainer.strategy", "ddp")
+    assert two.returncode == 0, two.stderr
     one_process, two_processes = metrics("run"), metrics("two")
     assert one_process.keys() == two_processes.keys()
     for key, value in one_process.items():
         assert two_processes[key] == pytest.approx(value, abs=1e-5, rel=1e-5), key
-
-
-@pytest.mark.parametrize("config", [case for case in configs() if case.id in SHARED])
-def test_two_processes_give_the_same_numbers(config: Path, zoo_command: Callable) -> None:
-    same_in_two_processes(config, zoo_command)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("config", [case for case in configs() if case.id not in SHARED])
-def test_two_processes_give_the_same_numbers_for_the_others_too(config: Path, zoo_command: Callable) -> None:
-    same_in_two_processes(config, zoo_command)
 
 
 @every_config

@@ -1,6 +1,7 @@
 """The command line: LightningCLI with run folders, checks before the first write, and short errors."""
 
 import csv
+import inspect
 import logging
 import math
 import pickle
@@ -18,7 +19,7 @@ import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -97,6 +98,8 @@ class ZooCLI(LightningCLI):
             if self.options["resume"]:
                 if self.options["run_dir"] is None:
                     raise ValueError("--resume: which run? Give its folder with --run_dir")
+                if not last.is_file():
+                    raise ValueError(f"--resume: {self.run_dir} has no checkpoints/last.ckpt to go on from")
                 self.options["ckpt_path"] = self.ckpt_path = str(last)
                 self._check_same_run(read_checkpoint(str(last)))
             elif self.run_dir.exists() and not self.run_dir.is_dir():
@@ -135,6 +138,9 @@ class ZooCLI(LightningCLI):
         if hasattr(self.datamodule, "spec"):
             self.model.bind(self.datamodule.spec, type(self.datamodule).__name__)
         self.model.configure_model()
+        default = inspect.signature(type(self.model)).parameters["lr"].default
+        if self._get(self.config_init, "optimizer") and self.model.hparams["lr"] != default:
+            raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
         if self.ckpt_path is not None:
             self.model.on_load_checkpoint(read_checkpoint(self.ckpt_path))
         if self.subcommand == "test" and not self._has("test"):
@@ -156,6 +162,8 @@ class ZooCLI(LightningCLI):
             bar = sys.stdout.isatty()  # where the bar goes, and what predict prints
         if bar:
             callbacks.append(ProgressBar())
+        if config["enable_model_summary"] is not False and self.subcommand == "fit":
+            callbacks.append(ModelSummary(max_depth=2))
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
@@ -225,6 +233,7 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     """Says in a few lines what a run reached and where it lies."""
     speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
     print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
+    print(f"  {summary['params']:,} parameters")
     for name, values in summary["metrics"].items():
         last, best = (math.nan if value is None else value for value in (values["last"], values["best"]))
         print(f"  {name:<22} {last:.4f}   best {best:.4f}")

@@ -8,7 +8,10 @@ from importlib import import_module
 
 MAX_LINES = 12
 MAX_WIDTH = 400
-TOP_KEYS = ("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything", "run_dir", "resume")
+TOP_KEYS = (
+    *("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"),
+    *("config", "ckpt_path", "run_dir", "resume"),
+)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -25,7 +26,6 @@ import zoo
 from zoo import plots
 from zoo.tasks import Task
 
-HIGHER_IS_BETTER = ("accuracy", "exact_match")
 METRICS_FILE = "metrics.csv"
 
 
@@ -66,6 +66,14 @@ class ProgressBar(TQDMProgressBar):
         return metrics
 
 
+class BestCheckpoint(ModelCheckpoint):
+    """A class of its own: Lightning keeps callbacks apart by class and settings, and a user may add others."""
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """See `BestCheckpoint`."""
+
+
 class RunFolder(L.Callback):
     """Keeps a run folder up to date.
 
@@ -83,6 +91,7 @@ class RunFolder(L.Callback):
         self.train_seconds = 0.0
         self._mark = 0.0
         self.best: ModelCheckpoint | None = None
+        self._rng_state: torch.Tensor | None = None
 
     def checkpoints(self, monitor: str, mode: str) -> list[ModelCheckpoint]:
         """The callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`."""
@@ -91,8 +100,8 @@ class RunFolder(L.Callback):
             "auto_insert_metric_name": False,
             "enable_version_counter": False,
         }
-        self.best = ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **common)
-        return [self.best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **common)]
+        self.best = BestCheckpoint(filename="best", monitor=monitor, mode=mode, **common)
+        return [self.best, LastCheckpoint(filename="last", save_on_train_epoch_end=True, **common)]
 
     # -- while it runs
 
@@ -105,6 +114,16 @@ class RunFolder(L.Callback):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts the config into the checkpoint, which then needs no other file to be tested."""
         checkpoint["config"] = self.config
+        checkpoint["torch_rng_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Takes the random state out of the checkpoint of a run that goes on."""
+        self._rng_state = checkpoint.get("torch_rng_state")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Puts the random state back, so that dropout goes on where it stopped."""
+        if self._rng_state is not None:
+            torch.set_rng_state(self._rng_state)
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
@@ -182,7 +201,10 @@ class RunFolder(L.Callback):
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "metrics": {
-                name: {"last": plain(points[-1][1]), "best": plain(best(name, (value for _, value in points)))}
+                name: {
+                    "last": plain(points[-1][1]),
+                    "best": plain(best(task.higher_is_better(name), (value for _, value in points))),
+                }
                 for name, points in history.items()
             },
             "wall_s": round(time.monotonic() - self.began, 2),
@@ -217,10 +239,10 @@ def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
     return dict(sorted(found.items()))
 
 
-def best(name: str, values: Iterable[float]) -> float:
-    """The best of a metric's values: the highest of an accuracy, the lowest of anything else."""
+def best(higher_is_better: bool, values: Iterable[float]) -> float:
+    """The highest or the lowest of a metric's values, NaN left out."""
     known = [value for value in values if not math.isnan(value)] or [math.nan]
-    return (max if name.rsplit("/", maxsplit=1)[-1] in HIGHER_IS_BETTER else min)(known)
+    return max(known) if higher_is_better else min(known)
 
 
 def plain(number: float) -> float | None:

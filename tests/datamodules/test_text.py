@@ -119,7 +119,7 @@ def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path) -> None:
         TextFile([str(tmp_path / "latin.txt")]).setup()
 
 
-def test_batches_are_slices_of_what_is_in_memory() -> None:
+def test_batches_have_the_shape_that_was_asked_for() -> None:
     data = TextString("abcdefgh" * 10, seq_len=4, batch_size=4, **WHOLE)
     data.setup()
     batch = next(iter(data.train_dataloader()))

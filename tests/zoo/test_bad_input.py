@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from datamodules.cache import cache_dir
 from support import CONFIGS, needs_mnist
 
 TOY = (CONFIGS / "toy_en_ko.yaml").read_text()
@@ -40,8 +41,21 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
     "broken YAML": (TOY + "x: [", [], 2, "c.yaml: no valid YAML"),
     "no model": ("seed_everything: 1\n", [], 2, "a run needs a model and data"),
     "negative size": (TOY, ["--model.hidden_size", "-1"], 2, "hidden_size: got -1, expected at least 1"),
-    "negative learning rate": (TOY, ["--optimizer", "Adam", "--optimizer.lr", "-1"], 2, "Invalid learning rate"),
-    "fits not": (replaced("Seq2Seq\n", "CharLM\n"), ["--data", "WordCompletion"], 2, "CharLM does not fit WordComp"),
+    "negative learning rate": (
+        replaced("    lr: 0.01\n", ""),
+        ["--optimizer", "Adam", "--optimizer.lr", "-1"],
+        2,
+        "Invalid learning rate",
+    ),
+    "fits not": (
+        "model: {class_path: CharLM}\ndata: {class_path: WordCompletion}\n",
+        [],
+        2,
+        "CharLM does not fit WordCompletion: the data offers vocab, classes",
+    ),
+    "learning rate twice": (TOY, ["--optimizer", "Adam"], 2, "lr: got 0.01 beside an optimizer"),
+    "negative seed": (TOY, ["--data.seed", "-1"], 2, "seed: got -1, expected at least 0"),
+    "misspelt checkpoint option": (TOY, ["--ckpt_pth", "x"], 2, "did you mean ckpt_path?"),
     "text too short": (
         "model: {class_path: CharLM}\ndata: {class_path: TextString, init_args: {text: hello}}\n",
         [],
@@ -49,7 +63,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
         "text: its train part has 5 characters, expected at least 61",
     ),
     "no inputs": (TOY, ["--data.predict_inputs", "[no]"], 2, "got False, expected str; write it in quotes"),
-    "no resume without a run": (TOY, ["--resume"], 2, "last.ckpt: there is no such file"),
+    "no resume without a run": (TOY, ["--resume"], 2, "--resume: run has no checkpoints/last.ckpt to go on from"),
 }
 FILE_FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "empty word list": ("w.txt", "", {"class_path": "WordCompletion", "path": "w.txt"}, "w.txt: the file is empty"),
@@ -73,9 +87,6 @@ def test_a_fault_in_the_command_or_config(fault: str, zoo_command: Callable) -> 
     config, options, code, message = CONFIG_FAULTS[fault]
     if config is not None:
         Path("c.yaml").write_text(config)
-    if fault == "fits not":
-        Path("c.yaml").write_text("model: {class_path: CharLM}\ndata: {class_path: WordCompletion}\n")
-        options = []
     check(zoo_command(*FIT, *options), code, message)
 
 
@@ -101,6 +112,21 @@ def test_a_damaged_book(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) 
     Path("cache/gutenberg/11.txt").write_text("<html>")
     result = zoo_command("fit", "--run_dir", "run", "--model", "CharLM", "--data", "Gutenberg", "--data.books", "[11]")
     check(result, 1, "the file is damaged: delete it")
+
+
+@needs_mnist
+def test_a_damaged_idx_file(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Path("cache/MNIST/raw")
+    raw.mkdir(parents=True)
+    for file in (cache_dir() / "MNIST" / "raw").iterdir():
+        (raw / file.name).symlink_to(file)
+    labels = raw / "t10k-labels-idx1-ubyte"
+    content = labels.read_bytes()
+    labels.unlink()
+    labels.write_bytes(content[:-1])
+    monkeypatch.setenv("ZOO_DATA_DIR", "cache")
+    result = zoo_command("fit", "--run_dir", "run", "--model", "SeqClassifier", "--data", "MNISTRows")
+    check(result, 1, "t10k-labels-idx1-ubyte: its SHA-256 is")
 
 
 @needs_mnist
@@ -154,6 +180,15 @@ def test_a_checkpoint_of_another_alphabet_of_the_same_size_or_another_shape(
         zoo_command("predict", "--ckpt_path", checkpoint, "--model.hidden_size", "6"),
         2,
         "hidden_size: the checkpoint has 5, and the model has 6",
+    )
+
+
+def test_a_checkpoint_of_another_task(zoo_command: Callable, checkpoint: Path) -> None:
+    toy = str(CONFIGS / "toy_en_ko.yaml")
+    check(
+        zoo_command("validate", "--config", toy, "--ckpt_path", checkpoint),
+        2,
+        "another task than Seq2Seq, which has no vocab",
     )
 
 

@@ -35,17 +35,16 @@ class Cell:
 
     module: Callable[..., nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
     step: Callable[[Tensor, State, LayerWeights], State]  # one time step of one layer
-    num_gates: int
     num_states: int
     module_args: dict[str, Any] = field(default_factory=dict)
     forget_gate: int | None = None  # its place among the gates
 
 
 CELLS: dict[str, Cell] = {
-    "rnn": Cell(nn.RNN, lambda x, s, w: (torch.rnn_tanh_cell(x, s[0], *w),), 1, 1),
-    "rnn_relu": Cell(nn.RNN, lambda x, s, w: (torch.rnn_relu_cell(x, s[0], *w),), 1, 1, {"nonlinearity": "relu"}),
-    "lstm": Cell(nn.LSTM, lambda x, s, w: torch.lstm_cell(x, s, *w), 4, 2, forget_gate=1),
-    "gru": Cell(nn.GRU, lambda x, s, w: (torch.gru_cell(x, s[0], *w),), 3, 1),
+    "rnn": Cell(nn.RNN, lambda x, s, w: (torch.rnn_tanh_cell(x, s[0], *w),), 1),
+    "rnn_relu": Cell(nn.RNN, lambda x, s, w: (torch.rnn_relu_cell(x, s[0], *w),), 1, {"nonlinearity": "relu"}),
+    "lstm": Cell(nn.LSTM, lambda x, s, w: torch.lstm_cell(x, s, *w), 2, forget_gate=1),
+    "gru": Cell(nn.GRU, lambda x, s, w: (torch.gru_cell(x, s[0], *w),), 1),
 }
 assert set(CELLS) == set(get_args(CellName))
 

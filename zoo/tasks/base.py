@@ -136,12 +136,18 @@ class Task(L.LightningModule, ABC):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another model or another alphabet, naming what differs."""
-        for key, saved in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}).items():
+        hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        if foreign := hyperparameters.keys() - self.hparams.keys():
+            name = type(self).__name__
+            raise ValueError(
+                f"the checkpoint is of another task than {name}, which has no {', '.join(sorted(foreign))}"
+            )
+        for key, saved in hyperparameters.items():
             if key in self.keeps:
                 self.hparams[key] = saved
             mine = self.hparams.get(key)
             shapes_model = key in self.facts or key in self.network_arguments()
-            if shapes_model and key in self.hparams and mine != saved:
+            if shapes_model and mine != saved:
                 raise ValueError(f"{key}: the checkpoint has {_brief(saved)}, and the model has {_brief(mine)}")
 
     @staticmethod
@@ -154,6 +160,11 @@ class Task(L.LightningModule, ABC):
     def metric(self, stage: Stage, name: str) -> Any:
         """One of a stage's metrics."""
         return self.metrics[f"{stage}_metrics"][name]  # type: ignore[index]
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether more is better of a metric, named as in the logs: `val/accuracy`."""
+        stage, _, metric = name.partition("/")
+        return bool(self.metric(stage, metric).higher_is_better)  # type: ignore[arg-type]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss over the real items of all ranks."""

@@ -13,7 +13,7 @@ from zoo.decoding import sample
 from zoo.nn import CharNet, State
 from zoo.nn.recurrent import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import BitsPerCharacter, Mean, Perplexity
+from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share
 from zoo.vocab import Vocab
 
 
@@ -82,7 +82,7 @@ class CharLM(Task):
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
-        return {"accuracy": Mean(), "bpc": BitsPerCharacter(), "perplexity": Perplexity()}
+        return {"accuracy": Share(), "bpc": BitsPerCharacter(), "perplexity": Perplexity()}
 
     def score(self, batch: TextBatch, stage: Stage) -> Loss:
         """See `Task`; a batch is inputs (B, T) and the symbols that follow them (B, T)."""

@@ -20,7 +20,7 @@ class Mean(Metric):
         1.5
     """
 
-    higher_is_better = None
+    higher_is_better = False
     total: Tensor
     count: Tensor
 
@@ -37,6 +37,12 @@ class Mean(Metric):
     def compute(self) -> Tensor:
         """The mean, a scalar; NaN before there was a value."""
         return self.total / self.count
+
+
+class Share(Mean):
+    """The share of items that are right: an accuracy, or exact matches."""
+
+    higher_is_better = True
 
 
 class BitsPerCharacter(Mean):

@@ -16,7 +16,7 @@ from zoo.decoding import greedy
 from zoo.nn import EncoderDecoder
 from zoo.nn.recurrent import CellName, InitName, check_choice, check_sizes
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import Mean
+from zoo.tasks.metrics import Share
 from zoo.vocab import END, START, Vocab
 
 Schedule = Literal["constant", "linear", "inverse_sigmoid"]
@@ -33,7 +33,7 @@ def teacher_forcing_ratio(epoch: float, schedule: Schedule, start: float, end: f
             `start` down to `end`.
         start: The ratio at epoch 0.
         end: The ratio it goes to.
-        epochs: The schedule's length, above 0.
+        epochs: The schedule's length, above 0; for `inverse_sigmoid`, k, by which it has hardly begun.
 
     Returns:
         A probability.
@@ -74,7 +74,7 @@ class Seq2Seq(Task):
         teacher_forcing_schedule: `constant`, `linear` or `inverse_sigmoid`, see
             `teacher_forcing_ratio`.
         teacher_forcing_end: The ratio that the schedule goes to, in [0, 1].
-        teacher_forcing_epochs: The schedule's length in epochs.
+        teacher_forcing_epochs: The schedule's length in epochs, or k of `inverse_sigmoid`.
         max_length: The most symbols to decode.
         lr: Learning rate of Adam.
 
@@ -145,9 +145,9 @@ class Seq2Seq(Task):
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
-        metrics: dict[str, Metric] = {"accuracy": Mean()}
+        metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
-            metrics["exact_match"] = Mean()
+            metrics["exact_match"] = Share()
             metrics["char_error_rate"] = CharErrorRate()
         return metrics
 
@@ -193,6 +193,10 @@ class Seq2Seq(Task):
         return torch.stack(steps, 1)
 
     def _score_freely(self, batch: PairBatch, stage: Stage) -> None:
+        if (needed := batch.target.shape[1] - 1) > self.hparams["max_length"]:
+            raise ValueError(
+                f"max_length: got {self.hparams['max_length']}, but a target has {needed} symbols with its end"
+            )
         rows = [row for row in self.predict_step(batch, 0) if "target" in row]
         right = sum(row["prediction"] == row["target"] for row in rows)
         self.metric(stage, "exact_match").update(torch.tensor(right), torch.tensor(len(rows)))

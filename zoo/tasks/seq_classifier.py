@@ -14,7 +14,7 @@ from zoo.nn import ClassifierNet
 from zoo.nn.networks import Pooling
 from zoo.nn.recurrent import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task
-from zoo.tasks.metrics import Mean
+from zoo.tasks.metrics import Share
 from zoo.vocab import Vocab
 
 
@@ -88,7 +88,7 @@ class SeqClassifier(Task):
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
-        metrics: dict[str, Metric] = {"accuracy": Mean()}
+        metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
             # its counts are drawn, not logged: hence the underscore
             metrics["_confusion"] = MulticlassConfusionMatrix(len(self.hparams["classes"]), ignore_index=IGNORE)
