@@ -101,7 +101,6 @@ class ZooCLI(LightningCLI):
                 if not last.is_file():
                     raise ValueError(f"--resume: {self.run_dir} has no checkpoints/last.ckpt to go on from")
                 self.options["ckpt_path"] = self.ckpt_path = str(last)
-                self._check_same_run(read_checkpoint(str(last)))
             elif self.run_dir.exists() and not self.run_dir.is_dir():
                 raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
             elif (self.run_dir / "config.yaml").exists() and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
@@ -109,14 +108,16 @@ class ZooCLI(LightningCLI):
                     f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
                 )
         if self.ckpt_path is not None:
-            read_checkpoint(self.ckpt_path)
+            self.checkpoint = read_checkpoint(self.ckpt_path)
             self.options["weights_only"] = True
+            if self.options["resume"]:
+                self._check_same_run()
         elif self.subcommand != "fit":
             raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
 
-    def _check_same_run(self, checkpoint: dict[str, Any]) -> None:
+    def _check_same_run(self) -> None:
         """Raises ValueError if anything but the trainer's settings differs from the run to go on with."""
-        before, now = (flat(yaml.safe_load(text)) for text in (checkpoint.get("config", "{}"), self._dump()))
+        before, now = (flat(yaml.safe_load(text)) for text in (self.checkpoint.get("config", "{}"), self._dump()))
         for key in sorted(before.keys() | now.keys()):
             if not key.startswith("trainer.") and before.get(key) != now.get(key):
                 raise ValueError(f"--resume: {key}: the run has {before.get(key)!r}, and the command {now.get(key)!r}")
@@ -142,7 +143,7 @@ class ZooCLI(LightningCLI):
         if self._get(self.config_init, "optimizer") and self.model.hparams["lr"] != default:
             raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
         if self.ckpt_path is not None:
-            self.model.on_load_checkpoint(read_checkpoint(self.ckpt_path))
+            self.model.on_load_checkpoint(self.checkpoint)
         if self.subcommand == "test" and not self._has("test"):
             raise ValueError(f"{type(self.datamodule).__name__}: this data has no test part; use validate")
         if self.subcommand == "predict":
