@@ -36,7 +36,7 @@ format: .venv/dev  ## Format the code, and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/run  ## Compare an epoch with a hand-written loop (20 minutes)
+bench: .venv/run  ## Compare an epoch with a hand-written loop (6 minutes, with MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 
 clean:  ## Remove the environment and all caches; runs/ stays
