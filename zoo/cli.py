@@ -45,7 +45,6 @@ QUIET = (  # true, but of no use to whoever runs a command
     ".*configure_optimizers. will be overridden",
     "The number of training batches",
     "Checkpoint directory .* exists and is not empty",
-    "You are using `torch.load` with `weights_only=False`",
     "The `compute` method of metric",
     "Total length of `list` across ranks is zero",  # no validation part
     "Precision bf16-mixed is not supported by the model summary",

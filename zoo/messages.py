@@ -41,7 +41,8 @@ def _unknown_argument(text: str, classes: Sequence[str]) -> str | None:
         return None
     path, option = match.groups()
     known = arguments_of(path)
-    return f"{path.split('.')[-1]} has no argument {option!r}{nearest(option, known)}; it takes {', '.join(known)}"
+    hint = nearest(option, known) or "."
+    return f"{path.split('.')[-1]} has no argument {option!r}{hint} It takes {', '.join(known)}"
 
 
 def _unknown_key(text: str, classes: Sequence[str]) -> str | None:

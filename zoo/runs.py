@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 import zoo
 from zoo import plots
 from zoo.tasks import Task
+from zoo.tasks.base import STAGES
 
 METRICS_FILE = "metrics.csv"
 
@@ -234,7 +235,7 @@ def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
-            if "/" in name and value and not name.endswith("_step"):
+            if name.split("/")[0] in STAGES and value and not name.endswith("_step"):
                 found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
     return dict(sorted(found.items()))
 

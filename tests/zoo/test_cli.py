@@ -101,8 +101,9 @@ def test_the_best_checkpoint_is_ours_whatever_callbacks_a_user_adds(zoo_command:
     config = yaml.safe_load((CONFIGS / "toy_en_ko.yaml").read_text())
     worst = {"monitor": "train/loss", "mode": "max", "dirpath": "worst"}
     plain = {"class_path": "ModelCheckpoint"}
+    monitor = {"class_path": "LearningRateMonitor"}
     config["data"]["init_args"] |= {"val_fraction": 0.2, "test_fraction": 0.2}
-    config["trainer"] |= {"max_epochs": 5, "callbacks": [{**plain, "init_args": worst}, plain]}
+    config["trainer"] |= {"max_epochs": 5, "callbacks": [{**plain, "init_args": worst}, plain, monitor]}
     Path("c.yaml").write_text(yaml.safe_dump(config))
     result = zoo_command("fit", "--config", "c.yaml", "--run_dir", "a")
     assert result.code == 0, result.err

@@ -164,7 +164,8 @@ class Task(L.LightningModule, ABC):
     def higher_is_better(self, name: str) -> bool:
         """Whether more is better of a metric, named as in the logs: `val/accuracy`."""
         stage, _, metric = name.partition("/")
-        return bool(self.metric(stage, metric).higher_is_better)  # type: ignore[arg-type]
+        metrics = self.metrics[f"{stage}_metrics"]
+        return metric in metrics and bool(metrics[metric].higher_is_better)  # type: ignore[operator, index]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The mean loss over the real items of all ranks."""

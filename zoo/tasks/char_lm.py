@@ -67,8 +67,6 @@ class CharLM(Task):
         self.save_hyperparameters()
         self._states: dict[Stage, State] = {}
         self._samples: list[tuple[int, str]] = []
-        if vocab is not None:
-            self.build_network()  # checks the arguments
 
     @property
     def vocab(self) -> Vocab:
