@@ -76,8 +76,9 @@ class MNISTRows(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The pixels of each step, and the ten digits."""
-        return {"input_size": 28 if self.view == "rows" else 1, "classes": [str(digit) for digit in range(10)]}
+        """The pixels of each step, the number of steps, and the ten digits."""
+        steps, pixels = (28, 28) if self.view == "rows" else (784, 1)
+        return {"input_size": pixels, "num_steps": steps, "classes": [str(digit) for digit in range(10)]}
 
     @property
     def sources(self) -> dict[str, str]:

@@ -103,9 +103,10 @@ class NumericSequences(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """One number a step, one to predict, and the scaling, which the model does."""
+        """One number a step, how many steps, one to predict, and the scaling, which the model does."""
         scaling = {"mean": self.mean, "scale": self.scale} if self.normalize == "dataset" else {}
-        return {"input_size": 1, "target_size": 1, "normalize": self.normalize, **scaling}
+        steps = self.parts["train"].inputs.shape[1]
+        return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": self.normalize, **scaling}
 
     @property
     def sources(self) -> dict[str, str]:

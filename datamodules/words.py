@@ -117,7 +117,8 @@ class WordCompletion(SequenceData):
     @property
     def spec(self) -> dict[str, Any]:
         """The letters, which are symbols and classes alike: a-z, or else those of the words."""
-        return {"vocab": list(self.vocab), "classes": list(self.vocab)}
+        letters = {"vocab": list(self.vocab), "classes": list(self.vocab)}
+        return letters if self.word_length is None else {**letters, "num_steps": self.word_length - 1}
 
     @property
     def sources(self) -> dict[str, str]:

@@ -21,7 +21,7 @@ def test_rows_are_28_steps_of_28_pixels_in_three_parts() -> None:
     assert batch.inputs.shape == (100, 28, 28)
     assert (batch.inputs.min(), batch.inputs.max()) == (0.0, 1.0)
     assert batch.targets[:5].tolist() == [7, 2, 1, 0, 4]
-    assert data.spec == {"input_size": 28, "classes": list("0123456789")}
+    assert data.spec == {"input_size": 28, "num_steps": 28, "classes": list("0123456789")}
 
 
 @needs_mnist

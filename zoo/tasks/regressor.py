@@ -26,6 +26,7 @@ class Regressor(Task):
     Args:
         input_size: Features of each step, D; None asks the data.
         target_size: Values to predict, K; None asks the data.
+        num_steps: Steps of every sequence, T; None asks the data, or takes sequences of any length.
         normalize: `none`; `dataset`: minus `mean`, over `scale`; `instance`: minus each sequence's
             own mean, over its own standard deviation (1 where that is 0); None asks the data.
         mean: The training data's mean, for `dataset`; None asks the data.
@@ -45,9 +46,9 @@ class Regressor(Task):
         torch.Size([1, 1])
     """
 
-    facts = ("input_size", "target_size", "normalize", "mean", "scale")
+    facts = ("input_size", "target_size", "num_steps", "normalize", "mean", "scale")
     requires = (("input_size",), ("target_size",), ("normalize",))
-    keeps = ("mean", "scale")
+    keeps = ("num_steps", "mean", "scale")
     monitor = ("val/loss", "min")
     shown = ("mae",)
     item = "sequences"
@@ -58,6 +59,7 @@ class Regressor(Task):
         self,
         input_size: int | None = None,
         target_size: int | None = None,
+        num_steps: int | None = None,
         normalize: Normalize | None = None,
         mean: float | None = None,
         scale: float | None = None,

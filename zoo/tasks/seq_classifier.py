@@ -26,6 +26,7 @@ class SeqClassifier(Task):
         input_size: Features of each step; None asks the data, or the inputs are symbols.
         vocab: The input symbols in the order of their ids; None asks the data, or the inputs are
             features.
+        num_steps: Steps of every sequence, T; None asks the data, or takes sequences of any length.
         hidden_size: Units of each layer and direction.
         num_layers: Recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
@@ -45,8 +46,9 @@ class SeqClassifier(Task):
         torch.Size([1, 2])
     """
 
-    facts = ("classes", "input_size", "vocab")
+    facts = ("classes", "input_size", "vocab", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
+    keeps = ("num_steps",)
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
@@ -58,6 +60,7 @@ class SeqClassifier(Task):
         classes: list[str] | None = None,
         input_size: int | None = None,
         vocab: list[str] | None = None,
+        num_steps: int | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
         cell: CellName = "lstm",
