@@ -40,6 +40,7 @@ class Task(L.LightningModule, ABC):
         ValueError: If lr is not above 0.
     """
 
+    model_prefix: ClassVar[str]  # of its registry names: `char_lm` of `char_lm_lstm`
     facts: ClassVar[tuple[str, ...]]  # constructor arguments that a datamodule's spec may fill
     requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
     keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
@@ -133,6 +134,15 @@ class Task(L.LightningModule, ABC):
         self.metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)}) for stage in STAGES}
         )
+
+    @property
+    def model_name(self) -> str:
+        """Its name in the registry, as `char_lm_lstm`."""
+        return f"{self.model_prefix}_{self.hparams['cell']}"
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Writes the registry name into the checkpoint, which then loads alone."""
+        checkpoint["model_name"] = self.model_name
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another model or another alphabet, naming what differs."""

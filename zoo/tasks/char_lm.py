@@ -43,6 +43,7 @@ class CharLM(Task):
         torch.Size([1, 3, 2])
     """
 
+    model_prefix = "char_lm"
     facts = ("vocab",)
     requires = (("vocab",),)
     monitor = ("val/loss", "min")

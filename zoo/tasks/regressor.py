@@ -46,6 +46,7 @@ class Regressor(Task):
         torch.Size([1, 1])
     """
 
+    model_prefix = "regressor"
     facts = ("input_size", "target_size", "num_steps", "normalize", "mean", "scale")
     requires = (("input_size",), ("target_size",), ("normalize",))
     keeps = ("num_steps", "mean", "scale")

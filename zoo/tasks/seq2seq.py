@@ -86,6 +86,7 @@ class Seq2Seq(Task):
         2
     """
 
+    model_prefix = "seq2seq"
     facts = ("source_vocab", "target_vocab")
     requires = (("source_vocab",), ("target_vocab",))
     monitor = ("val/loss", "min")  # exact match is reached early and then stays; the loss goes on

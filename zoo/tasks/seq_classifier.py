@@ -46,6 +46,7 @@ class SeqClassifier(Task):
         torch.Size([1, 2])
     """
 
+    model_prefix = "seq_classifier"
     facts = ("classes", "input_size", "vocab", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
     keeps = ("num_steps",)
