@@ -11,10 +11,11 @@ from support import ROOT
 
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.messages"},
+    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.images", "zoo.messages", "zoo.bundle"},
     {"zoo.nn"},
     {"zoo.decoding"},
     {"zoo.tasks"},
+    {"zoo.pretrained"},
     {"zoo.runs"},
     {"zoo.cli"},
     {"zoo.__main__"},

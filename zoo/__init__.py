@@ -10,6 +10,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "CharLM": "zoo.tasks",
+    "create": "zoo.pretrained",
+    "list_models": "zoo.pretrained",
+    "load": "zoo.pretrained",
+    "register_model": "zoo.pretrained",
     "Regressor": "zoo.tasks",
     "Seq2Seq": "zoo.tasks",
     "SeqClassifier": "zoo.tasks",

@@ -1,82 +1,308 @@
 """Decoding: pure functions over a step function, the same for language models and decoders.
 
-Legend: B batch, V vocabulary. A step function maps ids (B,) and a state to logits (B, V) and the
-new state; `CharNet.step` is one.
+Legend: B batch, V vocabulary, K beams, N decoded symbols.
+
+A step function maps ids (B,) and a state to logits (B, V) and the new state; `CharNet.step` is one.
+Decoding begins with the logits (B, V) of the first symbol to decode and the state that gave them,
+which `CharNet.read` has after a prompt, whatever its length.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.nn import State
+from zoo.nn import Recurrent, State
+from zoo.nn.recurrent import check_choice
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
+LengthPenalty = Literal["none", "average", "wu"]
+DRAWS = 256  # random numbers drawn at a time
 
 
-def greedy(step: Step, ids: Tensor, state: State, length: int, end: int | None = None) -> Tensor:
-    """Feeds the most likely symbol back, step by step.
-
-    Args:
-        step: The model's step function.
-        ids: The symbols to begin with (B,), int64; they are not part of the result.
-        state: The state before them.
-        length: The most symbols to decode.
-        end: The symbol that ends a sequence; None decodes `length` symbols. It stops as soon as
-            every row has ended; what a row holds after its first `end` has no meaning.
-
-    Returns:
-        Decoded ids (B, n), n <= length.
-    """
-    return _decode(step, ids, state, length, end, lambda logits: logits.argmax(-1))
-
-
-def sample(
-    step: Step,
-    ids: Tensor,
-    state: State,
-    length: int,
-    end: int | None = None,
-    *,
-    temperature: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Draws each symbol from softmax(logits / temperature), and feeds it back.
+@dataclass(frozen=True)
+class Sampling:
+    """How the next symbol is chosen: repetition penalty, then temperature, then top-k, then top-p.
 
     Args:
-        step: The model's step function.
-        ids: The symbols to begin with (B,), int64; they are not part of the result.
-        state: The state before them.
-        length: The most symbols to decode.
-        end: As in `greedy`.
-        temperature: Above 1 bolder, below 1 more careful; must be above 0.
-        generator: The source of randomness; None is torch's own.
-
-    Returns:
-        Decoded ids (B, n), n <= length.
+        temperature: The logits are divided by it: above 1 bolder, below 1 more careful. 0 takes the
+            most likely symbol (greedy). It is one over what some notebooks call `scale_factor`.
+        top_k: Choose among the k most likely symbols; None among all.
+        top_p: Choose among the most likely symbols that together have at least this probability
+            (nucleus sampling, Holtzman et al. 2020), in (0, 1].
+        repetition_penalty: Above 1, symbols that came before become less likely: their logits are
+            divided by it where positive, and multiplied where negative (Keskar et al. 2019).
+        allowed: The only ids that may be chosen; None for all.
+        forbidden: Ids that are never chosen.
 
     Raises:
-        ValueError: If the temperature is not above 0.
+        ValueError: If a value is outside its range, naming it.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature: got {temperature}, expected above 0")
 
-    def draw(logits: Tensor) -> Tensor:
-        chances = torch.softmax(logits.float() / temperature, -1)
-        return torch.multinomial(chances, 1, generator=generator).squeeze(-1)
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    repetition_penalty: float = 1.0
+    allowed: Sequence[int] | None = None
+    forbidden: Sequence[int] = ()
 
-    return _decode(step, ids, state, length, end, draw)
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature: got {self.temperature}, expected at least 0")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k: got {self.top_k}, expected at least 1")
+        if self.top_p is not None and not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"top_p: got {self.top_p}, expected above 0 and at most 1")
+        if not 0.0 < self.repetition_penalty < math.inf:
+            raise ValueError(f"repetition_penalty: got {self.repetition_penalty}, expected above 0")
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+class Symbols(NamedTuple):
+    """One decoded symbol of each row."""
+
+    ids: Tensor  # (B,) int64; without meaning in rows that have ended before
+    log_probs: Tensor  # (B,) natural logarithms of the model's own probabilities, before any `Sampling`
+    rows: Tensor  # (B,) bool: the rows that this symbol belongs to
+
+
+class Decoded(NamedTuple):
+    """A decoded sequence, its last symbol included."""
+
+    ids: list[int]
+    log_probs: list[float]  # of each symbol, see `Symbols`
+
+
+class Hypothesis(NamedTuple):
+    """A sequence that beam search found."""
+
+    ids: list[int]  # the end symbol included, where it came to one
+    log_prob: float  # of the whole sequence, natural logarithm
+    score: float  # the same over the length penalty: what beams are ranked by
 
 
 @torch.no_grad()
-def _decode(
-    step: Step, ids: Tensor, state: State, length: int, end: int | None, choose: Callable[[Tensor], Tensor]
-) -> Tensor:
-    decoded: list[Tensor] = []
-    ended = torch.zeros_like(ids, dtype=torch.bool)
-    while len(decoded) < length and not (end is not None and bool(ended.all())):
+def stream(
+    step: Step,
+    logits: Tensor,
+    state: State,
+    length: int | Sequence[int],
+    sampling: Sampling = GREEDY,
+    *,
+    seed: int = 0,
+    end: int | None = None,
+    stop: Sequence[Sequence[int]] = (),
+    seen: Tensor | None = None,
+) -> Iterator[Symbols]:
+    """Decodes symbol by symbol, feeding each one back.
+
+    A row's draws depend on the seed and the row's number alone, so that it comes out the same in
+    any batch (but for rounding: a matrix product may differ in its last bits with the batch size).
+
+    Args:
+        step: The model's step function.
+        logits: Of the first symbol (B, V).
+        state: The state that gave them.
+        length: The most symbols to decode, of all rows or of each; at least 1.
+        sampling: How to choose; greedy by default.
+        seed: Of the draws, at least 0.
+        end: A row ends with this symbol.
+        stop: A row ends when its last symbols are one of these sequences.
+        seen: Which symbols came before (B, V), bool, for the repetition penalty; None is none.
+
+    Yields:
+        The next symbols, until every row has ended.
+
+    Raises:
+        ValueError: If an argument is outside its range, or if no symbol may be chosen.
+    """
+    lengths = torch.as_tensor(length, device=logits.device).expand(len(logits))
+    _check_at_least(length=(int(lengths.min()), 1), seed=(seed, 0))
+    if not all(stop):
+        raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
+    banned = _banned(logits, sampling)
+    draws = _uniform(seed, len(logits), logits.device) if sampling.temperature else None
+    if sampling.repetition_penalty != 1.0:
+        seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
+    else:
+        seen = None
+    tails: list[list[int]] = [[] for _ in range(len(logits))]
+    rows = torch.ones_like(lengths, dtype=torch.bool)
+    for count in range(1, int(lengths.max()) + 1):
+        logits = logits.float()
+        filtered = _filter(logits, seen, banned, sampling)
+        ids = filtered.argmax(-1) if draws is None else _draw(filtered, next(draws))
+        yield Symbols(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0], rows)
+        rows = rows & (lengths > count)
+        if end is not None:
+            rows = rows & (ids != end)
+        if stop:
+            rows = rows & ~_stopped(tails, ids, stop).to(rows.device)
+        if not rows.any():
+            return
+        if seen is not None:
+            seen.scatter_(1, ids[:, None], True)
         logits, state = step(ids, state)
-        ids = choose(logits)
-        decoded.append(ids)
-        ended = ended | (ids == end) if end is not None else ended
-    return torch.stack(decoded, 1) if decoded else ids.new_empty((len(ids), 0))
+
+
+def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
+    """The whole sequences that `stream` yields, each with its own length."""
+    columns = zip(*symbols, strict=True)
+    ids, log_probs, rows = (torch.stack(column, 1).cpu() for column in columns)  # each (B, N)
+    return [Decoded(i[r].tolist(), p[r].tolist()) for i, p, r in zip(ids, log_probs, rows, strict=True)]
+
+
+def _banned(logits: Tensor, sampling: Sampling) -> Tensor | None:
+    """Which symbols may not be chosen (V,), bool; None if all may."""
+    if sampling.allowed is None and not sampling.forbidden:
+        return None
+    banned = torch.full(logits.shape[-1:], sampling.allowed is not None, device=logits.device)
+    banned[list(sampling.allowed or ())] = False
+    banned[list(sampling.forbidden)] = True
+    if banned.all():
+        raise ValueError("allowed, forbidden: no symbol is left to choose")
+    return banned
+
+
+def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling) -> Tensor:
+    """Logits (B, V) after all of `Sampling`; -inf where a symbol may not be chosen."""
+    if seen is not None:
+        penalty = sampling.repetition_penalty
+        logits = torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+    if banned is not None:
+        logits = logits.masked_fill(banned, -math.inf)
+    if sampling.temperature == 0.0:
+        return logits
+    logits = logits / sampling.temperature
+    if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
+        kept = logits.topk(sampling.top_k, -1)
+        logits = torch.full_like(logits, -math.inf).scatter(-1, kept.indices, kept.values)
+    if sampling.top_p is not None and sampling.top_p < 1.0:
+        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+        chances = ordered.softmax(-1)
+        before = chances.cumsum(-1) - chances  # the probability of all that are likelier
+        ordered = ordered.masked_fill(before >= sampling.top_p, -math.inf)
+        logits = torch.empty_like(logits).scatter(-1, order, ordered)
+    return logits
+
+
+def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Ids (B,) by inverting the cumulative distribution of softmax(logits) at (B,) numbers in [0, 1)."""
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
+
+
+def _uniform(seed: int, rows: int, device: torch.device) -> Iterator[Tensor]:
+    """Numbers in [0, 1), (B,) at a time: each row has a generator of its own."""
+    generators = [np.random.default_rng([seed, row]) for row in range(rows)]
+    while True:
+        block = torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], 1))
+        yield from block.to(device)
+
+
+def _stopped(tails: list[list[int]], ids: Tensor, stop: Sequence[Sequence[int]]) -> Tensor:
+    """Which rows (B,) now end in a stop sequence; `tails`, their last symbols, are brought up to date."""
+    longest = max(map(len, stop))
+    for tail, number in zip(tails, ids.tolist(), strict=True):
+        tail.append(number)
+        del tail[:-longest]
+    return torch.tensor([any(tail[-len(s) :] == list(s) for s in stop) for tail in tails])
+
+
+@torch.no_grad()
+def beam_search(
+    step: Step,
+    logits: Tensor,
+    state: State,
+    length: int,
+    beam: int,
+    *,
+    end: int | None = None,
+    length_penalty: LengthPenalty = "none",
+    alpha: float = 0.6,
+    sampling: Sampling = GREEDY,
+) -> list[list[Hypothesis]]:
+    """Keeps the K best beginnings at each step; those that have ended stay among them.
+
+    With one beam it is greedy; with as many as there are sequences it is exhaustive.
+
+    Args:
+        step: The model's step function.
+        logits: Of the first symbol (B, V).
+        state: The state that gave them.
+        length: The most symbols to decode, at least 1.
+        beam: K, at least 1.
+        end: A sequence ends with this symbol.
+        length_penalty: What a sequence's log-probability is divided by: `none` 1; `average` its
+            number of symbols n; `wu` ((5 + n) / 6) ** alpha (Wu et al. 2016, equation 14).
+        alpha: The exponent of `wu`, at least 0.
+        sampling: Only its `allowed` and `forbidden` symbols count.
+
+    Returns:
+        For each row, up to K hypotheses, the best one first.
+
+    Raises:
+        ValueError: If an argument is outside its range, or if no symbol may be chosen.
+    """
+    _check_at_least(length=(length, 1), beam=(beam, 1))
+    check_choice("length_penalty", length_penalty, get_args(LengthPenalty))
+    if not 0.0 <= alpha < math.inf:
+        raise ValueError(f"alpha: got {alpha}, expected at least 0")
+    banned = _banned(logits, sampling)
+    rows, symbols = logits.shape  # B, V
+    first = torch.arange(rows, device=logits.device)[:, None] * beam  # each row's first beam among all B*K
+    state = Recurrent.select(state, torch.arange(rows, device=logits.device).repeat_interleave(beam))
+    logits = logits.repeat_interleave(beam, 0)  # (B*K, V)
+    total = logits.new_full((rows, beam), -math.inf, dtype=torch.float32)  # log-probabilities
+    total[:, 0] = 0.0  # the others begin when there is more than one beginning
+    lengths = torch.zeros_like(total, dtype=torch.long)
+    ended = torch.zeros_like(total, dtype=torch.bool)
+    ids = torch.empty(rows, beam, 0, dtype=torch.long, device=logits.device)
+    stay = torch.full((symbols,), -math.inf, device=logits.device)
+    stay[0] = 0.0  # one that has ended is its own only continuation
+    for _ in range(length):
+        log_probs = logits.float().log_softmax(-1).view(rows, beam, symbols)
+        if banned is not None:
+            log_probs = log_probs.masked_fill(banned, -math.inf)
+        log_probs = torch.where(ended[:, :, None], stay, log_probs)
+        totals = total[:, :, None] + log_probs  # (B, K, V)
+        sizes = (lengths + ~ended)[:, :, None]
+        best = (totals / _penalty(sizes, length_penalty, alpha)).flatten(1).topk(beam).indices  # (B, K)
+        parent, symbol = best // symbols, best % symbols
+        total = totals.flatten(1).gather(1, best)
+        lengths = sizes[:, :, 0].gather(1, parent)
+        ids = torch.cat([ids.gather(1, parent[:, :, None].expand_as(ids)), symbol[:, :, None]], 2)
+        ended = ended.gather(1, parent)
+        if end is not None:
+            ended = ended | (symbol == end)
+        if (ended | total.isinf()).all() or ids.shape[2] == length:
+            break
+        state = Recurrent.select(state, (first + parent).flatten())
+        logits, state = step(symbol.flatten(), state)
+    scores = total / _penalty(lengths, length_penalty, alpha)
+    return [
+        [
+            Hypothesis(ids[row, k, : lengths[row, k]].tolist(), float(total[row, k]), float(scores[row, k]))
+            for k in range(beam)
+            if total[row, k] > -math.inf
+        ]
+        for row in range(rows)
+    ]
+
+
+def _penalty(lengths: Tensor, kind: LengthPenalty, alpha: float) -> Tensor:
+    if kind == "average":
+        return lengths.float()
+    return ((5.0 + lengths) / 6.0) ** (alpha if kind == "wu" else 0.0)
+
+
+def _check_at_least(**values: tuple[int, int]) -> None:
+    for name, (value, least) in values.items():
+        if value < least:
+            raise ValueError(f"{name}: got {value}, expected at least {least}")

@@ -6,8 +6,10 @@ into a checkpoint and into JSON.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 PAD, START, END = "<pad>", "<start>", "<end>"
+OnUnknown = Literal["error", "skip"]
 
 
 class Vocab(Sequence[str]):
@@ -73,13 +75,21 @@ class Vocab(Sequence[str]):
             raise ValueError(f"the symbol {symbol!r} is not among the {describe(self)}")
         return self._ids[symbol]
 
-    def encode(self, text: Iterable[str]) -> list[int]:
+    def encode(self, text: Iterable[str], on_unknown: OnUnknown = "error") -> list[int]:
         """The ids of a text's characters.
+
+        Args:
+            text: The text.
+            on_unknown: What to do with a character outside the vocabulary: `error` or `skip`.
 
         Raises:
             ValueError: If a character is outside the vocabulary; it names it and its position.
         """
         ids = self._ids
+        if on_unknown == "skip":
+            return [ids[symbol] for symbol in text if symbol in ids]
+        if on_unknown != "error":
+            raise ValueError(f"on_unknown: got {on_unknown!r}, expected error or skip")
         try:
             return [ids[symbol] for symbol in text]
         except KeyError:

@@ -132,7 +132,7 @@ def test_a_damaged_idx_file(zoo_command: Callable, monkeypatch: pytest.MonkeyPat
 @needs_mnist
 def test_a_model_that_does_not_fit_real_data(zoo_command: Callable) -> None:
     result = zoo_command("fit", "--run_dir", "run", "--model", "CharLM", "--data", "MNISTRows")
-    check(result, 2, "CharLM does not fit MNISTRows: the data offers input_size, classes")
+    check(result, 2, "CharLM does not fit MNISTRows: the data offers input_size, num_steps, classes")
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,17 @@
+"""Decoding, on Markov chains whose every probability is known, and on a small LSTM."""
+
+import itertools
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from zoo.decoding import greedy, sample
-from zoo.nn import State
+from zoo.decoding import GREEDY, Sampling, beam_search, collect, stream
+from zoo.nn import CharNet, State
 
 LOGITS = torch.tensor([[0.0, 2.0, 1.0], [0.0, 0.0, 3.0], [1.0, 0.0, 0.0]])
+CHI_SQUARE_2_DF = 13.8  # exceeded once in a thousand tries
 
 
 def chain(ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
@@ -12,23 +19,174 @@ def chain(ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
     return LOGITS[ids], state
 
 
+def run(first: list[int], length: int | list[int], sampling: Sampling = GREEDY, **options: object) -> list[list[int]]:
+    """Decodes with the chain, after the symbols `first`."""
+    return [row.ids for row in collect(stream(chain, LOGITS[first], (), length, sampling, **options))]  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def net() -> CharNet:
+    torch.manual_seed(0)
+    net = CharNet(5, embedding_dim=None, head_dropout=0.0, init="torch", hidden_size=8, num_layers=2, cell="lstm")
+    net.head[1].weight.data *= 8  # so that its choices differ
+    return net.eval()
+
+
 def test_greedy_feeds_back_the_most_likely_symbol() -> None:
-    assert greedy(chain, torch.tensor([0, 1]), (), 4).tolist() == [[1, 2, 0, 1], [2, 0, 1, 2]]
+    assert run([0, 1], 4) == [[1, 2, 0, 1], [2, 0, 1, 2]]
 
 
-def test_decoding_stops_when_every_row_has_ended() -> None:
-    assert greedy(chain, torch.tensor([1, 0]), (), 9, end=2).tolist() == [[2, 0], [1, 2]]
-    assert greedy(chain, torch.tensor([1]), (), 0).shape == (1, 0)
+def test_each_row_has_its_own_length() -> None:
+    assert run([1, 0], 9, end=2) == [[2], [1, 2]]
+    assert run([0, 0], [1, 3]) == [[1], [1, 2, 0]]
+    assert run([0, 1, 2], 9, stop=[[2, 0]]) == [[1, 2, 0], [2, 0], [0, 1, 2, 0]]
 
 
-def test_sampled_frequencies_agree_with_the_softmax() -> None:
-    draws = sample(chain, torch.zeros(20_000, dtype=torch.long), (), 1, generator=torch.Generator().manual_seed(0))
-    shares = torch.bincount(draws.flatten(), minlength=3) / 20_000
-    torch.testing.assert_close(shares, LOGITS[0].softmax(-1), rtol=0, atol=0.01)
+def test_log_probabilities_are_the_models_own() -> None:
+    sampling = Sampling(temperature=0.5, top_k=1, repetition_penalty=3.0, forbidden=[1])
+    (row,) = collect(stream(chain, LOGITS[[0]], (), 1, sampling))
+    assert row.ids == [2]
+    assert row.log_probs == pytest.approx([LOGITS[0].log_softmax(-1)[2].item()])
 
 
-def test_a_cold_sample_is_greedy_and_a_temperature_of_zero_is_refused() -> None:
-    start = torch.tensor([0, 1])
-    assert torch.equal(sample(chain, start, (), 4, temperature=0.01), greedy(chain, start, (), 4))
-    with pytest.raises(ValueError, match="temperature"):
-        sample(chain, start, (), 4, temperature=0.0)
+def chi_square(counts: torch.Tensor, chances: torch.Tensor) -> float:
+    expected = chances * counts.sum()
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+# The notebook's three logits, and its scale_factor, which is 1 / temperature.
+NOTEBOOK = torch.tensor([1.0, 1.0, 3.0])
+SCALED = {1.0: (0.107, 0.107, 0.787), 0.5: (0.212, 0.212, 0.576), 0.1: (0.310, 0.310, 0.379)}
+
+
+@pytest.mark.parametrize("scale_factor", SCALED)
+def test_sampled_frequencies_agree_with_the_softmax(scale_factor: float) -> None:
+    logits = NOTEBOOK.expand(20_000, 3)
+    (symbols,) = stream(chain, logits, (), 1, Sampling(temperature=1 / scale_factor), seed=0)
+    chances = (NOTEBOOK * scale_factor).softmax(-1)
+    assert chances.tolist() == pytest.approx(SCALED[scale_factor], abs=1e-3)
+    assert chi_square(torch.bincount(symbols.ids, minlength=3), chances) < CHI_SQUARE_2_DF
+
+
+FILTERS = {
+    "top_k": (Sampling(top_k=2), [1, 3]),
+    "top_p below the first": (Sampling(top_p=0.3), [3]),
+    "top_p": (Sampling(top_p=0.7), [1, 3]),
+    "top_p of all": (Sampling(top_p=1.0), [0, 1, 2, 3]),
+    "forbidden": (Sampling(forbidden=[3, 0]), [1, 2]),
+    "allowed": (Sampling(allowed=[0, 2], forbidden=[0]), [2]),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_only_what_the_filters_leave_is_drawn(name: str) -> None:
+    sampling, left = FILTERS[name]
+    logits = torch.tensor([0.15, 0.25, 0.1, 0.5]).log().expand(4000, 4)
+    (symbols,) = stream(chain, logits, (), 1, sampling)
+    assert sorted(set(symbols.ids.tolist())) == left
+
+
+def test_repeated_symbols_are_penalised() -> None:
+    assert run([0], 1, Sampling(temperature=0.0, repetition_penalty=4.0)) == [[1]]
+    seen = torch.tensor([[False, True, False]])
+    assert run([0], 1, Sampling(temperature=0.0, repetition_penalty=4.0), seen=seen) == [[2]]
+
+
+def test_a_seed_gives_the_same_rows_in_any_batch(net: CharNet) -> None:
+    def rows(count: int, seed: int = 5) -> list[list[int]]:
+        logits, state = net.read(torch.tensor([[0, 3, 1]]).expand(count, 3))
+        return [row.ids for row in collect(stream(net.step, logits, state, 30, Sampling(), seed=seed))]
+
+    four = rows(4)
+    assert rows(4) == four
+    assert rows(1) == four[:1]
+    assert rows(9)[:4] == four
+    assert len({tuple(row) for row in [*four, *rows(4, seed=6)]}) == 8
+
+
+def test_a_batch_decodes_as_its_rows_do_alone(net: CharNet) -> None:
+    prompts = [[1, 2, 3, 0], [4], [0, 0]]
+    padded = torch.tensor([row + [0] * (4 - len(row)) for row in prompts])
+    together = collect(stream(net.step, *net.read(padded, torch.tensor([4, 1, 2])), 20))
+    for prompt, row in zip(prompts, together, strict=True):
+        (alone,) = collect(stream(net.step, *net.read(torch.tensor([prompt])), 20))
+        assert alone.ids == row.ids
+        assert alone.log_probs == pytest.approx(row.log_probs, abs=1e-5)
+
+
+def test_one_beam_is_greedy(net: CharNet) -> None:
+    prompts = torch.randint(5, (8, 3), generator=torch.Generator().manual_seed(1))
+    greedy = collect(stream(net.step, *net.read(prompts), 12, end=2))
+    for penalty in ("none", "average", "wu"):
+        found = beam_search(net.step, *net.read(prompts), 12, 1, end=2, length_penalty=penalty)
+        for (hypothesis,), row in zip(found, greedy, strict=True):
+            assert hypothesis.ids == row.ids
+            assert hypothesis.log_prob == pytest.approx(sum(row.log_probs), abs=1e-4)
+
+
+PENALTIES: dict[str, Callable[[int], float]] = {
+    "none": lambda n: 1.0,
+    "average": lambda n: n,
+    "wu": lambda n: ((5 + n) / 6) ** 0.6,
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_beam_as_wide_as_the_tree_is_exhaustive(net: CharNet, penalty: str) -> None:
+    prompt, end, length = [0, 1], 3, 3
+    every = []
+    for n in range(1, length + 1):
+        for ids in itertools.product(range(5), repeat=n):
+            if end not in ids[:-1] and (ids[-1] == end or n == length):
+                log_probs = net(torch.tensor([[*prompt, *ids]]))[0][0].detach().log_softmax(-1)
+                total = sum(float(log_probs[1 + i, symbol]) for i, symbol in enumerate(ids))
+                every.append((total / PENALTIES[penalty](n), list(ids)))
+    every.sort(reverse=True)
+    logits, state = net.read(torch.tensor([prompt]))
+    (found,) = beam_search(net.step, logits, state, length, 5**length, end=end, length_penalty=penalty)
+    assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in every]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in every], abs=1e-5)
+
+
+def test_beams_of_a_batch_are_those_of_its_rows(net: CharNet) -> None:
+    prompts = torch.tensor([[0, 1], [4, 4], [2, 0]])
+    together = beam_search(net.step, *net.read(prompts), 6, 3, end=2)
+    for row in range(3):
+        (alone,) = beam_search(net.step, *net.read(prompts[row : row + 1]), 6, 3, end=2)
+        assert [h.ids for h in alone] == [h.ids for h in together[row]]
+        assert [h.score for h in alone] == sorted((h.score for h in alone), reverse=True)
+
+
+def test_beams_leave_forbidden_symbols_out(net: CharNet) -> None:
+    (found,) = beam_search(net.step, *net.read(torch.tensor([[0]])), 3, 200, sampling=Sampling(forbidden=[1, 4]))
+    assert {symbol for hypothesis in found for symbol in hypothesis.ids} == {0, 2, 3}
+    assert len(found) == 3**3
+
+
+def test_gradients_are_off_in_here_and_nowhere_else() -> None:
+    symbols = stream(chain, LOGITS[[0]].requires_grad_(), (), 3)
+    assert not next(symbols).log_probs.requires_grad
+    assert torch.is_grad_enabled()
+
+
+BAD = {
+    "temperature: got -1": lambda: Sampling(temperature=-1),
+    "temperature: got nan": lambda: Sampling(temperature=math.nan),
+    "top_k: got 0": lambda: Sampling(top_k=0),
+    "top_p: got 0": lambda: Sampling(top_p=0.0),
+    "top_p: got 1.5": lambda: Sampling(top_p=1.5),
+    "repetition_penalty: got 0": lambda: Sampling(repetition_penalty=0.0),
+    "length: got 0": lambda: run([0], 0),
+    "seed: got -1": lambda: run([0], 1, seed=-1),
+    "stop: got an empty sequence": lambda: run([0], 1, stop=[[]]),
+    "no symbol is left": lambda: run([0], 1, Sampling(forbidden=[0, 1, 2])),
+    "beam: got 0": lambda: beam_search(chain, LOGITS[[0]], (), 3, 0),
+    "length_penalty: got 'wuu'": lambda: beam_search(chain, LOGITS[[0]], (), 3, 1, length_penalty="wuu"),  # type: ignore[arg-type]
+    "alpha: got -1": lambda: beam_search(chain, LOGITS[[0]], (), 3, 1, alpha=-1),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_arguments_are_named(message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BAD[message]()

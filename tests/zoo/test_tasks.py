@@ -165,8 +165,8 @@ def test_samples_are_the_same_for_the_same_seed_and_leave_the_random_state_alone
     task = CharLM(vocab=list("abc "), hidden_size=4)
     task.configure_model()
     state = torch.get_rng_state()
-    assert task.sample_text(length=20, seed=1) == task.sample_text(length=20, seed=1)
-    assert len(task.sample_text(length=20)) == 20
+    assert task.generate(length=20, seed=1) == task.generate(length=20, seed=1)
+    assert len(task.generate(length=20, seed=0)) == 20
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -219,7 +219,7 @@ def test_without_teacher_forcing_the_true_symbols_are_never_fed(trainer: Trainer
 def test_free_decoding_feeds_back_its_own_symbols_until_the_end() -> None:
     task, batch = toy_pairs(max_length=4)
     vocab, net = task.target_vocab, task.network
-    (decoded,) = task.decode(batch.source[:1], batch.source_lengths[:1]).tolist()
+    decoded = task._decode(batch)[0].ids
     state, ids = net.encode(batch.source[:1], batch.source_lengths[:1]), torch.tensor([vocab.id("<start>")])
     for symbol in decoded:
         logits, state = net.decoder.step(ids, state)

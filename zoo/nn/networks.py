@@ -4,10 +4,11 @@ Legend: B batch, T time steps, S source steps, D features, H hidden units, V voc
 K target values.
 """
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from zoo.nn.recurrent import Recurrent, State, check_choice, check_dropout, check_sizes, initialize
 
@@ -21,16 +22,16 @@ class OneHot(nn.Module):
         num_symbols: The vocabulary's size, V.
     """
 
-    identity: Tensor
+    weight: Tensor
 
     def __init__(self, num_symbols: int) -> None:
         super().__init__()
         self.embedding_dim = num_symbols
-        self.register_buffer("identity", torch.eye(num_symbols), persistent=False)
+        self.register_buffer("weight", torch.eye(num_symbols), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Maps ids (...), int64, to vectors (..., V)."""
-        return nn.functional.embedding(ids, self.identity)
+        return embedding(ids, self.weight)
 
 
 def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | OneHot:
@@ -42,10 +43,34 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
     return nn.Embedding(vocab_size, embedding_dim)
 
 
+def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, int]:
+    """Which tensors hold a vector for each input symbol, and along which axis.
+
+    Args:
+        embedding: What `symbol_input` made.
+        inputs: Its name in the network.
+        recurrent: The name of the stack that reads it.
+    """
+    if isinstance(embedding, nn.Embedding):
+        return {f"{inputs}.weight": 0}
+    return {f"{recurrent}.layers.weight_ih_l0{direction}": 1 for direction in ("", "_reverse")}
+
+
 def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
     """The last layer: dropout, then linear."""
     check_dropout("head_dropout", dropout)
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
+
+
+class InputTable(NamedTuple):
+    """The input's share of the first layer's gates, of every symbol."""
+
+    values: Tensor  # (V, G*H)
+    made_of: list[tuple[int, int]]  # address and version of each weight in it
+    weights: list[Tensor]  # kept, so that no other tensor takes such an address
+
+
+HEAD_AXES = {"head.1.weight": 0, "head.1.bias": 0}  # tensors with a row for each symbol or class to predict
 
 
 class CharNet(nn.Module):
@@ -66,6 +91,7 @@ class CharNet(nn.Module):
         self.input = symbol_input(vocab_size, embedding_dim)
         self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
         self.head = head(self.recurrent.output_size, vocab_size, head_dropout)
+        self._table: InputTable | None = None
         initialize(self, init)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -74,9 +100,30 @@ class CharNet(nn.Module):
         return self.head(outputs), state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """Maps ids (B,) of one time step to logits (B, V) and the new state."""
-        output, state = self.recurrent.step(self.input(ids), state)
+        """Maps ids (B,) of one time step to logits (B, V) and the new state.
+
+        Without gradients, the input's share of the gates is looked up in a table of all symbols.
+        """
+        fast = not (torch.is_grad_enabled() or torch.is_autocast_enabled(ids.device.type))
+        gates = embedding(ids, self._input_table()) if fast else self.recurrent.project(self.input(ids))
+        output, state = self.recurrent.step_projected(gates, state)
         return self.head(output), state
+
+    def read(self, ids: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Maps ids (B, T), of `lengths` (B,) real symbols, to the logits after them (B, V) and the state."""
+        _, state = self.recurrent(self.input(ids), lengths=lengths)
+        return self.head(state[0][-1]), state
+
+    def _input_table(self) -> Tensor:
+        """W_ih x + b_ih (V, G*H) of every symbol; made anew when one of its weights has changed."""
+        weights = self.recurrent.weights(0)
+        parts = (self.input.weight, weights.ih, weights.b_ih)
+        made_of = [(part.data_ptr(), part._version) for part in parts]  # the version counts changes in place
+        if self._table is None or self._table.made_of != made_of:
+            with torch.inference_mode(False), torch.no_grad():  # so that any later mode may use it
+                table = self.recurrent.project(self.input.weight)
+            self._table = InputTable(table, made_of, [part.detach() for part in parts])
+        return self._table.values
 
 
 class ClassifierNet(nn.Module):

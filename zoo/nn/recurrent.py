@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 State = tuple[Tensor, ...]
@@ -31,20 +32,40 @@ class LayerWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """What the stack needs to know of a cell; `zoo.reference` holds its equations."""
+    """What the stack needs to know of a cell; `zoo.reference` holds its equations.
+
+    `update` is one time step of one layer, after the two matrix products: it maps the input's share
+    of the gates, W_ih x + b_ih (B, G*H), the last output's share, W_hh h + b_hh (B, G*H), and the
+    layer's state, each tensor (B, H), to the new state.
+    """
 
     module: Callable[..., nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
-    step: Callable[[Tensor, State, LayerWeights], State]  # one time step of one layer
+    update: Callable[[Tensor, Tensor, State], State]
     num_states: int
     module_args: dict[str, Any] = field(default_factory=dict)
     forget_gate: int | None = None  # its place among the gates
 
 
+def lstm_update(from_input: Tensor, from_output: Tensor, state: State) -> State:
+    """The LSTM's new state (h, c); the gates stand in the order i, f, g, o."""
+    i, f, g, o = (from_input + from_output).chunk(4, -1)
+    c = torch.addcmul(f.sigmoid() * state[1], i.sigmoid(), g.tanh())
+    return o.sigmoid() * c.tanh(), c
+
+
+def gru_update(from_input: Tensor, from_output: Tensor, state: State) -> State:
+    """The GRU's new state (h,); the gates stand in the order r, z, n."""
+    hidden = state[0].shape[-1]
+    r, z = (from_input[..., : 2 * hidden] + from_output[..., : 2 * hidden]).sigmoid().chunk(2, -1)
+    n = torch.addcmul(from_input[..., 2 * hidden :], r, from_output[..., 2 * hidden :]).tanh()
+    return (n + z * (state[0] - n),)  # (1 - z) n + z h
+
+
 CELLS: dict[str, Cell] = {
-    "rnn": Cell(nn.RNN, lambda x, s, w: (torch.rnn_tanh_cell(x, s[0], *w),), 1),
-    "rnn_relu": Cell(nn.RNN, lambda x, s, w: (torch.rnn_relu_cell(x, s[0], *w),), 1, {"nonlinearity": "relu"}),
-    "lstm": Cell(nn.LSTM, lambda x, s, w: torch.lstm_cell(x, s, *w), 2, forget_gate=1),
-    "gru": Cell(nn.GRU, lambda x, s, w: (torch.gru_cell(x, s[0], *w),), 1),
+    "rnn": Cell(nn.RNN, lambda x, h, _: ((x + h).tanh(),), 1),
+    "rnn_relu": Cell(nn.RNN, lambda x, h, _: ((x + h).relu(),), 1, {"nonlinearity": "relu"}),
+    "lstm": Cell(nn.LSTM, lstm_update, 2, forget_gate=1),
+    "gru": Cell(nn.GRU, gru_update, 1),
 }
 assert set(CELLS) == set(get_args(CellName))
 
@@ -145,20 +166,32 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: In a bidirectional stack, which must see the end before it can begin.
         """
+        return self.step_projected(self.project(x_t), state)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The inputs' share of the first layer's gates: maps x (..., D) to W_ih x + b_ih (..., G*H)."""
+        weights = self.weights(0)
+        return linear(x, weights.ih, weights.b_ih)
+
+    def step_projected(self, gates: Tensor, state: State) -> tuple[Tensor, State]:
+        """As `step`, from the inputs' share of the first layer's gates (B, G*H): see `project`."""
         if self.bidirectional:
             raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
         new: list[State] = []
-        y = x_t
         for layer in range(self.num_layers):
+            weights = self.weights(layer)
             if layer:
-                y = nn.functional.dropout(y, self.layers.dropout, self.training)
-            new.append(self.cell.step(y, tuple(s[layer] for s in state), self.weights(layer)))
-            y = new[-1][0]
-        return y, tuple(torch.stack(parts) for parts in zip(*new, strict=True))
+                below = nn.functional.dropout(new[-1][0], self.layers.dropout, self.training)
+                gates = linear(below, weights.ih, weights.b_ih)
+            before = tuple(s[layer] for s in state)
+            new.append(self.cell.update(gates, linear(before[0], weights.hh, weights.b_hh), before))
+        return new[-1][0], tuple(torch.stack(parts) for parts in zip(*new, strict=True))
 
     def weights(self, layer: int) -> LayerWeights:
         """One layer's weights; in a bidirectional stack, `layer` counts directions too."""
-        return LayerWeights(*self.layers.all_weights[layer])
+        name = f"l{layer // self.num_directions}" + ("_reverse" if layer % self.num_directions else "")
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return LayerWeights(*(getattr(self.layers, f"{kind}_{name}") for kind in kinds))
 
     def init_state(self, batch_size: int) -> State:
         """The state before anything was read: zeros."""

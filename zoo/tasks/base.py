@@ -1,16 +1,20 @@
 """What all tasks share: facts from the data, losses over ranks, metrics, optimizer, figures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import lightning as L
 import torch
+from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from zoo import bundle
 from zoo.tasks.metrics import Mean
 from zoo.vocab import describe
 
@@ -25,8 +29,25 @@ class Loss(NamedTuple):
     items: Tensor
 
 
-class Task(L.LightningModule, ABC):
+class ScoredText(NamedTuple):
+    """A text that beam search found."""
+
+    text: str
+    log_prob: float  # of the whole text, natural logarithm
+    score: float  # the same over the length penalty: what texts are ranked by
+
+
+class Task(
+    L.LightningModule,
+    PyTorchModelHubMixin,
+    ABC,
+    library_name="rnn-zoo",
+    tags=["recurrent-neural-network"],
+):
     """A network, its loss and its metrics.
+
+    `from_pretrained`, `save_pretrained` and `push_to_hub` are Hugging Face's own, on bundles (see
+    `zoo.bundle`); `zoo.load` finds the class by itself.
 
     A subclass is final. Its constructor takes flat plain values, hands `lr` to this one, and calls
     `save_hyperparameters`. What the data knows better (`facts`) may be None there: it comes from
@@ -45,14 +66,17 @@ class Task(L.LightningModule, ABC):
     requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
     keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
     monitor: ClassVar[tuple[str, Literal["min", "max"]]]  # the metric that picks the best checkpoint
+    takes: ClassVar[str]  # what `infer` takes, in words
     shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
     item: ClassVar[str]  # what `num_items` counts
     figure_name: ClassVar[str]
 
     network: nn.Module
+    about: dict[str, Any]  # plain values for the card of a saved bundle, see `zoo.bundle.card`
 
     def __init__(self, lr: float) -> None:
         super().__init__()
+        self.about = {}
         if not lr > 0:
             raise ValueError(f"lr: got {lr}, expected above 0")
 
@@ -78,6 +102,21 @@ class Task(L.LightningModule, ABC):
     @abstractmethod
     def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
         """Plain values for each row of a batch: its input, the prediction, and the truth if known."""
+
+    @abstractmethod
+    def infer(self, values: Any) -> list[dict[str, Any]]:
+        """What the model makes of plain Python values: a row for each, as of `predict_step`.
+
+        Args:
+            values: What the class's `takes` says: one, or a list of them.
+
+        Raises:
+            ValueError: If a value is not of that kind, saying what is wrong with it.
+        """
+
+    @abstractmethod
+    def parse(self, word: str) -> Any:
+        """The value that a word of a command line stands for; raises ValueError if for none."""
 
     @abstractmethod
     def figure(self) -> Figure | None:
@@ -165,6 +204,75 @@ class Task(L.LightningModule, ABC):
         """Constructor arguments that shape the network: a checkpoint must agree on them."""
         return ("cell", "hidden_size", "num_layers", "embedding_dim", "bidirectional", "pooling", "reverse_source")
 
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """Of the network's tensors that have a row for each symbol or class: the axis, and the fact that lists them."""
+        return {}
+
+    # -- bundles
+
+    @classmethod
+    def from_bundle(cls, folder: Path, **arguments: Any) -> Self:
+        """The model of a bundle, in evaluation mode.
+
+        Args:
+            folder: The bundle.
+            **arguments: In place of those that the bundle has.
+
+        Raises:
+            ValueError: If the bundle is damaged, of a newer format, or of another task, or if its
+                weights don't fit its config.
+        """
+        config = bundle.read_config(folder)
+        return cls.from_parts(
+            config["name"], config["arguments"] | arguments, bundle.read_weights(folder, config), str(folder)
+        )
+
+    @classmethod
+    def from_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> Self:
+        """The model of a registry name, constructor arguments and the network's weights, in evaluation mode.
+
+        Raises:
+            ValueError: If they don't fit each other; `source` is named in the message.
+        """
+        if not name.startswith(f"{cls.model_prefix}_"):
+            raise ValueError(f"{source}: this is a {name}, and no {cls.__name__}")
+        with torch.random.fork_rng(devices=[]):
+            for device in ("meta", "cpu"):  # nothing is allocated before all shapes are known to agree
+                with torch.device(device):
+                    try:
+                        task = cls(**arguments)
+                        task.configure_model()
+                    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+                        raise ValueError(f"{source}: its arguments make no {name}: {error}") from error
+                _check_shapes(task.network.state_dict(), weights, source)
+        task.network.load_state_dict(dict(weights))
+        return task.eval()
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        bundle.write(save_directory, self.model_name, self.hparams, self.network.state_dict(), self.about)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
+        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+        download = {name: options.pop(name) for name in names}
+        folder = Path(model_id)
+        if not folder.is_dir():
+            files = [bundle.CONFIG, bundle.WEIGHTS, bundle.CARD]
+            folder = Path(snapshot_download(model_id, allow_patterns=files, **download))
+        return cls.from_bundle(folder, **options)
+
+    # -- use
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode; what was before comes back afterwards."""
+        training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(training)
+
     # -- steps
 
     def metric(self, stage: Stage, name: str) -> Any:
@@ -218,6 +326,29 @@ class Task(L.LightningModule, ABC):
 def is_sampling_epoch(epoch: int) -> bool:
     """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
+
+
+def as_list(texts: str | Sequence[str]) -> list[str]:
+    """Texts as a list, a single one too.
+
+    Raises:
+        ValueError: If one is no text, or empty.
+    """
+    found = [texts] if isinstance(texts, str) else list(texts)
+    for text in found:
+        if not isinstance(text, str) or not text:
+            kind = "an empty text" if text == "" else f"{text!r}"
+            raise ValueError(f"got {kind}, expected a text, or a list of texts, with at least one symbol in each")
+    return found
+
+
+def _check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        shapes = [tuple(side[name].shape) if name in side else None for side in (expected, found)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"{source}: its weights don't fit its arguments: {name} is {shapes[1]}, expected {shapes[0]}"
+            )
 
 
 def _brief(value: Any) -> str:

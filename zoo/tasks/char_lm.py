@@ -1,20 +1,31 @@
 """Character language models."""
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 from torchmetrics import Metric
 
 from zoo import plots
 from zoo.batch import IGNORE, TextBatch
-from zoo.decoding import sample
+from zoo.decoding import LengthPenalty, Sampling, Symbols, beam_search, collect, stream
 from zoo.nn import CharNet, State
+from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName
-from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
+from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share
-from zoo.vocab import Vocab
+from zoo.vocab import END, OnUnknown, Vocab
+
+
+class Generated(NamedTuple):
+    """A text that the model wrote."""
+
+    text: str
+    log_probs: list[float]  # of each symbol, natural logarithms of the model's own probabilities
 
 
 class CharLM(Task):
@@ -47,6 +58,7 @@ class CharLM(Task):
     facts = ("vocab",)
     requires = (("vocab",),)
     monitor = ("val/loss", "min")
+    takes = "texts"
     shown = ("bpc", "accuracy")
     item = "characters"
     figure_name = "samples"
@@ -78,6 +90,11 @@ class CharLM(Task):
         """See `Task`."""
         size = len(self.vocab)
         return CharNet(size, embedding_dim=self.hparams["embedding_dim"], **self.recurrent_arguments())
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Task`."""
+        inputs = input_axes(self.network.input, "input", "recurrent")
+        return {name: (axis, "vocab") for name, axis in {**inputs, **HEAD_AXES}.items()}
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
@@ -122,29 +139,140 @@ class CharLM(Task):
             rows.append({name: self.vocab.decode(ids.tolist()) for name, ids in row.items()})
         return rows
 
+    # -- generation
+
+    def stream(self, prompt: str = "", length: int = 200, **options: Any) -> Iterator[str]:
+        """Writes on after a prompt, symbol by symbol: see `generate_batch`."""
+        vocab = self.vocab
+        with self.evaluating():
+            for symbols in self._decode([prompt], length, **options):
+                yield vocab.decode(symbols.ids.tolist())
+
+    def generate(self, prompt: str = "", length: int = 200, **options: Any) -> str:
+        """Writes on after a prompt.
+
+        Args:
+            prompt: What the text begins with. The model reads it from the zero state; an empty one
+                stands for a single blank (in an alphabet without, for its first symbol).
+            length: Symbols to write, at most.
+            **options: As of `generate_batch`: temperature, top_k, top_p, seed, ...
+
+        Returns:
+            What follows the prompt.
+        """
+        return "".join(self.stream(prompt, length, **options))
+
+    def generate_batch(
+        self, prompts: Sequence[str], length: int | Sequence[int] = 200, **options: Any
+    ) -> list[Generated]:
+        """Writes on after some prompts, all in one batch.
+
+        Args:
+            prompts: Texts, which may be empty, see `generate`. The same one several times gives
+                several samples.
+            length: Symbols to write, at most, after all or after each.
+            **options: `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
+                `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
+                write, and of those never to write. `stop`: a list of strings; a text ends with the
+                first of them that it comes to. `seed`: of the draws; a text depends on it and on
+                its place in the batch; None draws one. `on_unknown`: `skip` leaves symbols out of
+                a prompt that the model doesn't know, where `error` refuses them.
+
+        Returns:
+            What follows each prompt, with the log-probability of each symbol.
+
+        Raises:
+            ValueError: If an option is outside its range, or a symbol outside the vocabulary.
+        """
+        with self.evaluating():
+            rows = collect(self._decode(prompts, length, **options))
+        return [Generated(self.vocab.decode(row.ids), row.log_probs) for row in rows]
+
+    @torch.no_grad()
+    def search(
+        self,
+        prompt: str = "",
+        length: int = 50,
+        beam: int = 5,
+        *,
+        length_penalty: LengthPenalty = "none",
+        alpha: float = 0.6,
+        on_unknown: OnUnknown = "error",
+    ) -> list[ScoredText]:
+        """The likeliest texts after a prompt, by beam search, the best one first: see `zoo.decoding.beam_search`."""
+        with self.evaluating():
+            logits, state, _ = self._read([prompt], on_unknown)
+            found = beam_search(
+                self.network.step,
+                logits,
+                state,
+                length,
+                beam,
+                end=self._end,
+                length_penalty=length_penalty,
+                alpha=alpha,
+            )
+        return [ScoredText(self.vocab.decode(h.ids), h.log_prob, h.score) for h in found[0]]
+
+    def _decode(
+        self,
+        prompts: Sequence[str],
+        length: int | Sequence[int],
+        *,
+        allowed: str | None = None,
+        forbidden: str = "",
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        on_unknown: OnUnknown = "error",
+        **sampling: Any,
+    ) -> Iterator[Symbols]:
+        vocab = self.vocab
+        chosen = Sampling(
+            allowed=None if allowed is None else vocab.encode(allowed), forbidden=vocab.encode(forbidden), **sampling
+        )
+        ends = [vocab.encode(text) for text in stop]
+        logits, state, seen = self._read(prompts, on_unknown)
+        seed = int(torch.randint(2**31, ())) if seed is None else seed
+        return stream(self.network.step, logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen)
+
+    @torch.no_grad()
+    def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:
+        """Logits (B, V) and state after the prompts, and which symbols they have (B, V), bool."""
+        vocab = self.vocab
+        blank = [vocab.id(" ") if " " in vocab else 0]
+        rows = [torch.tensor(vocab.encode(prompt, on_unknown) or blank) for prompt in prompts]
+        if not rows:
+            raise ValueError("prompts: got none, expected at least one")
+        ids = pad_sequence(rows, batch_first=True).to(self.device)
+        logits, state = self.network.read(ids, torch.tensor([len(row) for row in rows]))
+        seen = torch.zeros_like(logits, dtype=torch.bool)
+        for row, symbols in enumerate(rows):
+            seen[row, symbols.to(self.device)] = True
+        return logits, state, seen
+
+    @property
+    def _end(self) -> int | None:
+        return self.vocab.id(END) if END in self.vocab else None
+
+    def parse(self, word: str) -> str:
+        """See `Task`."""
+        return word
+
+    @torch.no_grad()
+    def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
+        """The most likely next symbol after each symbol of some texts."""
+        rows = []
+        for text in as_list(values):
+            ids = torch.tensor([self.vocab.encode(text)], device=self.device)
+            with self.evaluating():
+                rows += self.predict_step(TextBatch(ids, torch.full_like(ids, IGNORE)), 0)
+        return rows
+
     def on_train_epoch_end(self) -> None:
         """Keeps a sample of 200 characters now and then, to show how they improve."""
         epoch = self.current_epoch + 1
         if self.trainer.is_global_zero and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
-            self._samples.append((epoch, self.sample_text()))
-
-    def sample_text(self, length: int = 200, temperature: float = 0.7, seed: int = 0) -> str:
-        """Draws a text from the zero state.
-
-        Args:
-            length: Characters.
-            temperature: See `zoo.decoding.sample`.
-            seed: Of the draws; torch's own random state is left alone.
-        """
-        vocab = self.vocab
-        ids = torch.tensor([vocab.id(" ") if " " in vocab else 0], device=self.device)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        training = self.training
-        self.eval()
-        state = self.network.recurrent.init_state(1)
-        text = sample(self.network.step, ids, state, length=length, temperature=temperature, generator=generator)
-        self.train(training)
-        return vocab.decode(text[0].tolist())
+            self._samples.append((epoch, self.generate(temperature=0.7, seed=0)))
 
     def figure(self) -> Figure | None:
         """Samples as they improve."""

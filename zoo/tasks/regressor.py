@@ -1,7 +1,9 @@
 """Sequence regressors."""
 
+import math
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -139,6 +141,66 @@ class Regressor(Task):
                 row["target"] = _numbers(targets)
             rows.append(row)
         return rows
+
+    # -- use
+
+    @torch.no_grad()
+    def predict_values(self, sequences: Any) -> list[list[float]]:
+        """Predicts what follows some sequences.
+
+        Args:
+            sequences: One sequence of T numbers, or a list or array (N, T) or (N, T, D) of them, in
+                the data's own units.
+
+        Returns:
+            K values for each, in the data's own units: a list of lists, for one sequence too.
+
+        Raises:
+            ValueError: If a number is missing or not finite, or if there are not as many as the
+                model takes.
+        """
+        with self.evaluating():
+            return self(self._inputs(sequences)).tolist()
+
+    @torch.no_grad()
+    def infer(self, values: Any) -> list[dict[str, Any]]:
+        """The predicted values: see `predict_values`."""
+        inputs = self._inputs(values)
+        unknown = inputs.new_full((len(inputs), self.hparams["target_size"]), math.nan)
+        with self.evaluating():
+            return self.predict_step(ValueBatch(inputs, unknown), 0)
+
+    def parse(self, word: str) -> list[float]:
+        """See `Task`: numbers with commas between them."""
+        try:
+            return [float(number) for number in word.split(",")]
+        except ValueError:
+            raise ValueError(f"got {word!r}, expected numbers with commas between them, as 1,2,3") from None
+
+    @property
+    def takes(self) -> str:  # type: ignore[override]
+        """See `Task`."""
+        steps, size = self.hparams["num_steps"], self.hparams["input_size"]
+        return f"sequences of {steps or 'any number of'} steps" + ("" if size == 1 else f" x {size} numbers")
+
+    def _inputs(self, sequences: Any) -> Tensor:
+        """Sequences (N, T, D)."""
+        steps, size = self.hparams["num_steps"], self.hparams["input_size"]
+        try:
+            inputs = torch.as_tensor(np.asarray(sequences, dtype=np.float32), device=self.device)
+        except (TypeError, ValueError):
+            raise ValueError("expected numbers, in sequences of one length") from None
+        if size == 1 and inputs.ndim in (1, 2):
+            inputs = inputs.reshape(-1, inputs.shape[-1], 1)
+        elif inputs.ndim == 2:
+            inputs = inputs[None]
+        if inputs.ndim != 3 or inputs.shape[2] != size or 0 in inputs.shape:
+            raise ValueError(f"got numbers of shape {tuple(inputs.shape)}, expected (N, T, {size})")
+        if steps is not None and inputs.shape[1] != steps:
+            raise ValueError(f"got {inputs.shape[1]} numbers, expected {steps}")
+        if not inputs.isfinite().all():
+            raise ValueError("got a number that is not finite")
+        return inputs
 
     def figure(self) -> Figure | None:
         """Predicted against true values of the last validation or test, on this rank."""

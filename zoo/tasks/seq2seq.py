@@ -1,23 +1,26 @@
 """Sequence-to-sequence models with teacher forcing."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 from torchmetrics import Metric
 from torchmetrics.text import CharErrorRate
 
 from zoo import plots
 from zoo.batch import IGNORE, PairBatch
-from zoo.decoding import greedy
-from zoo.nn import EncoderDecoder
+from zoo.decoding import GREEDY, Decoded, LengthPenalty, Sampling, beam_search, collect, stream
+from zoo.nn import EncoderDecoder, State
+from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName, check_choice, check_sizes
-from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
+from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch
 from zoo.tasks.metrics import Share
-from zoo.vocab import END, START, Vocab
+from zoo.vocab import END, START, OnUnknown, Vocab
 
 Schedule = Literal["constant", "linear", "inverse_sigmoid"]
 SHOWN_PAIRS = 12
@@ -90,6 +93,7 @@ class Seq2Seq(Task):
     facts = ("source_vocab", "target_vocab")
     requires = (("source_vocab",), ("target_vocab",))
     monitor = ("val/loss", "min")  # exact match is reached early and then stays; the loss goes on
+    takes = "texts"
     shown = ("exact_match",)
     item = "pairs"
     figure_name = "samples"
@@ -143,6 +147,14 @@ class Seq2Seq(Task):
             reverse_source=self.hparams["reverse_source"],
             **self.recurrent_arguments(),
         )
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Task`."""
+        sources = input_axes(self.network.source_input, "source_input", "encoder")
+        targets = input_axes(self.network.decoder.input, "input", "recurrent") | HEAD_AXES
+        return {name: (axis, "source_vocab") for name, axis in sources.items()} | {
+            f"decoder.{name}": (axis, "target_vocab") for name, axis in targets.items()
+        }
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
@@ -223,40 +235,92 @@ class Seq2Seq(Task):
         """Pairs in a batch."""
         return len(batch.source)
 
-    @torch.no_grad()
-    def decode(self, source: Tensor, lengths: Tensor) -> Tensor:
-        """Decodes freely and greedily: sources (B, S) of `lengths` (B,) to target ids (B, n)."""
-        vocab = self.target_vocab
-        state = self.network.encode(source, lengths)
-        start = source.new_full((len(source),), vocab.id(START))
-        return greedy(self.network.decoder.step, start, state, self.hparams["max_length"], vocab.id(END))
-
-    def translate(self, texts: list[str]) -> list[str]:
+    def translate(self, texts: str | Sequence[str], **options: Any) -> list[str]:
         """Translates some texts.
 
         Args:
-            texts: Sources, none of them empty.
+            texts: One source, or a list of them, none of them empty.
+            **options: Without any, greedily. `beam` and those of `search`: the best one of beam
+                search. `seed`, and those of `zoo.decoding.Sampling`, as `temperature`: drawn.
+                `on_unknown`: `skip` leaves symbols out that the model doesn't know.
 
         Returns:
-            As many targets.
+            As many targets: a list, for one source too.
 
         Raises:
             ValueError: If a text is empty or has a symbol that the model doesn't know.
         """
-        if not all(texts):
-            raise ValueError("translate: got an empty text, expected at least one symbol in each")
-        ids = [torch.tensor(self.source_vocab.encode(text)) for text in texts]
-        lengths = torch.tensor([len(i) for i in ids])
-        source = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True).to(self.device)
-        training = self.training
-        self.eval()
-        decoded = self.decode(source, lengths)
-        self.train(training)
-        return [self.target_vocab.decode(row) for row in decoded.tolist()]
+        if "beam" in options:
+            return [found[0].text for found in self.search(texts, **options)]
+        on_unknown, seed = options.pop("on_unknown", "error"), options.pop("seed", 0)
+        sampling = Sampling(**options) if options else GREEDY
+        with self.evaluating():
+            batch = self._batch(texts, on_unknown)
+            rows = self._decode(batch, sampling, seed)
+        return [self.target_vocab.decode(row.ids) for row in rows]
+
+    @torch.no_grad()
+    def search(
+        self,
+        texts: str | Sequence[str],
+        beam: int = 5,
+        *,
+        length_penalty: LengthPenalty = "none",
+        alpha: float = 0.6,
+        on_unknown: OnUnknown = "error",
+    ) -> list[list[ScoredText]]:
+        """The likeliest targets of each text, by beam search, the best one first: see `zoo.decoding.beam_search`."""
+        with self.evaluating():
+            logits, state = self._start(self._batch(texts, on_unknown))
+            length, end = self.hparams["max_length"], self.target_vocab.id(END)
+            found = beam_search(
+                self.network.decoder.step,
+                logits,
+                state,
+                length,
+                beam,
+                end=end,
+                length_penalty=length_penalty,
+                alpha=alpha,
+            )
+        decode = self.target_vocab.decode
+        return [[ScoredText(decode(h.ids), h.log_prob, h.score) for h in row] for row in found]
+
+    def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown = "error") -> PairBatch:
+        rows = [torch.tensor(self.source_vocab.encode(text, on_unknown)) for text in as_list(texts)]
+        if not all(map(len, rows)):
+            raise ValueError("a text has no symbol that the model knows")
+        source = pad_sequence(rows, batch_first=True).to(self.device)
+        target = source.new_full((len(rows), 2), IGNORE)
+        target[:, 0] = self.target_vocab.id(START)
+        return PairBatch(source, torch.tensor([len(row) for row in rows]), target)
+
+    @torch.no_grad()
+    def _start(self, batch: PairBatch) -> tuple[Tensor, State]:
+        """The first logits (B, V), and the state that gave them."""
+        state = self.network.encode(batch.source, batch.source_lengths)
+        start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
+        return self.network.decoder.step(start, state)
+
+    def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int = 0) -> list[Decoded]:
+        """Decodes freely: it reads nothing but its own symbols."""
+        logits, state = self._start(batch)
+        length, end = self.hparams["max_length"], self.target_vocab.id(END)
+        return collect(stream(self.network.decoder.step, logits, state, length, sampling, seed=seed, end=end))
+
+    def parse(self, word: str) -> str:
+        """See `Task`."""
+        return word
+
+    @torch.no_grad()
+    def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
+        """The free, greedy translation of some texts."""
+        with self.evaluating():
+            return self.predict_step(self._batch(values), 0)
 
     def predict_step(self, batch: PairBatch, batch_idx: int) -> list[dict[str, Any]]:
         """The free translation of each source."""
-        decoded = self.decode(batch.source, batch.source_lengths).tolist()
+        decoded = [row.ids for row in self._decode(batch)]
         sources, targets = batch.source.tolist(), batch.target.tolist()
         rows = []
         for source, length, target, ids in zip(sources, batch.source_lengths.tolist(), targets, decoded, strict=True):

@@ -1,21 +1,32 @@
 """Sequence classifiers."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from zoo import plots
+from zoo import images, plots
 from zoo.batch import IGNORE, ClassBatch
 from zoo.nn import ClassifierNet
-from zoo.nn.networks import Pooling
+from zoo.nn.networks import HEAD_AXES, Pooling, input_axes
 from zoo.nn.recurrent import CellName, InitName
-from zoo.tasks.base import Loss, Stage, Task
+from zoo.tasks.base import Loss, Stage, Task, as_list
 from zoo.tasks.metrics import Share
 from zoo.vocab import Vocab
+
+
+class Classified(NamedTuple):
+    """The class of an input."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]  # of every class
 
 
 class SeqClassifier(Task):
@@ -90,6 +101,14 @@ class SeqClassifier(Task):
             **self.recurrent_arguments(),
         )
 
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Task`."""
+        symbols = self.hparams["vocab"] is not None
+        inputs = input_axes(self.network.input, "input", "recurrent") if symbols else {}
+        return {name: (axis, "vocab") for name, axis in inputs.items()} | {
+            name: (axis, "classes") for name, axis in HEAD_AXES.items()
+        }
+
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
         metrics: dict[str, Metric] = {"accuracy": Share()}
@@ -140,6 +159,80 @@ class SeqClassifier(Task):
                 entry["target"] = classes[target]
             rows.append({**self._input(batch, row), **entry})
         return rows
+
+    # -- use
+
+    @torch.no_grad()
+    def classify(self, inputs: Any) -> list[Classified]:
+        """Names the class of some inputs.
+
+        Args:
+            inputs: One, or a list of them. To a model of symbols: texts. To a model of features:
+                arrays or nested lists (T, D) or all in one (N, T, D), as bytes from 0 to 255 or as
+                the data's own numbers (pixels in [0, 1]); or PIL images of T x D grey pixels, white
+                on black.
+
+        Returns:
+            As many classes, with the probability of each: a list, for one input too.
+
+        Raises:
+            ValueError: If an input has not the kind, length or size that the model takes, or a symbol that it
+                doesn't know.
+        """
+        with self.evaluating():
+            batch = self._batch(inputs)
+            chances = self.network(batch.inputs, batch.lengths).float().softmax(-1)
+        classes = self.hparams["classes"]
+        return [
+            Classified(
+                classes[max(range(len(row)), key=row.__getitem__)], max(row), dict(zip(classes, row, strict=True))
+            )
+            for row in chances.tolist()
+        ]
+
+    def complete(self, beginnings: str | Sequence[str]) -> list[str]:
+        """Completes some words by the symbol that is likeliest to follow.
+
+        Raises:
+            ValueError: If the model reads no symbols, or see `classify`.
+        """
+        if self.hparams["vocab"] is None:
+            raise ValueError("complete: this model reads features; use classify")
+        return [text + found.label for text, found in zip(as_list(beginnings), self.classify(beginnings), strict=True)]
+
+    @torch.no_grad()
+    def infer(self, values: Any) -> list[dict[str, Any]]:
+        """The class of each input, see `classify`, and its probability."""
+        with self.evaluating():
+            return self.predict_step(self._batch(values), 0)
+
+    def parse(self, word: str) -> Any:
+        """See `Task`: a text, or the path of an image."""
+        return word if self.hparams["vocab"] is not None else images.read(word)
+
+    @property
+    def takes(self) -> str:  # type: ignore[override]
+        """See `Task`."""
+        steps = self.hparams["num_steps"]
+        if self.hparams["vocab"] is not None:
+            return "texts" if steps is None else f"texts of {steps} symbols"
+        return f"images or arrays of {steps or 'any number of'} steps x {self.hparams['input_size']} features"
+
+    def _batch(self, inputs: Any) -> ClassBatch:
+        steps = self.hparams["num_steps"]
+        if self.hparams["vocab"] is None:
+            features = images.features(inputs, steps, self.hparams["input_size"]).to(self.device)
+            return ClassBatch(features, torch.full((len(features),), IGNORE))
+        texts = as_list(inputs)
+        for text in texts:
+            if steps is not None and len(text) != steps:
+                raise ValueError(f"{text!r} has {len(text)} symbols, expected {steps}")
+        vocab = Vocab(self.hparams["vocab"])
+        rows = [torch.tensor(vocab.encode(text)) for text in texts]
+        lengths = torch.tensor([len(row) for row in rows])
+        return ClassBatch(
+            pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths
+        )
 
     def _input(self, batch: ClassBatch, row: int) -> dict[str, str]:
         if self.hparams["vocab"] is None:

@@ -1,0 +1,253 @@
+"""Bundles: models as folders that load without pickle, and the ones that come with the package.
+
+A bundle holds `config.json` (what the model is), `model.safetensors` (its weights) and `README.md`
+(its card). Nothing in here needs torch before weights are read or written.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zoo
+from zoo.messages import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+FORMAT_VERSION = 1
+SHIPPED = Path(__file__).parent / "weights"
+INDEX = SHIPPED / "index.json"  # name -> SHA-256 of its config.json, which holds that of its weights
+Config = dict[str, Any]
+PIPELINES = {  # the Hugging Face Hub's names of tasks
+    "char_lm": "text-generation",
+    "seq_classifier": "text-classification",
+    "seq2seq": "translation",
+    "regressor": "time-series-forecasting",
+}
+
+
+# -- shipped bundles
+
+
+def shipped() -> dict[str, str]:
+    """The names of the bundles that come with the package, and the SHA-256 of each one's `config.json`."""
+    return dict(json.loads(INDEX.read_text())) if INDEX.exists() else {}
+
+
+def find_shipped(name: str) -> Path:
+    """The folder of a shipped bundle, its `config.json` checked.
+
+    Raises:
+        ValueError: If there is none of this name, with the nearest one, or if it was changed.
+    """
+    known = shipped()
+    if name not in known:
+        raise ValueError(f"unknown model {name!r}, expected one of {', '.join(known)}{nearest(name, known)}")
+    if (found := _sha256(SHIPPED / name / CONFIG)) != known[name]:
+        raise ValueError(
+            f"{SHIPPED / name / CONFIG}: it is damaged: its SHA-256 is {found[:12]}..., not {known[name][:12]}..."
+        )
+    return SHIPPED / name
+
+
+# -- reading
+
+
+def read_config(folder: Path) -> Config:
+    """Reads and checks a bundle's `config.json`.
+
+    Returns:
+        Its keys: `format_version`; `name`, in the registry; `arguments`, of the task's constructor,
+        plain values; `sha256`, of the weights; `parameters`, how many there are; `about`, plain
+        values for the card.
+
+    Raises:
+        ValueError: If it is missing, damaged, of a newer format, or holds anything but plain values.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise ValueError(f"{folder}: this is no bundle: it has no {CONFIG}") from None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: can't be read as JSON: {error}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("format_version"), int):
+        raise ValueError(f"{path}: this is no config of a bundle: it has no format_version")
+    if config["format_version"] > FORMAT_VERSION:
+        raise ValueError(
+            f"{path}: its format_version is {config['format_version']}, and zoo {zoo.__version__} reads up to "
+            f"{FORMAT_VERSION}: a newer zoo is needed"
+        )
+    for key, kind in (("name", str), ("arguments", dict), ("sha256", str), ("parameters", int), ("about", dict)):
+        if not isinstance(config.get(key), kind):
+            raise ValueError(f"{path}: {key}: got {config.get(key)!r}, expected {kind.__name__}")
+    check_plain(config["arguments"], str(path))
+    return config
+
+
+def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
+    """Reads a bundle's tensors, their SHA-256 checked first.
+
+    Raises:
+        ValueError: If they are missing, damaged, or not those that the config was written with.
+    """
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    path = folder / WEIGHTS
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: can't be read: {error.strerror}") from error
+    if (found := hashlib.sha256(data).hexdigest()) != config["sha256"]:
+        raise ValueError(f"{path}: it is damaged: its SHA-256 is {found[:12]}..., not {config['sha256'][:12]}...")
+    try:
+        return safetensors.torch.load(data)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: can't be read as safetensors: {error}") from error
+
+
+def check_plain(arguments: Mapping[str, Any], where: str) -> None:
+    """Raises ValueError unless all values are numbers, strings, booleans, None or lists of strings.
+
+    That is all that a task's constructor takes: nothing in there can name code to be imported.
+    """
+    for name, value in arguments.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*", name):
+            raise ValueError(f"{where}: the argument {name!r} has no name of an argument")
+        plain = value is None or type(value) in (str, int, float, bool)
+        if not plain and not (type(value) is list and all(type(item) is str for item in value)):
+            raise ValueError(f"{where}: {name}: got {_brief(value)}, expected a plain value")
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# -- writing
+
+
+def write(
+    folder: Path, name: str, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", about: Config
+) -> None:
+    """Writes a bundle, whole or not at all.
+
+    Args:
+        folder: Where to; files of a bundle that is there are replaced.
+        name: The model's name in the registry.
+        arguments: Of its task's constructor, plain values.
+        tensors: Its weights, by their names.
+        about: Plain values for the card, see `card`.
+    """
+    import safetensors.torch
+
+    check_plain(arguments, name)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        weights = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        data = safetensors.torch.save(weights)
+        (temporary / WEIGHTS).write_bytes(data)
+        config = {
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "arguments": dict(arguments),
+            "parameters": sum(tensor.numel() for tensor in weights.values()),
+            "dtype": "/".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()})),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "about": about,
+        }
+        write_description(temporary, config)
+        folder.mkdir(exist_ok=True)
+        for file in (WEIGHTS, CONFIG, CARD):
+            os.replace(temporary / file, folder / file)
+        folder.chmod(0o755)
+    finally:
+        shutil.rmtree(temporary)
+
+
+def write_description(folder: Path, config: Config) -> None:
+    """Writes a bundle's `config.json`, and the card that follows from it."""
+    text = json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / CONFIG).write_text(text, encoding="utf-8")
+    (folder / CARD).write_text(card(config), encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+
+
+# -- the card
+
+
+def card(config: Config) -> str:
+    """A model card in Markdown, with the Hugging Face Hub's metadata at its head.
+
+    Args:
+        config: A bundle's config. Of its `about`, all optional: `title`; `description`; `dataset`, a name;
+            `data` (source -> SHA-256); `split`; `recipe`, a command; `seed`; `metrics` (name ->
+            value, of these weights); `spread`, `baseline`, `hardware`, `training_time`, `limits`,
+            texts; `license`.
+    """
+    import yaml
+
+    about, arguments = config["about"], config["arguments"]
+    pipeline = next((task for prefix, task in PIPELINES.items() if config["name"].startswith(prefix)), None)
+    if arguments.get("input_size") == 28:
+        pipeline = "image-classification"
+    title = about.get("title", config["name"])
+    metrics = about.get("metrics", {})
+    head: dict[str, Any] = {"library_name": "rnn-zoo", "license": about.get("license", "other")}
+    head |= {"pipeline_tag": pipeline} if pipeline else {}
+    head |= {"tags": ["recurrent-neural-network", config["name"]]}
+    if metrics:
+        result = {
+            "task": {"type": pipeline},
+            "dataset": {"name": about.get("dataset", "unknown"), "type": "other"},
+            "metrics": [{"type": name.split("/")[-1], "name": name, "value": value} for name, value in metrics.items()],
+        }
+        head["model-index"] = [{"name": title, "results": [result]}]
+    lines = ["---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(), "---", "", f"# {title}", ""]
+    if "description" in about:
+        lines += [about["description"], ""]
+    lines += ["| | |", "|---|---|"]
+    shape = ", ".join(f"{key} {_short(value)}" for key, value in arguments.items() if value not in (None, 0.0, False))
+    rows: dict[str, Any] = {
+        "model": f"`{config['name']}`: {shape}",
+        "parameters": f"{config['parameters']:,}, stored in {config['dtype']}",
+        "data": "<br>".join(f"{name}, SHA-256 `{digest}`" for name, digest in about.get("data", {}).items()),
+        "split": about.get("split"),
+        "recipe": f"`{about['recipe']}`" if "recipe" in about else None,
+        "these weights reach": ", ".join(f"{name} {value}" for name, value in metrics.items()),
+        "over seeds": about.get("spread"),
+        "naive baseline": about.get("baseline"),
+        "trained on": about.get("hardware"),
+        "training time": about.get("training_time"),
+        "SHA-256 of the weights": f"`{config['sha256']}`",
+    }
+    lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
+    lines += [
+        "",
+        "## Limits",
+        "",
+        about.get("limits", "Nothing is known of them: the recipe says what it was trained on."),
+    ]
+    if "use" in about:
+        lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _short(value: Any) -> str:
+    return f"of {len(value)}" if isinstance(value, list) else str(value)

@@ -1,0 +1,76 @@
+"""Images and arrays as sequences of features, for models that read them row by row.
+
+Legend: N sequences, T time steps (rows of an image), D features (pixels of a row).
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+
+def read(path: str) -> Image.Image:
+    """Opens an image file, without reading its pixels yet.
+
+    Raises:
+        ValueError: If there is none, or it is no image.
+    """
+    try:
+        return Image.open(path)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: there is no such file") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+        raise ValueError(f"{path}: this is no image that can be read") from error
+
+
+def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
+    """Brings images, arrays or lists to sequences of features.
+
+    Args:
+        values: A PIL image, an array or nested lists (T, D), a list of such, or an array (N, T, D).
+            Bytes are divided by 255; other numbers stay as they are.
+        num_steps: T that the model takes; None for any.
+        input_size: D.
+
+    Returns:
+        Features (N, T, D), float32.
+
+    Raises:
+        ValueError: If an image is not of T x D grey pixels, or if an array has another shape or a
+            number that is not finite.
+    """
+    if isinstance(values, Image.Image):
+        values = [values]
+    if isinstance(values, list | tuple) and any(isinstance(value, Image.Image) for value in values):
+        values = np.stack([_pixels(value, num_steps, input_size) for value in values])
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected numbers of shape (N, T, {input_size}), or images") from None
+    array = array[None] if array.ndim == 2 else array
+    if (
+        array.ndim != 3
+        or array.shape[2] != input_size
+        or array.shape[1] != (num_steps or array.shape[1])
+        or not array.size
+    ):
+        raise ValueError(f"got shape {array.shape}, expected (N, {num_steps or 'T'}, {input_size})")
+    if not np.isfinite(array).all():
+        raise ValueError("got a number that is not finite")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:
+    """An image's pixels (T, D), bytes."""
+    if not isinstance(image, Image.Image):
+        raise ValueError(f"got {type(image).__name__} among images")
+    width, height = image.size
+    if image.mode not in ("1", "L") or width != input_size or height != (num_steps or height):
+        raise ValueError(
+            f"got an image of {width} x {height} pixels in mode {image.mode}, expected {input_size} x "
+            f"{num_steps or 'any'} grey pixels (mode L), white on black"
+        )
+    return np.asarray(image.convert("L"))

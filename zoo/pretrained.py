@@ -1,0 +1,314 @@
+"""The registry of models, and where their weights come from.
+
+Names are `<task>_<cell>`, as `char_lm_lstm`, for a model to be trained, and `<task>_<cell>.<data>`,
+as `char_lm_lstm.alice`, for one with weights.
+"""
+
+import pickle
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from torch import Tensor
+
+from zoo import bundle
+from zoo.messages import arguments_of, nearest
+from zoo.nn import CELLS
+from zoo.tasks import TASKS, Task
+
+Factory = Callable[..., Task]
+F = TypeVar("F", bound=Factory)
+MODELS: dict[str, Factory] = {}
+
+
+# -- the registry
+
+
+def register_model(model: F) -> F:
+    """Makes a model known by its name; a decorator.
+
+    Args:
+        model: A function that takes a task's arguments by keyword and returns the task: its name is
+            the model's. Or a subclass of `Task`: its names are `<model_prefix>_<cell>`, one for
+            each cell.
+
+    Raises:
+        ValueError: If there is a model of this name.
+
+    Example:
+        >>> @register_model
+        ... def char_lm_tiny(**arguments):
+        ...     return create("char_lm_gru", **{"hidden_size": 16, **arguments})
+        >>> create("char_lm_tiny", vocab=["a", "b"]).hparams["hidden_size"]
+        16
+    """
+    if isinstance(model, type) and issubclass(model, Task):
+        names: dict[str, Factory] = {f"{model.model_prefix}_{cell}": _of_cell(model, cell) for cell in CELLS}
+    else:
+        names = {model.__name__: cast(Factory, model)}
+    for name in names:
+        if name in MODELS:
+            raise ValueError(f"register_model: there is a model {name!r} already")
+    MODELS.update(names)
+    return model
+
+
+def _of_cell(task: type[Task], cell: str) -> Factory:
+    def build(**arguments: Any) -> Task:
+        known = arguments_of(f"{task.__module__}.{task.__qualname__}")
+        for name in arguments.keys() - set(known):
+            raise ValueError(
+                f"{task.__name__} has no argument {name!r}{nearest(name, known)}; it takes {', '.join(known)}"
+            )
+        return task(**{"cell": cell, **arguments})
+
+    build.task = task  # type: ignore[attr-defined]
+    return build
+
+
+for _task in TASKS:
+    register_model(_task)
+
+
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """The names of models, in alphabetical order.
+
+    Args:
+        pattern: As of file names: `char_lm*`.
+        pretrained: Those that come with weights, for `load`; else those to be trained, for `create`.
+
+    Example:
+        >>> list_models("regressor*")
+        ['regressor_gru', 'regressor_lstm', 'regressor_rnn', 'regressor_rnn_relu']
+    """
+    names = bundle.shipped() if pretrained else MODELS
+    return sorted(name for name in names if fnmatchcase(name, pattern))
+
+
+def create(name: str, **arguments: Any) -> Task:
+    """A model to be trained.
+
+    Args:
+        name: Its name, as `char_lm_lstm`.
+        **arguments: Of its task. What is left out of vocabulary, classes or scale, it asks its data.
+
+    Returns:
+        The task. Its network is there if all facts are given; else it is built when training starts.
+
+    Raises:
+        ValueError: If the name or an argument is unknown, with the nearest one.
+    """
+    if name not in MODELS:
+        hint = "; it has weights, for load" if name in bundle.shipped() else nearest(name, MODELS)
+        raise ValueError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}{hint}")
+    task = MODELS[name](**arguments)
+    if all(any(task.hparams[fact] is not None for fact in group) for group in task.requires):
+        task.configure_model()
+    return task
+
+
+# -- loading
+
+
+def load(source: str | Path, revision: str | None = None) -> Task:
+    """A model with its weights, in evaluation mode.
+
+    Args:
+        source: One of `list_models(pretrained=True)`, which needs no network; a bundle's folder; a
+            Lightning checkpoint of a task; or a repository of the Hugging Face Hub, `user/name`
+            (with `HF_HUB_OFFLINE`, from its cache).
+        revision: Of the Hub's repository: a branch, a tag or a commit.
+
+    Returns:
+        The task: `generate`, `classify`, `complete`, `translate` and `predict_values` take plain values.
+
+    Raises:
+        ValueError: If the source is unknown, with the nearest name, or damaged, or if it holds
+            anything but plain values and weights.
+        OSError: If the Hub can't be reached.
+
+    Example:
+        >>> import zoo
+        >>> zoo.load("regressor_lstm.three_steps").takes
+        'sequences of 3 steps'
+    """
+    name = str(source)
+    if name in bundle.shipped():
+        return _load_bundle(bundle.find_shipped(name))
+    if "://" in name:
+        raise ValueError(f"{name}: models are not loaded from addresses; download it, and give its path")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _load_bundle(path)
+    if path.is_file():
+        return load_checkpoint(path)
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
+        return _load_bundle(_download(name, revision))
+    if "/" in name or path.suffix == ".ckpt":
+        raise ValueError(f"{name}: there is no such file")
+    if name in MODELS:
+        raise ValueError(
+            f"{name}: this model has no weights; with weights there are {', '.join(list_models(f'{name}.*', True))}"
+        )
+    return _load_bundle(bundle.find_shipped(name))
+
+
+def load_checkpoint(path: str | Path) -> Task:
+    """The model of a Lightning checkpoint, in evaluation mode.
+
+    Raises:
+        ValueError: If it is missing or damaged, if it holds anything but plain values and tensors,
+            or if it is of no known model.
+    """
+    checkpoint = read_checkpoint(path)
+    arguments, name = checkpoint.get("hyper_parameters", {}), checkpoint.get("model_name")
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise ValueError(f"{path}: it names no model; was it written by a task of zoo?")
+    bundle.check_plain(arguments, str(path))
+    tensors = {
+        key.removeprefix("network."): t for key, t in checkpoint["state_dict"].items() if key.startswith("network.")
+    }
+    return _task_of(name, str(path)).from_parts(name, arguments, tensors, str(path))
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a Lightning checkpoint of plain values and tensors; nothing else in it is run.
+
+    Raises:
+        ValueError: If it is missing, damaged, or holds anything else.
+    """
+    if "://" in str(path):
+        raise ValueError(f"{path}: checkpoints are not read from addresses; download it, and give its path")
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: there is no such file")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(
+            r"Unsupported (?:global|class|operand|persistent id)[^.]*?([\w.]+\.[\w.]+)", str(error)
+        ) or re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f" ({found[1]})" if found else ""
+        raise ValueError(
+            f"{path} can't be read as a checkpoint: it is damaged, or holds more than tensors and plain values{what}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged, or not one") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
+    return checkpoint
+
+
+def _load_bundle(folder: Path) -> Task:
+    return _task_of(bundle.read_config(folder)["name"], str(folder)).from_bundle(folder)
+
+
+def _task_of(name: str, source: str) -> type[Task]:
+    task = getattr(MODELS.get(name), "task", None)
+    if task is None:
+        raise ValueError(f"{source}: it is a {name!r}, which is no known model{nearest(name, MODELS)}")
+    return task  # type: ignore[no-any-return]
+
+
+def _download(repository: str, revision: str | None) -> Path:
+    files = [bundle.CONFIG, bundle.WEIGHTS, bundle.CARD]
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+    except HFValidationError as error:
+        raise ValueError(f"{repository}: {error}") from error
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise OSError(
+            f"{repository}: there is no such file, and the Hugging Face Hub did not give it: {reason}"
+        ) from error
+
+
+# -- starting from other weights
+
+
+PARTS = {  # of a task's network: prefixes of tensor names, and what stands for them in the other network
+    ("seq2seq", "encoder"): {"source_input.": "input.", "encoder.": "recurrent."},
+    ("seq2seq", "decoder"): {"decoder.": ""},
+    ("char_lm", "encoder"): {"input.": "input.", "recurrent.": "recurrent."},
+    ("char_lm", "decoder"): {"": ""},
+}
+
+
+def initialize_from(task: Task, source: str | Path, part: str | None = None) -> str:
+    """Takes the weights of another model as the beginning of this one's training.
+
+    Symbols that both alphabets have keep their vectors, in the embedding (one-hot: in the first
+    layer's input weights) and in the head; new ones stay as they were initialised. A classifier of
+    other classes keeps its fresh head.
+
+    Args:
+        task: The model to train; its network is built.
+        source: Where the weights come from, see `load`.
+        part: Of a `Seq2Seq`, `encoder` or `decoder`: takes this part alone, from another `Seq2Seq`
+            or from a `CharLM`. None takes all, from a model of the same task.
+
+    Returns:
+        How much was taken, in words.
+
+    Raises:
+        ValueError: If the models differ in more than their symbols.
+    """
+    other = load(source)
+    mine, theirs = _tensor_names(task, part), _tensor_names(other, part)
+    if not mine or not theirs or (part is None and task.model_prefix != other.model_prefix):
+        raise ValueError(
+            f"init_from: a {other.model_name} ({source}) is no beginning for {part or 'all'} of a {task.model_name}"
+        )
+    own, given = task.network.state_dict(), other.network.state_dict()
+    axes, other_axes = task.symbol_axes(), other.symbol_axes()
+    copies: list[tuple[Tensor, Tensor]] = []  # all is checked before the first is made
+    report: dict[str, str] = {}
+    for name in sorted(mine.keys() | theirs.keys()):
+        target, values = own.get(mine.get(name, "")), given.get(theirs.get(name, ""))
+        if target is None or values is None:
+            raise ValueError(
+                f"init_from: {name} is in one of {source} and {task.model_name} only: num_layers must agree"
+            )
+        axis, fact = axes.get(mine[name], (None, ""))
+        if axis is not None:
+            new, old = task.hparams[fact], other.hparams[other_axes[theirs[name]][1]]
+            shared = [(new.index(symbol), old.index(symbol)) for symbol in new if symbol in old]
+            if fact == "classes" and new != old:
+                report[fact] = "other classes, so the head starts fresh"
+                continue
+            report[fact] = f"{fact}: {len(shared)} symbols kept, {len(new) - len(shared)} new"
+            rows, other_rows = torch.tensor(shared, dtype=torch.long).reshape(-1, 2).unbind(1)
+            values = (
+                target.clone().index_copy_(axis, rows, values.index_select(axis, other_rows))
+                if _same_rows(target, values, axis)
+                else values
+            )
+        if target.shape != values.shape or task.hparams["cell"] != other.hparams["cell"]:
+            raise ValueError(
+                f"init_from: {source} is a {other.model_name} with {name} {tuple(values.shape)}, and this is a "
+                f"{task.model_name} with {tuple(target.shape)}: cell, hidden_size and embedding_dim must agree"
+            )
+        copies.append((target, values))
+    for target, values in copies:
+        target.copy_(values)
+    return "; ".join([f"init_from {source}: {len(copies)} of {len(mine)} tensors", *report.values()])
+
+
+def _tensor_names(task: Task, part: str | None) -> dict[str, str]:
+    """Tensors of a task's network, or of a part of it: the name that they have in any such part -> their own."""
+    prefixes = {"": ""} if part is None else PARTS.get((task.model_prefix, part), {})
+    found = {}
+    for name in task.network.state_dict():
+        for prefix, common in prefixes.items():
+            if name.startswith(prefix):
+                found[common + name.removeprefix(prefix)] = name
+    return found
+
+
+def _same_rows(a: Tensor, b: Tensor, axis: int) -> bool:
+    """Whether two tensors have one shape but for an axis."""
+    return a.ndim == b.ndim and a.select(axis, 0).shape == b.select(axis, 0).shape
