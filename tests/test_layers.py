@@ -17,7 +17,7 @@ LAYERS = [
     {"zoo.tasks"},
     {"zoo.pretrained"},
     {"zoo.runs"},
-    {"zoo.cli"},
+    {"zoo.cli", "zoo.commands", "zoo.catalogue"},
     {"zoo.__main__"},
 ]
 DATA_MAY_USE = {"zoo.vocab", "zoo.batch"}

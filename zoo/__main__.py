@@ -1,22 +1,30 @@
 """The front door: what can be answered without torch is answered here."""
 
-import difflib
 import sys
 
 import zoo
+from zoo.messages import nearest
 
-COMMANDS = ("fit", "validate", "test", "predict")
+CATALOGUE = ("list", "show")
+USING = ("generate", "infer", "export")
+TRAINING = ("fit", "validate", "test", "predict")
 HELP = """\
-zoo: recurrent sequence models, trained and run from one command line.
+zoo: recurrent sequence models, trained, loaded and used from one command line.
 
 usage: python -m zoo COMMAND [options]
 
-commands
-  fit       --config FILE [--run_dir DIR [--resume]]   train, then test the best checkpoint once
-  validate  --ckpt_path FILE [--config FILE]           validation metrics of a checkpoint
-  test      --ckpt_path FILE [--config FILE]           test metrics of a checkpoint
-  predict   --ckpt_path FILE [--config FILE]           predictions as CSV on standard output
-            [--data.predict_inputs LIST]               ... for inputs of your own
+use a model: a MODEL is a name from the list, a bundle's folder, a checkpoint, or a Hugging Face Hub id
+  list      [GLOB] [--json]                            the models that come with the package
+  show      NAME                                       a model's card: data, recipe, metrics, limits
+  generate  MODEL --prompt TEXT [--length N] [--temperature T] [--seed S]
+  infer     MODEL INPUT... | - [--json]                words, numbers as 1,2,3, or images; - reads lines
+  export    MODEL -o DIR [--half]                      turn a checkpoint into a bundle
+
+train a model: a CONFIG is a file, or the name of a packaged one
+  fit       --config CONFIG [--run_dir DIR] [--resume | --init_from MODEL] [--freeze PATTERNS]
+  validate  --ckpt_path MODEL [--config CONFIG]        validation metrics
+  test      --ckpt_path MODEL [--config CONFIG]        test metrics
+  predict   --ckpt_path MODEL [--config CONFIG]        predictions as CSV on standard output
 
 options
   any key of a config         --model.hidden_size 64 --data.batch_size 16 --trainer.max_epochs 5
@@ -27,12 +35,13 @@ options
   --version                   the version
 
 A config names a task (CharLM, SeqClassifier, Seq2Seq, Regressor) and its data (Gutenberg, TextFile,
-TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences); the folder configs/ has one
-for every published result. A run is one folder, by default runs/<config>/<date-time>.
+TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences); there is one for every
+published result. A run is one folder, by default runs/<config>/<date-time>.
 
-example
-  python -m zoo fit --config configs/toy_en_ko.yaml --run_dir runs/my_first
-  python -m zoo predict --ckpt_path runs/my_first/checkpoints/best.ckpt --data.predict_inputs '[word, wodr]'
+examples
+  python -m zoo generate char_lm_lstm.alice --prompt "alice was" --temperature 0.5
+  python -m zoo infer seq2seq_rnn.toy_en_ko word wodr loev
+  python -m zoo fit --config toy_en_ko --run_dir runs/my_first
 """
 
 
@@ -40,19 +49,21 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     command = next((arg for arg in argv if not arg.startswith("-")), None)
-    if command is None and "--version" in argv:
-        print(zoo.__version__)
-        return 0
     if command is None:
-        print(HELP, end="")
-        return 0 if {"-h", "--help"} & set(argv) else 2
-    if command not in COMMANDS:
-        nearest = difflib.get_close_matches(command, COMMANDS, 1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        print(f"zoo: unknown command {command!r}, expected one of {', '.join(COMMANDS)}{hint}", file=sys.stderr)
+        asked = {"-h", "--help", "--version"} & set(argv)
+        print(f"{zoo.__version__}\n" if "--version" in argv else HELP, end="")
+        return 0 if asked else 2
+    if command in CATALOGUE:
+        from zoo.catalogue import main as run
+    elif command in USING:
+        from zoo.commands import main as run
+    elif command in TRAINING:
+        from zoo.cli import main as run
+    else:
+        known = (*CATALOGUE, *USING, *TRAINING)
+        text = f"unknown command {command!r}, expected one of {', '.join(known)}{nearest(command, known)}"
+        print(f"zoo: error: {text}", file=sys.stderr)
         return 2
-    from zoo.cli import main as run
-
     return run(argv)
 
 

@@ -4,7 +4,6 @@ import csv
 import inspect
 import logging
 import math
-import pickle
 import sys
 import traceback
 import warnings
@@ -26,7 +25,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import datamodules
-from zoo import messages
+import zoo
+from zoo import bundle, messages
+from zoo.pretrained import initialize_from, load, read_checkpoint
 from zoo.runs import MetricsLogger, ProgressBar, RunFolder
 from zoo.tasks import TASKS, Task
 
@@ -61,11 +62,24 @@ class ZooCLI(LightningCLI):
     """LightningCLI for tasks and datamodules of this project's kind."""
 
     run: RunFolder | None = None
+    weights: dict[str, torch.Tensor] | None = None  # of a model that is no checkpoint file
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds what LightningCLI doesn't have."""
         parser.add_argument("--run_dir", type=str | None, default=None, help="The run's folder, for fit.")
         parser.add_argument("--resume", action="store_true", help="Go on from the folder's last checkpoint.")
+        parser.add_argument(
+            "--init_from",
+            type=str | dict[str, str] | None,
+            default=None,
+            help="Begin with the weights of a model; or, for parts of a Seq2Seq, {encoder: ..., decoder: ...}.",
+        )
+        parser.add_argument(
+            "--freeze",
+            type=list[str] | None,
+            default=None,
+            help="Patterns of weights that are not trained, as [recurrent.*].",
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
@@ -95,6 +109,8 @@ class ZooCLI(LightningCLI):
             self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
             last = self.run_dir / "checkpoints" / "last.ckpt"
             if self.options["resume"]:
+                if self.options["init_from"]:
+                    raise ValueError("--init_from, --resume: got both; a run that goes on has its weights")
                 if self.options["run_dir"] is None:
                     raise ValueError("--resume: which run? Give its folder with --run_dir")
                 if not last.is_file():
@@ -107,18 +123,28 @@ class ZooCLI(LightningCLI):
                     f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
                 )
         if self.ckpt_path is not None:
-            self.checkpoint = read_checkpoint(self.ckpt_path)
-            self.options["weights_only"] = True
+            self._read_checkpoint()
             if self.options["resume"]:
                 self._check_same_run()
         elif self.subcommand != "fit":
             raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
 
+    def _read_checkpoint(self) -> None:
+        """Reads a checkpoint file, which Lightning reads again, or the weights of any other source of `zoo.load`."""
+        if self.subcommand == "fit" or Path(self.ckpt_path).is_file():
+            self.checkpoint = read_checkpoint(self.ckpt_path)
+            self.options["weights_only"] = True
+            return
+        task = load(self.ckpt_path)
+        self.checkpoint = {"hyper_parameters": dict(task.hparams)}
+        self.weights = task.network.state_dict()
+        self.options["ckpt_path"] = None
+
     def _check_same_run(self) -> None:
         """Raises ValueError if anything but the trainer's settings differs from the run to go on with."""
         before, now = (flat(yaml.safe_load(text)) for text in (self.checkpoint.get("config", "{}"), self._dump()))
         for key in sorted(before.keys() | now.keys()):
-            if not key.startswith("trainer.") and before.get(key) != now.get(key):
+            if not key.startswith(("trainer.", "init_from")) and before.get(key) != now.get(key):
                 raise ValueError(f"--resume: {key}: the run has {before.get(key)!r}, and the command {now.get(key)!r}")
 
     def _default_run_dir(self) -> Path:
@@ -143,10 +169,26 @@ class ZooCLI(LightningCLI):
             raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
         if self.ckpt_path is not None:
             self.model.on_load_checkpoint(self.checkpoint)
+        if self.weights is not None:
+            self.model.network.load_state_dict(self.weights)
+        if self.subcommand == "fit":
+            self._prepare_weights()
         if self.subcommand == "test" and not self._has("test"):
             raise ValueError(f"{type(self.datamodule).__name__}: this data has no test part; use validate")
         if self.subcommand == "predict":
             self.datamodule.predict_dataloader()  # reads the inputs
+
+    def _prepare_weights(self) -> None:
+        """Takes weights from elsewhere, and freezes some, as the options say."""
+        sources = self.options["init_from"]
+        for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
+            report = initialize_from(self.model, source, part)
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                print(f"{part}: {report}" if part else report)
+        if self.options["freeze"]:
+            frozen, trained = self.model.freeze_weights(self.options["freeze"])
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                print(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
 
     def _has(self, part: str) -> bool:
         parts = getattr(self.datamodule, "parts", None)
@@ -249,50 +291,65 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """Reads a Lightning checkpoint of plain values and tensors.
-
-    Raises:
-        ValueError: If it is missing, damaged, or holds anything else.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"--ckpt_path: {path}: there is no such file")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, pickle.UnpicklingError) as error:
-        raise ValueError(f"--ckpt_path: {path} can't be read as a checkpoint: it is damaged, or not one") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise ValueError(f"--ckpt_path: {path} is not a Lightning checkpoint: it has no state_dict")
-    return checkpoint
-
-
 def arrange(argv: list[str]) -> list[str]:
     """Brings the config to the front of a command, so that options override it wherever they stand.
 
-    Where validate, test or predict names only a checkpoint, the config in there is taken.
+    A packaged config may be named without its path and ending. Where validate, test or predict
+    names only a checkpoint or a model, the config that it was trained with is taken.
 
     Raises:
-        UsageError: If that checkpoint can't be read, or holds no config.
+        UsageError: If a config is not there, or if a checkpoint can't be read, or holds no config.
     """
     command, options = argv[0], argv[1:]
     files: list[str] = []
     others: list[str] = []
     while options:
         option = options.pop(0)
-        if option in CONFIG_OPTIONS and options:
-            files += [option, options.pop(0)]
+        name, _, value = option.partition("=")
+        if name not in CONFIG_OPTIONS:
+            others.append(option)
+        elif value or options:
+            files += ["--config", find_config(value or options.pop(0))]
         else:
-            (files if option.startswith(tuple(f"{name}=" for name in CONFIG_OPTIONS)) else others).append(option)
+            files.append(option)
     paths = values_of(others, "--ckpt_path")
     if files or not paths or command == "fit" or {"-h", "--help", "--print_config"} & set(others):
         return [command, *files, *others]
     try:
-        config = read_checkpoint(paths[-1]).get("config")
+        config = config_of(paths[-1])
     except ValueError as error:
         raise UsageError(str(error)) from error
     if not isinstance(config, str):
         raise UsageError(f"--ckpt_path: {paths[-1]} holds no config; name one with --config")
     return [command, "--config", config, *others]
+
+
+def config_of(source: str) -> Any:
+    """The config that a checkpoint holds, as text, or the path of the one that a shipped model was trained with."""
+    if source in bundle.shipped():
+        return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"])
+    return read_checkpoint(source).get("config")
+
+
+def packaged_configs() -> dict[str, Path]:
+    """The configs that come with the package, by their names."""
+    package = Path(zoo.__file__).parent
+    return {path.stem: path for folder in (package, package.parent) for path in (folder / "configs").glob("*.yaml")}
+
+
+def find_config(name: str) -> str:
+    """The path of a config: of a file, or else of a packaged config of this name.
+
+    Raises:
+        UsageError: If there is neither.
+    """
+    known = packaged_configs()
+    if Path(name).exists() or "\n" in name:
+        return name
+    if name not in known:
+        hint = messages.nearest(Path(name).stem, known)
+        raise UsageError(f"{name}: there is no such file, and no packaged config of this name{hint}")
+    return str(known[name])
 
 
 def values_of(argv: list[str], *names: str) -> list[str]:

@@ -4,6 +4,7 @@ Names are `<task>_<cell>`, as `char_lm_lstm`, for a model to be trained, and `<t
 as `char_lm_lstm.alice`, for one with weights.
 """
 
+import json
 import pickle
 import re
 from collections.abc import Callable
@@ -225,6 +226,51 @@ def _download(repository: str, revision: str | None) -> Path:
         raise OSError(
             f"{repository}: there is no such file, and the Hugging Face Hub did not give it: {reason}"
         ) from error
+
+
+# -- saving
+
+
+def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
+    """Turns any source of `load` into a bundle; one that is a bundle already is copied.
+
+    What the run folder around a checkpoint knows (data, metrics, seed, time) goes into the card.
+
+    Args:
+        source: See `load`.
+        folder: Where to.
+        half: Whether to store the weights in half precision.
+
+    Returns:
+        The bundle's config.
+
+    Raises:
+        ValueError: See `load`.
+    """
+    task = load(source)
+    if str(source) in bundle.shipped() or Path(source).is_dir():
+        old = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source)
+        task.about = bundle.read_config(old)["about"]
+    elif Path(source).is_file():
+        task.about = _about_run(Path(source).resolve().parent.parent / "summary.json", task.monitor[0])
+    weights = {name: w.half() if half else w for name, w in task.network.state_dict().items()}
+    bundle.write(folder, task.model_name, task.hparams, weights, task.about)
+    return bundle.read_config(folder)
+
+
+def _about_run(path: Path, monitor: str) -> dict[str, Any]:
+    """What a run's summary tells of its best checkpoint, for the card; nothing if there is none."""
+    if not path.is_file():
+        return {}
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    metrics = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
+    metrics = metrics or {name: value for name, value in summary["metrics"].items() if name == monitor}
+    return {
+        "data": summary["data"],
+        "recipe": f"python -m zoo fit --config {summary['config']} --seed_everything {summary['seed']}",
+        "metrics": {name: round(value["best"], 4) for name, value in metrics.items() if value["best"] is not None},
+        "training_time": f"{summary['wall_s']:.0f} s, {summary['epochs']} epochs",
+    }
 
 
 # -- starting from other weights

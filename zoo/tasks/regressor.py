@@ -1,6 +1,5 @@
 """Sequence regressors."""
 
-import math
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -166,9 +165,10 @@ class Regressor(Task):
     def infer(self, values: Any) -> list[dict[str, Any]]:
         """The predicted values: see `predict_values`."""
         inputs = self._inputs(values)
-        unknown = inputs.new_full((len(inputs), self.hparams["target_size"]), math.nan)
         with self.evaluating():
-            return self.predict_step(ValueBatch(inputs, unknown), 0)
+            predicted = self(inputs)
+        pairs = zip(inputs.flatten(1).tolist(), predicted.tolist(), strict=True)
+        return [{"input": numbers, "prediction": found} for numbers, found in pairs]
 
     def parse(self, word: str) -> list[float]:
         """See `Task`: numbers with commas between them."""

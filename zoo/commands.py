@@ -1,0 +1,214 @@
+"""The commands that use a model: generate, infer, export."""
+
+import argparse
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from zoo import messages, pretrained
+from zoo.tasks import CharLM, Task
+
+PIPE_CLOSED = 141
+
+
+class UsageError(Exception):
+    """The command is wrong, or what it names; nothing was written."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with short errors, which name the nearest option."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{self.prog.removeprefix('python -m zoo ')}: {message}")
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """Parses, and refuses what is unknown."""
+        options, unknown = self.parse_known_args(argv)
+        if unknown:
+            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+            option = unknown[0].split("=")[0]
+            self.error(
+                f"unknown argument {option!r}, expected one of {', '.join(known)}{messages.nearest(option, known)}"
+            )
+        return options
+
+
+def parser(command: str, description: str) -> Parser:
+    """A parser that knows its model."""
+    made = Parser(
+        prog=f"python -m zoo {command}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    made.add_argument("model", help="a name from `zoo list`, a bundle's folder, a checkpoint, or a Hub id")
+    return made
+
+
+def generate(argv: list[str]) -> int:
+    """Writes on after a prompt, symbol by symbol."""
+    options = parser("generate", "Write on after a prompt.")
+    options.add_argument("--prompt", default="", help="what the text begins with; empty stands for a blank")
+    options.add_argument("--length", type=int, default=200, help="symbols to write, at most")
+    options.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest symbol each time")
+    options.add_argument("--top_k", type=int, help="choose among the K likeliest symbols")
+    options.add_argument("--top_p", type=float, help="choose among the likeliest symbols of probability P together")
+    options.add_argument(
+        "--repetition_penalty", type=float, default=1.0, help="above 1, against symbols that came before"
+    )
+    options.add_argument("--allowed", help="the only symbols to write")
+    options.add_argument("--forbidden", default="", help="symbols never to write")
+    options.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="end with this text; may be repeated"
+    )
+    options.add_argument("--num_samples", type=int, default=1, help="texts to write")
+    options.add_argument("--beam", type=int, help="the likeliest texts by beam search of this width, in place of draws")
+    options.add_argument("--length_penalty", default="none", choices=["none", "average", "wu"], help="of beam search")
+    options.add_argument("--alpha", type=float, default=0.6, help="the exponent of the penalty wu")
+    options.add_argument("--seed", type=int, help="the same text again; without, another one each time")
+    options.add_argument(
+        "--on_unknown", default="error", choices=["error", "skip"], help="symbols that the model lacks"
+    )
+    options.add_argument("--json", action="store_true", help="a JSON object for each text, with log-probabilities")
+    given = vars(options.parse(argv))
+    name, prompt, length, as_json = (given.pop(key) for key in ("model", "prompt", "length", "json"))
+    samples, beam, on_unknown = given.pop("num_samples"), given.pop("beam"), given["on_unknown"]
+    penalty = {key: given.pop(key) for key in ("length_penalty", "alpha")}
+    if samples < 1:
+        raise UsageError(f"num_samples: got {samples}, expected at least 1")
+    task = pretrained.load(name)
+    if not isinstance(task, CharLM):
+        raise UsageError(f"{name}: a {task.model_name} generates no text: it takes {task.takes}; use `zoo infer`")
+    shown = "".join(symbol for symbol in prompt if symbol in task.vocab) if on_unknown == "skip" else prompt
+    if beam is not None:
+        if samples > beam:
+            raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")
+        found = task.search(prompt, length, beam, on_unknown=on_unknown, **penalty)[:samples]
+        rows = [{"prompt": shown, **text._asdict()} for text in found]
+    elif samples > 1 or as_json:
+        rows = [
+            {"prompt": shown, **text._asdict()} for text in task.generate_batch([prompt] * samples, length, **given)
+        ]
+    else:
+        symbols = task.stream(prompt, length, **given)
+        first = next(symbols)  # what is wrong with the options is said before anything is written
+        print(shown + first, end="", flush=True)
+        for symbol in symbols:
+            print(symbol, end="", flush=True)
+        print()
+        return 0
+    for number, row in enumerate(rows):
+        scored = f"   (score {row['score']:.4f})" if "score" in row else ""
+        line = json.dumps(row, ensure_ascii=False) if as_json else f"{row['prompt']}{row['text']}{scored}"
+        print(line if as_json or not number else f"\n{line}", flush=True)
+    return 0
+
+
+def infer(argv: list[str]) -> int:
+    """Prints what a model makes of some inputs."""
+    options = parser("infer", "What a model makes of inputs: texts, numbers as 1,2,3, or paths of images.")
+    options.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="an input; - reads one from each line of the standard input"
+    )
+    options.add_argument("--json", action="store_true", help="a JSON object for each input")
+    # A blank in front, and argparse takes a negative number for what it is.
+    given = options.parse([f" {word}" if re.match(r"-[\d.]", word) else word for word in argv])
+    task = pretrained.load(given.model)
+    words = [word.strip() if re.match(r" -[\d.]", word) else word for word in given.inputs]
+    if words == ["-"]:
+        return _infer_lines(task, given.json)
+    rows = [_infer_one(task, word) for word in words]  # all of them, before anything is written
+    for row in rows:
+        _print_row(row, given.json)
+    return 0
+
+
+def _infer_lines(task: Task, as_json: bool) -> int:
+    """Infers each line of the standard input; a wrong one is reported, and the rest goes on."""
+    failed = 0
+    for number, line in enumerate(_lines(), 1):
+        try:
+            if isinstance(line, UnicodeDecodeError):
+                raise UsageError("this is not UTF-8")
+            if not line.strip():
+                raise UsageError("the line is empty")
+            _print_row(_infer_one(task, line), as_json)
+        except UsageError as error:
+            failed += 1
+            print(messages.shorten(f"line {number}: {error}"), file=sys.stderr)
+    if failed:
+        print(messages.shorten(f"{failed} of {number} lines could not be read"), file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _lines() -> Iterator[str | UnicodeDecodeError]:
+    for line in sys.stdin.buffer:
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            yield error
+
+
+def _infer_one(task: Task, word: str) -> dict[str, Any]:
+    try:
+        (row,) = task.infer([task.parse(word)])
+    except ValueError as error:
+        text = str(error)
+        raise UsageError(text if word and word in text else f"{word!r}: {text}") from error
+    return {**row, "input": word}
+
+
+def _print_row(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"input": row.pop("input"), **row}, ensure_ascii=False), flush=True)
+        return
+    prediction = row["prediction"]
+    text = " ".join(f"{value:.6g}" for value in prediction) if isinstance(prediction, list) else prediction
+    probability = f"   (probability {row['probability']:.4f})" if "probability" in row else ""
+    print(f"{row['input']} -> {text}{probability}", flush=True)
+
+
+def export(argv: list[str]) -> int:
+    """Turns any source of `zoo.load` into a bundle."""
+    options = parser("export", "Turn a checkpoint into a bundle: a folder that loads anywhere, without pickle.")
+    options.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="the folder to write")
+    options.add_argument("--half", action="store_true", help="store the weights in half precision")
+    given = options.parse(argv)
+    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
+        raise UsageError(f"--output: {given.output} is there already; give a new folder")
+    config = pretrained.export(given.model, given.output, half=given.half)
+    size = sum(file.stat().st_size for file in given.output.iterdir())
+    print(f"{given.output}: {config['name']}, {config['parameters']:,} parameters, {size / 1e6:.2f} MB")
+    return 0
+
+
+COMMANDS = {"generate": generate, "infer": infer, "export": export}
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command; returns the exit code."""
+    debug = "--debug" in argv
+    command, *rest = [arg for arg in argv if arg != "--debug"]
+    try:
+        return COMMANDS[command](rest)
+    except KeyboardInterrupt:
+        print()
+        return 130
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except SystemExit as stop:  # --help
+        return int(stop.code or 0)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        usage = isinstance(error, UsageError | ValueError)
+        text = str(error) if usage or isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        print(messages.shorten(text), file=sys.stderr)
+        return 2 if usage else 1
