@@ -133,7 +133,9 @@ def main() -> None:
         data = load_data(config)
         found = baseline(data)
         size = np.shape(data.parts[data.last_part()][0])[0]
-        print(f"{config.stem:<20} {found.name:<18} {found.value:.4f}  on {size} examples of the {data.last_part()} part")
+        print(
+            f"{config.stem:<20} {found.name:<18} {found.value:.4f}  on {size} examples of the {data.last_part()} part"
+        )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,11 @@ def evaluate(task: Task, data: SequenceData) -> tuple[str, float]:
     """The metric of a task on the last part of its data: its name, with the part, and its value."""
     part = data.last_part()
     trainer = L.Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Lightning, about loaders without workers
@@ -169,7 +173,9 @@ def main() -> None:
         row = measure(config, options.seeds, options.keep)
         write_table({**read_table(), config.stem: row})
         spread = f" ± {row['std']}" if row["std"] else ""
-        print(f"{config.stem:<20} {row['metric']:<16} {row['mean']}{spread}   {row['baseline']} {row['baseline_value']}")
+        print(
+            f"{config.stem:<20} {row['metric']:<16} {row['mean']}{spread}   {row['baseline']} {row['baseline_value']}"
+        )
 
 
 if __name__ == "__main__":

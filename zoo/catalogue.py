@@ -10,7 +10,7 @@ from zoo import bundle, messages
 
 USAGE = {
     "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",
-    "show": "usage: python -m zoo show NAME\n\nThe card of a model that comes with the package, or of a bundle's folder.",
+    "show": "usage: python -m zoo show NAME\n\nThe card of a packaged model, or of a bundle's folder.",
 }
 
 

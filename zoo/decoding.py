@@ -68,8 +68,13 @@ class Symbols(NamedTuple):
     """One decoded symbol of each row."""
 
     ids: Tensor  # (B,) int64; without meaning in rows that have ended before
-    log_probs: Tensor  # (B,) natural logarithms of the model's own probabilities, before any `Sampling`
+    logits: Tensor  # (B, V), the model's own, before any `Sampling`
     rows: Tensor  # (B,) bool: the rows that this symbol belongs to
+
+    @property
+    def log_probs(self) -> Tensor:
+        """The natural logarithms of the model's own probabilities (B,)."""
+        return self.logits.float().log_softmax(-1).gather(1, self.ids[:, None])[:, 0]
 
 
 class Decoded(NamedTuple):
@@ -134,17 +139,20 @@ def stream(
         seen = None
     tails: list[list[int]] = [[] for _ in range(len(logits))]
     rows = torch.ones_like(lengths, dtype=torch.bool)
-    for count in range(1, int(lengths.max()) + 1):
-        logits = logits.float()
-        filtered = _filter(logits, seen, banned, sampling)
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    for count in range(1, longest + 1):
+        filtered = _filter(logits.float(), seen, banned, sampling)
         ids = filtered.argmax(-1) if draws is None else _draw(filtered, next(draws))
-        yield Symbols(ids, logits.log_softmax(-1).gather(1, ids[:, None])[:, 0], rows)
-        rows = rows & (lengths > count)
+        yield Symbols(ids, logits, rows)
+        if count == longest:
+            return
         if end is not None:
             rows = rows & (ids != end)
         if stop:
             rows = rows & ~_stopped(tails, ids, stop).to(rows.device)
-        if not rows.any():
+        if count >= shortest:
+            rows = rows & (lengths > count)
+        if (end is not None or stop or count >= shortest) and not rows.any():
             return
         if seen is not None:
             seen.scatter_(1, ids[:, None], True)
@@ -153,7 +161,7 @@ def stream(
 
 def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
     """The whole sequences that `stream` yields, each with its own length."""
-    columns = zip(*symbols, strict=True)
+    columns = zip(*((step.ids, step.log_probs, step.rows) for step in symbols), strict=True)
     ids, log_probs, rows = (torch.stack(column, 1).cpu() for column in columns)  # each (B, N)
     return [Decoded(i[r].tolist(), p[r].tolist()) for i, p, r in zip(ids, log_probs, rows, strict=True)]
 

@@ -4,11 +4,12 @@ Legend: B batch, T time steps, S source steps, D features, H hidden units, V voc
 K target values.
 """
 
-from typing import Any, Literal, NamedTuple, get_args
+from collections.abc import Callable
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, linear
 
 from zoo.nn.recurrent import Recurrent, State, check_choice, check_dropout, check_sizes, initialize
 
@@ -62,14 +63,6 @@ def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
 
 
-class InputTable(NamedTuple):
-    """The input's share of the first layer's gates, of every symbol."""
-
-    values: Tensor  # (V, G*H)
-    made_of: list[tuple[int, int]]  # address and version of each weight in it
-    weights: list[Tensor]  # kept, so that no other tensor takes such an address
-
-
 HEAD_AXES = {"head.1.weight": 0, "head.1.bias": 0}  # tensors with a row for each symbol or class to predict
 
 
@@ -91,7 +84,6 @@ class CharNet(nn.Module):
         self.input = symbol_input(vocab_size, embedding_dim)
         self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
         self.head = head(self.recurrent.output_size, vocab_size, head_dropout)
-        self._table: InputTable | None = None
         initialize(self, init)
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -100,30 +92,31 @@ class CharNet(nn.Module):
         return self.head(outputs), state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """Maps ids (B,) of one time step to logits (B, V) and the new state.
-
-        Without gradients, the input's share of the gates is looked up in a table of all symbols.
-        """
-        fast = not (torch.is_grad_enabled() or torch.is_autocast_enabled(ids.device.type))
-        gates = embedding(ids, self._input_table()) if fast else self.recurrent.project(self.input(ids))
-        output, state = self.recurrent.step_projected(gates, state)
+        """Maps ids (B,) of one time step to logits (B, V) and the new state."""
+        output, state = self.recurrent.step(self.input(ids), state)
         return self.head(output), state
+
+    @torch.no_grad()
+    def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
+        """`step` in evaluation mode, laid out for many steps: it is to be dropped when the weights change.
+
+        The embedding and the first layer's input weights become one table, (V, G*H), of which a
+        step looks one row up for each symbol.
+        """
+        table = self.recurrent.project(self.input.weight)
+        last: nn.Linear = self.head[1]  # type: ignore[assignment]
+        recurrent_step = self.recurrent.stepper()
+
+        def step(ids: Tensor, state: State) -> tuple[Tensor, State]:
+            output, state = recurrent_step(embedding(ids, table), state)
+            return linear(output, last.weight, last.bias), state
+
+        return step
 
     def read(self, ids: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Maps ids (B, T), of `lengths` (B,) real symbols, to the logits after them (B, V) and the state."""
         _, state = self.recurrent(self.input(ids), lengths=lengths)
         return self.head(state[0][-1]), state
-
-    def _input_table(self) -> Tensor:
-        """W_ih x + b_ih (V, G*H) of every symbol; made anew when one of its weights has changed."""
-        weights = self.recurrent.weights(0)
-        parts = (self.input.weight, weights.ih, weights.b_ih)
-        made_of = [(part.data_ptr(), part._version) for part in parts]  # the version counts changes in place
-        if self._table is None or self._table.made_of != made_of:
-            with torch.inference_mode(False), torch.no_grad():  # so that any later mode may use it
-                table = self.recurrent.project(self.input.weight)
-            self._table = InputTable(table, made_of, [part.detach() for part in parts])
-        return self._table.values
 
 
 class ClassifierNet(nn.Module):

@@ -166,32 +166,57 @@ class Recurrent(nn.Module):
         Raises:
             ValueError: In a bidirectional stack, which must see the end before it can begin.
         """
-        return self.step_projected(self.project(x_t), state)
+        if self.bidirectional:
+            raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
+        new: list[State] = []
+        for layer in range(self.num_layers):
+            weights = self.weights(layer)
+            y = nn.functional.dropout(new[-1][0], self.layers.dropout, self.training) if new else x_t
+            h = state[0][layer]
+            gates = linear(y, weights.ih, weights.b_ih), linear(h, weights.hh, weights.b_hh)
+            new.append(self.cell.update(*gates, tuple(s[layer] for s in state)))
+        return new[-1][0], tuple(torch.stack(parts) for parts in zip(*new, strict=True))
 
     def project(self, x: Tensor) -> Tensor:
         """The inputs' share of the first layer's gates: maps x (..., D) to W_ih x + b_ih (..., G*H)."""
         weights = self.weights(0)
         return linear(x, weights.ih, weights.b_ih)
 
-    def step_projected(self, gates: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `step`, from the inputs' share of the first layer's gates (B, G*H): see `project`."""
+    def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
+        """Lays the weights out for many steps in evaluation mode, without gradients.
+
+        Returns:
+            A function like `step`, but that it takes the input's share of the first layer's gates
+            (B, G*H), see `project`. It is to be dropped when the weights change.
+
+        Raises:
+            ValueError: See `step`.
+        """
         if self.bidirectional:
             raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
-        new: list[State] = []
-        for layer in range(self.num_layers):
-            weights = self.weights(layer)
-            if layer:
-                below = nn.functional.dropout(new[-1][0], self.layers.dropout, self.training)
-                gates = linear(below, weights.ih, weights.b_ih)
-            before = tuple(s[layer] for s in state)
-            new.append(self.cell.update(gates, linear(before[0], weights.hh, weights.b_hh), before))
-        return new[-1][0], tuple(torch.stack(parts) for parts in zip(*new, strict=True))
+        update = self.cell.update
+        layers = [self.weights(layer) for layer in range(self.num_layers)]
+        # On the CPU, a single row times a matrix is fastest where the matrix is stored as (H, G*H).
+        rows = [w.hh.detach().t().contiguous() for w in layers] if layers[0].hh.device.type == "cpu" else []
+
+        def step(gates: Tensor, state: State) -> tuple[Tensor, State]:
+            new: list[State] = []
+            for layer, w in enumerate(layers):
+                if layer:
+                    gates = linear(new[-1][0], w.ih, w.b_ih)
+                before = tuple([s[layer] for s in state])
+                h = before[0]
+                last = torch.addmm(w.b_hh, h, rows[layer]) if rows and len(h) == 1 else linear(h, w.hh, w.b_hh)
+                new.append(update(gates, last, before))
+            if len(new) == 1:
+                return new[0][0], tuple([s[None] for s in new[0]])
+            return new[-1][0], tuple([torch.stack(parts) for parts in zip(*new, strict=True)])
+
+        return step
 
     def weights(self, layer: int) -> LayerWeights:
         """One layer's weights; in a bidirectional stack, `layer` counts directions too."""
-        name = f"l{layer // self.num_directions}" + ("_reverse" if layer % self.num_directions else "")
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return LayerWeights(*(getattr(self.layers, f"{kind}_{name}") for kind in kinds))
+        return LayerWeights(*self.layers._flat_weights[4 * layer : 4 * layer + 4])
 
     def init_state(self, batch_size: int) -> State:
         """The state before anything was read: zeros."""

@@ -203,7 +203,7 @@ class CharLM(Task):
         with self.evaluating():
             logits, state, _ = self._read([prompt], on_unknown)
             found = beam_search(
-                self.network.step,
+                self.network.stepper(),
                 logits,
                 state,
                 length,
@@ -233,7 +233,9 @@ class CharLM(Task):
         ends = [vocab.encode(text) for text in stop]
         logits, state, seen = self._read(prompts, on_unknown)
         seed = int(torch.randint(2**31, ())) if seed is None else seed
-        return stream(self.network.step, logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen)
+        return stream(
+            self.network.stepper(), logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen
+        )
 
     @torch.no_grad()
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:

@@ -274,7 +274,7 @@ class Seq2Seq(Task):
             logits, state = self._start(self._batch(texts, on_unknown))
             length, end = self.hparams["max_length"], self.target_vocab.id(END)
             found = beam_search(
-                self.network.decoder.step,
+                self.network.decoder.stepper(),
                 logits,
                 state,
                 length,
@@ -306,7 +306,7 @@ class Seq2Seq(Task):
         """Decodes freely: it reads nothing but its own symbols."""
         logits, state = self._start(batch)
         length, end = self.hparams["max_length"], self.target_vocab.id(END)
-        return collect(stream(self.network.decoder.step, logits, state, length, sampling, seed=seed, end=end))
+        return collect(stream(self.network.decoder.stepper(), logits, state, length, sampling, seed=seed, end=end))
 
     def parse(self, word: str) -> str:
         """See `Task`."""

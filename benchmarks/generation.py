@@ -1,0 +1,123 @@
+"""Characters per second of generation: zoo's step against the ways of the notebooks, and against the bound.
+
+    python benchmarks/generation.py [--repeats 5] [--cells lstm gru rnn] [--streams 1 64]
+
+Four ways to write on, of one model (512 units over an embedding of 256, 70 symbols), greedily, on one thread:
+
+- zoo: `zoo.decoding.stream` with `CharNet.step`, choice of the symbol and log-probabilities included;
+- torch: `torch.nn.LSTM` (GRU, RNN) called for one step at a time, the state carried;
+- prefix: the notebooks' way: for each character the whole text so far, from nothing; the first 100 characters;
+- bound: the recurrent weights times the state alone, which no step can do without.
+
+All run in this process, in turn; a figure is the median of its rounds, a ratio the median of the rounds' ratios.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from zoo.decoding import stream
+from zoo.nn import CharNet
+
+VOCAB, EMBEDDING, HIDDEN = 70, 256, 512
+PREFIX = 100  # characters
+MODULES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+def by_zoo(net: CharNet, streams: int, steps: int) -> list[int]:
+    """Writes with zoo; returns the first stream's ids."""
+    logits, state = net.read(torch.zeros(streams, 1, dtype=torch.long))
+    return [int(symbols.ids[0]) for symbols in stream(net.stepper(), logits, state, steps)]
+
+
+def by_torch(net: CharNet, streams: int, steps: int) -> list[int]:
+    """Writes with the module of `torch.nn`, step by step."""
+    ids, state, found = torch.zeros(streams, 1, dtype=torch.long), None, []
+    for _ in range(steps):
+        outputs, state = net.recurrent.layers(net.input(ids), state)
+        ids = net.head(outputs).argmax(-1)
+        found.append(int(ids[0, 0]))
+    return found
+
+
+def by_prefix(net: CharNet, streams: int, steps: int) -> list[int]:
+    """Writes with the module of `torch.nn`, reading the whole text again for each character."""
+    ids = torch.zeros(streams, 1, dtype=torch.long)
+    for _ in range(steps):
+        outputs, _ = net.recurrent.layers(net.input(ids))
+        ids = torch.cat([ids, net.head(outputs[:, -1:]).argmax(-1)], 1)
+    return ids[0, 1:].tolist()
+
+
+def bound(net: CharNet, streams: int, steps: int) -> None:
+    """The recurrent weights times the state, and nothing else."""
+    weights, state = net.recurrent.weights(0).hh, torch.zeros(HIDDEN, streams)
+    product: Callable[[], torch.Tensor] = (
+        (lambda: torch.mv(weights, state[:, 0])) if streams == 1 else (lambda: torch.mm(weights, state))
+    )
+    for _ in range(steps):
+        product()
+
+
+WAYS: dict[str, tuple[Callable[[CharNet, int, int], object], int]] = {  # the steps of one round
+    "zoo": (by_zoo, 400),
+    "torch": (by_torch, 60),
+    "prefix": (by_prefix, PREFIX),
+    "bound": (bound, 400),
+}
+
+
+def rate(way: str, net: CharNet, streams: int, share: float) -> float:
+    """Characters per second of one round."""
+    function, steps = WAYS[way]
+    steps = max(2, int(steps * share / (1 if streams == 1 else 4))) if way != "prefix" else max(2, int(steps * share))
+    began = time.perf_counter()
+    function(net, streams, steps)
+    return streams * steps / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--cells", nargs="+", choices=MODULES, default=list(MODULES))
+    parser.add_argument("--streams", nargs="+", type=int, default=[1, 64])
+    parser.add_argument("--share", type=float, default=1.0, help="of a round's steps")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(
+        f"torch {torch.__version__}, one thread, {HIDDEN} units, medians of {options.repeats} rounds; characters per second\n"
+    )
+    print(
+        "| cell | streams | zoo | torch, step by step | whole prefix | bound | zoo / torch | zoo / prefix | zoo / bound |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for cell in options.cells:
+        torch.manual_seed(0)
+        net = CharNet(
+            VOCAB, embedding_dim=EMBEDDING, head_dropout=0.0, init="torch", hidden_size=HIDDEN, num_layers=1, cell=cell
+        ).eval()
+        with torch.inference_mode():
+            assert by_zoo(net, 1, 20) == by_torch(net, 1, 20)
+            assert by_torch(net, 1, 20) == by_prefix(net, 1, 20)
+            for streams in options.streams:
+                rounds = [
+                    {way: rate(way, net, streams, options.share) for way in WAYS} for _ in range(options.repeats + 1)
+                ][1:]
+                middle = {way: statistics.median(found[way] for found in rounds) for way in WAYS}
+                ratios = [
+                    statistics.median(found["zoo"] / found[way] for found in rounds)
+                    for way in ("torch", "prefix", "bound")
+                ]
+                figures = " | ".join(f"{middle[way]:,.0f}" for way in WAYS)
+                print(
+                    f"| {cell} | {streams} | {figures} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()
