@@ -90,12 +90,11 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(
-        f"torch {torch.__version__}, one thread, {HIDDEN} units, medians of {options.repeats} rounds; characters per second\n"
+        f"torch {torch.__version__}, {HIDDEN} units, one thread, characters per second, medians of {options.repeats}\n"
     )
-    print(
-        "| cell | streams | zoo | torch, step by step | whole prefix | bound | zoo / torch | zoo / prefix | zoo / bound |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    names = ("cell", "streams", "zoo", "torch, step by step", "whole prefix", "bound")
+    print("| " + " | ".join((*names, *(f"zoo / {way}" for way in ("torch", "prefix", "bound")))) + " |")
+    print("|---" * 9 + "|")
     for cell in options.cells:
         torch.manual_seed(0)
         net = CharNet(

@@ -96,7 +96,7 @@ def in_half_precision(task: Task) -> Task:
 
 
 def shipped(task: Task, data: SequenceData, max_bytes: float = 4e6) -> tuple[float, str]:
-    """What the weights reach as they are stored: in half precision, where the figure doesn't move or the size asks for it."""
+    """What the weights reach as they are stored: in half precision, where the figure doesn't move or the size asks."""
     _, full = evaluate(task, data)
     size = 4 * sum(weight.numel() for weight in task.network.parameters())
     _, half = evaluate(in_half_precision(task), data)

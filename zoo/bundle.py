@@ -50,10 +50,10 @@ def find_shipped(name: str) -> Path:
     known = shipped()
     if name not in known:
         raise ValueError(f"unknown model {name!r}, expected one of {', '.join(known)}{nearest(name, known)}")
-    if (found := _sha256(SHIPPED / name / CONFIG)) != known[name]:
-        raise ValueError(
-            f"{SHIPPED / name / CONFIG}: it is damaged: its SHA-256 is {found[:12]}..., not {known[name][:12]}..."
-        )
+    path = SHIPPED / name / CONFIG
+    found = sha256(path.read_bytes()) if path.is_file() else "missing"
+    if found != known[name]:
+        raise ValueError(f"{path}: it is damaged: its SHA-256 is {found[:12]}..., not {known[name][:12]}...")
     return SHIPPED / name
 
 
@@ -106,7 +106,7 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: can't be read: {error.strerror}") from error
-    if (found := hashlib.sha256(data).hexdigest()) != config["sha256"]:
+    if (found := sha256(data)) != config["sha256"]:
         raise ValueError(f"{path}: it is damaged: its SHA-256 is {found[:12]}..., not {config['sha256'][:12]}...")
     try:
         return safetensors.torch.load(data)
@@ -166,10 +166,11 @@ def write(
             "arguments": dict(arguments),
             "parameters": sum(tensor.numel() for tensor in weights.values()),
             "dtype": "/".join(sorted({str(tensor.dtype).removeprefix("torch.") for tensor in weights.values()})),
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "sha256": sha256(data),
             "about": about,
         }
-        write_description(temporary, config)
+        for file, text in describe(config).items():
+            (temporary / file).write_text(text, encoding="utf-8")
         folder.mkdir(exist_ok=True)
         for file in (WEIGHTS, CONFIG, CARD):
             os.replace(temporary / file, folder / file)
@@ -178,15 +179,14 @@ def write(
         shutil.rmtree(temporary)
 
 
-def write_description(folder: Path, config: Config) -> None:
-    """Writes a bundle's `config.json`, and the card that follows from it."""
-    text = json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    (folder / CONFIG).write_text(text, encoding="utf-8")
-    (folder / CARD).write_text(card(config), encoding="utf-8")
+def describe(config: Config) -> dict[str, str]:
+    """The texts of a bundle's `config.json`, and of the card that follows from it."""
+    return {CONFIG: json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n", CARD: card(config)}
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+def sha256(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 # -- the card

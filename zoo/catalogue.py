@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         if len(names) > 1 or (command == "show" and not names):
             raise ValueError(f"{command}: got {len(names)} names, expected one; a pattern stands in quotes")
         if command == "list":
-            list_models(*names, as_json="--json" in rest)
+            list_models(names[0] if names else "*", "--json" in rest)
         else:
             show(names[0])
     except ValueError as error:

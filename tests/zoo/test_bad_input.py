@@ -219,12 +219,8 @@ def test_a_folder_that_holds_a_run_is_refused(zoo_command: Callable) -> None:
 
 
 def test_an_unknown_command_is_named(zoo_command: Callable) -> None:
-    result = zoo_command("fitt")
-    check(
-        result,
-        2,
-        "unknown command 'fitt', expected one of list, show, generate, infer, export, fit, validate, test, predict; did you mean fit?",
-    )
+    commands = "list, show, generate, infer, export, fit, validate, test, predict"
+    check(zoo_command("fitt"), 2, f"unknown command 'fitt', expected one of {commands}; did you mean fit?")
 
 
 def test_debug_shows_the_traceback(zoo_command: Callable) -> None:

@@ -216,7 +216,7 @@ class Recurrent(nn.Module):
 
     def weights(self, layer: int) -> LayerWeights:
         """One layer's weights; in a bidirectional stack, `layer` counts directions too."""
-        return LayerWeights(*self.layers._flat_weights[4 * layer : 4 * layer + 4])
+        return LayerWeights(*self.layers.all_weights[layer])
 
     def init_state(self, batch_size: int) -> State:
         """The state before anything was read: zeros."""

@@ -1,0 +1,138 @@
+"""Writes the README's table and the cards of the shipped models from `results.csv` and `cards.yaml`.
+
+python benchmarks/cards.py              bring both up to date
+python benchmarks/cards.py --check      only say what isn't
+python benchmarks/cards.py --weights    take the weights of the runs in `runs/results` (seed 1), too
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from results import ROOT, RUNS, read_table
+
+import zoo
+from zoo import bundle
+
+README = ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks/cards.py writes this table -->\n", "<!-- until here -->\n"
+USE = {
+    "char_lm": 'print(model.generate("alice was", length=200, temperature=0.5, seed=1))',
+    "seq_classifier": 'print(model.complete(["wor", "dee"]))',
+    "images": "print(model.classify(image))  # a PIL image or an array of 28 x 28 grey pixels",
+    "seq2seq": 'print(model.translate(["{}"]))',
+    "regressor": "print(model.predict_values([25, 35, 45]))",
+}
+Row = dict[str, str]
+
+
+def figure(row: Row) -> str:
+    """A row's mean and spread."""
+    return f"{row['mean']} ± {row['std']}" if row["std"] else row["mean"]
+
+
+def seeds(row: Row) -> str:
+    """How many seeds there were."""
+    count = len(row["seeds"].split())
+    return f"{count} seeds" if count > 1 else "1 seed"
+
+
+def duration(minutes: str) -> str:
+    """Minutes in words."""
+    return f"{float(minutes):.0f} min" if float(minutes) >= 1 else "less than a minute"
+
+
+def about(words: dict[str, str], row: Row, name: str) -> dict[str, Any]:
+    """What a shipped model's card says, see `zoo.bundle.card`."""
+    prefix = name.split(".", maxsplit=1)[0].rpartition("_")[0]
+    kind = "images" if words["dataset"] == "MNIST" else prefix
+    text = USE[kind].format("123+45" if "addition" in name else "love")
+    text = text if name.split(".")[1] != "grimm" else text.replace("alice was", "The king")
+    return {
+        "title": words["title"],
+        "description": f"{words['model']}, trained by `configs/{row['config']}.yaml`.",
+        "config": row["config"],
+        "dataset": words["dataset"],
+        "data": dict(item.rsplit("=", 1) for item in row["data"].split()),
+        "split": words["split"],
+        "recipe": f"python -m zoo fit --config {row['config']} --seed_everything {row['seeds'].split()[0]}",
+        "metrics": {row["metric"]: float(row["shipped"])},
+        "spread": f"{row['metric']} {figure(row)} over {seeds(row)} ({row['seeds']})",
+        "baseline": f"{row['baseline']}: {float(row['baseline_value']):.4f}; the model is {row['lift']} better",
+        "hardware": f"{row['hardware']}, PyTorch {row['torch']}, {row['date']}, commit {row['commit']}",
+        "training_time": f"{duration(row['minutes'])}, {int(row['items_per_s']):,} {row['item']} a second",
+        "license": "mit",
+        "limits": words["limits"],
+        "use": f'import zoo\n\nmodel = zoo.load("{name}")\n{text}',
+    }
+
+
+def table(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> str:
+    """The README's table."""
+    lines = [
+        "| config | what it learns | model | reaches | naive baseline | seeds | time |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for config, said in words.items():
+        row = rows[config]
+        mark = "" if row["metric"].startswith("test/") else " *"
+        guess = f"{float(row['baseline_value']):.4f} ({row['baseline']})"
+        count = len(row["seeds"].split())
+        cells = (f"`{config}`", said["title"], said["model"], f"{row['metric']} {figure(row)}{mark}", guess)
+        lines.append("| " + " | ".join((*cells, str(count), duration(row["minutes"]))) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_weights(name: str, row: Row) -> None:
+    """Makes a shipped bundle of the first seed's best checkpoint."""
+    run = RUNS / row["config"] / row["seeds"].split()[0]
+    task = zoo.load(run / "checkpoints" / "best.ckpt")
+    half = row["shipped_dtype"] == "float16"
+    tensors = {key: weight.half() if half else weight for key, weight in task.network.state_dict().items()}
+    model = task.model_name
+    bundle.write(bundle.SHIPPED / name, model, task.hparams, tensors, {})
+
+
+def files(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> dict[Path, str]:
+    """All files that are written, with what belongs in them."""
+    found: dict[Path, str] = {}
+    index = {}
+    for config, said in words.items():
+        if "bundle" in said:
+            folder = bundle.SHIPPED / said["bundle"]
+            known = bundle.read_config(folder)
+            described = {**known, "about": about(said, rows[config], said["bundle"])}
+            found |= {folder / file: text for file, text in bundle.describe(described).items()}
+            index[said["bundle"]] = bundle.sha256(found[folder / bundle.CONFIG].encode())
+    found[bundle.INDEX] = json.dumps(dict(sorted(index.items())), indent=1) + "\n"
+    before, _, rest = README.read_text().partition(BEGIN)
+    found[README] = before + BEGIN + table(words, rows) + END + rest.partition(END)[2]
+    return found
+
+
+def main() -> None:
+    """Writes, or compares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="fail if a file is out of date, naming it")
+    parser.add_argument("--weights", action="store_true", help="make the bundles anew from runs/results")
+    options = parser.parse_args()
+    words = yaml.safe_load((ROOT / "benchmarks" / "cards.yaml").read_text())
+    rows = read_table()
+    if options.weights:
+        for config, said in words.items():
+            if "bundle" in said:
+                write_weights(said["bundle"], rows[config])
+    stale = {path: text for path, text in files(words, rows).items() if not path.exists() or path.read_text() != text}
+    for path, text in stale.items():
+        if not options.check:
+            path.write_text(text)
+        print(f"{'out of date' if options.check else 'written'}: {path.relative_to(ROOT)}")
+    if stale and options.check:
+        sys.exit("run python benchmarks/cards.py")
+
+
+if __name__ == "__main__":
+    main()
