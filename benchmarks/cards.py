@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from results import ROOT, RUNS, read_table
 
 import zoo
+from results import ROOT, RUNS, read_table
 from zoo import bundle
 
 README = ROOT / "README.md"

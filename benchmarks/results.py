@@ -24,9 +24,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from baselines import baseline, load_data
 
 import zoo
+from baselines import baseline, load_data
 from datamodules import SequenceData
 from zoo import Task
 

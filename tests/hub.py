@@ -22,7 +22,7 @@ class Hub:
             def log_message(self, *args: Any) -> None:
                 pass
 
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 hub.answer(self)
 
             do_HEAD = do_POST = do_GET  # noqa: N815
@@ -67,7 +67,9 @@ class Hub:
         if what == "commit":
             lines = [json.loads(line) for line in body.splitlines()]
             found = {line["value"]["path"]: line["value"] for line in lines if line["key"] == "file"}
-            number = self.commit(repository, {name: base64.b64decode(v["content"]) for name, v in found.items()}, revision)
+            number = self.commit(
+                repository, {name: base64.b64decode(v["content"]) for name, v in found.items()}, revision
+            )
             answer = {"commitUrl": f"{self.url}/{repository}/commit/{number}", "commitOid": number, "hookOutput": ""}
             return self._send(request, answer)
         if what == "tree":
@@ -86,11 +88,16 @@ class Hub:
         files = self.revisions.get(repository, {}).get(revision)
         if files is None or name not in files:
             return self._send(request, {"error": "not found"}, 404, {"X-Error-Code": "EntryNotFound"})
-        headers = {"ETag": f'"{hashlib.sha1(files[name]).hexdigest()}"', "X-Repo-Commit": self._number(repository, files)}
+        headers = {
+            "ETag": f'"{hashlib.sha1(files[name]).hexdigest()}"',
+            "X-Repo-Commit": self._number(repository, files),
+        }
         return self._send(request, files[name], 200, headers)
 
     @staticmethod
-    def _send(request: BaseHTTPRequestHandler, body: Any, code: int = 200, headers: dict[str, str] | None = None) -> None:
+    def _send(
+        request: BaseHTTPRequestHandler, body: Any, code: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         request.send_response(code)
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"

@@ -87,7 +87,7 @@ def generate(argv: list[str]) -> int:
         raise UsageError(f"{name}: a {task.model_name} generates no text: it takes {task.takes}; use `zoo infer`")
     shown = "".join(symbol for symbol in prompt if symbol in task.vocab) if on_unknown == "skip" else prompt
     if beam is not None:
-        if samples > beam:
+        if samples > beam >= 1:
             raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")
         found = task.search(prompt, length, beam, on_unknown=on_unknown, **penalty)[:samples]
         rows = [{"prompt": shown, **text._asdict()} for text in found]

@@ -12,13 +12,15 @@ from torch import Tensor
 
 
 def read(path: str) -> Image.Image:
-    """Opens an image file, without reading its pixels yet.
+    """Reads an image file.
 
     Raises:
         ValueError: If there is none, or it is no image.
     """
     try:
-        return Image.open(path)
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:

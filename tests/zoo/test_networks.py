@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from zoo.nn import CharNet, ClassifierNet, EncoderDecoder, OneHot
+from zoo.nn import CELLS, CharNet, ClassifierNet, EncoderDecoder, OneHot
 
 CELL = {"hidden_size": 6, "num_layers": 1, "cell": "gru", "head_dropout": 0.0, "init": "keras"}
 
@@ -15,15 +15,24 @@ def test_one_hot_is_a_lookup_and_has_no_weights() -> None:
     assert not layer.state_dict()
 
 
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("embedding_dim", [None, 4])
-def test_a_language_model_steps_as_it_runs(embedding_dim: int | None) -> None:
-    net = CharNet(9, embedding_dim=embedding_dim, **CELL)
-    ids = torch.randint(9, (2, 5))
-    logits, _ = net(ids)
-    state = net.recurrent.init_state(2)
-    for t in range(5):
-        step, state = net.step(ids[:, t], state)
-        torch.testing.assert_close(step, logits[:, t], rtol=0, atol=1e-6)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_language_model_steps_as_it_runs(cell: str, num_layers: int, embedding_dim: int | None, rows: int) -> None:
+    net = CharNet(9, embedding_dim=embedding_dim, **{**CELL, "cell": cell, "num_layers": num_layers}).eval()
+    ids = torch.randint(9, (rows, 5))
+    logits, last = net(ids)
+    for step in (net.step, net.stepper()):
+        state = net.recurrent.init_state(rows)
+        for t in range(5):
+            found, state = step(ids[:, t], state)
+            torch.testing.assert_close(found, logits[:, t], rtol=0, atol=1e-6)
+        for a, b in zip(state, last, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    after, read = net.read(ids)
+    torch.testing.assert_close(after, logits[:, -1], rtol=0, atol=1e-6)
+    assert all(map(torch.equal, read, last))
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])

@@ -362,8 +362,8 @@ def as_list(texts: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: If one is no text, or empty.
     """
-    found = [texts] if isinstance(texts, str) else list(texts)
-    for text in found:
+    found: list[Any] = list(texts) if isinstance(texts, list | tuple) else [texts]
+    for text in found or [found]:
         if not isinstance(text, str) or not text:
             kind = "an empty text" if text == "" else f"{text!r}"
             raise ValueError(f"got {kind}, expected a text, or a list of texts, with at least one symbol in each")

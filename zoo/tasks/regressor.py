@@ -187,14 +187,16 @@ class Regressor(Task):
         """Sequences (N, T, D)."""
         steps, size = self.hparams["num_steps"], self.hparams["input_size"]
         try:
-            inputs = torch.as_tensor(np.asarray(sequences, dtype=np.float32), device=self.device)
+            inputs = torch.tensor(np.asarray(sequences, dtype=np.float64), device=self.device).float()
         except (TypeError, ValueError):
             raise ValueError("expected numbers, in sequences of one length") from None
+        if not inputs.numel():
+            raise ValueError("got no numbers, expected at least one sequence")
         if size == 1 and inputs.ndim in (1, 2):
             inputs = inputs.reshape(-1, inputs.shape[-1], 1)
         elif inputs.ndim == 2:
             inputs = inputs[None]
-        if inputs.ndim != 3 or inputs.shape[2] != size or 0 in inputs.shape:
+        if inputs.ndim != 3 or inputs.shape[2] != size:
             raise ValueError(f"got numbers of shape {tuple(inputs.shape)}, expected (N, T, {size})")
         if steps is not None and inputs.shape[1] != steps:
             raise ValueError(f"got {inputs.shape[1]} numbers, expected {steps}")

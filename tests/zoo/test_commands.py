@@ -1,0 +1,324 @@
+"""list, show, generate, infer and export, as a user types them."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import zoo
+from support import needs_alice, run_zoo
+from zoo import bundle
+from zoo.tasks import Task
+
+ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
+DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
+
+
+def refused(result: Any, message: str, code: int = 2) -> None:
+    assert (result.code, result.out) == (code, ""), result
+    assert message in result.err
+    assert result.err.startswith("zoo: error: ")
+    assert len(result.err.splitlines()) <= 12
+    assert "Traceback" not in result.err
+
+
+# -- list and show
+
+
+def test_all_shipped_models_are_listed_with_what_they_reach(zoo_command: Callable) -> None:
+    lines = zoo_command("list").out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(bundle.shipped())
+    assert len(zoo_command("list", "char_lm*").out.splitlines()) == len(zoo.list_models("char_lm*", pretrained=True))
+    rows = json.loads(zoo_command("list", "--json", DIGITS).out)
+    assert rows[0]["metrics"]["test/accuracy"] > 0.98
+    refused(zoo_command("list", "char_ml*"), "no model fits 'char_ml*'")
+    refused(zoo_command("list", "--jsno"), "unknown argument '--jsno'; did you mean --json?")
+
+
+def test_a_card_is_shown(zoo_command: Callable) -> None:
+    card = zoo_command("show", TOY).out
+    for part in ("SHA-256", "split", "recipe", "over seeds", "naive baseline", "trained on", "## Limits", "## Use"):
+        assert part in card
+    refused(zoo_command("show", "seq2seq_rnn.toy_en_k"), "did you mean seq2seq_rnn.toy_en_ko?")
+    refused(zoo_command("show"), "got 0 names, expected one")
+
+
+# -- generate
+
+
+def test_a_seed_gives_the_same_text(zoo_command: Callable) -> None:
+    write = ["generate", ALICE, "--prompt", "alice was", "--length", "60", "--temperature", "0.7"]
+    text = zoo_command(*write, "--seed", "1").out
+    assert text.startswith("alice was")
+    assert len(text) == len("alice was") + 60 + 1
+    assert zoo_command(*write, "--seed", "1").out == text
+    assert zoo_command(*write, "--seed", "2").out != text
+
+
+def test_samples_beams_and_stops(zoo_command: Callable) -> None:
+    three = zoo_command(
+        "generate", ALICE, "--prompt", "the ", "--num_samples", "3", "--seed", "1", "--json", "--length", "9"
+    )
+    rows = [json.loads(line) for line in three.out.splitlines()]
+    assert len({row["text"] for row in rows}) == 3
+    assert all(len(row["log_probs"]) == 9 for row in rows)
+    beams = zoo_command(
+        "generate", ALICE, "--prompt", "alice ", "--beam", "4", "--num_samples", "2", "--length", "9", "--json"
+    )
+    scores = [json.loads(line)["score"] for line in beams.out.splitlines()]
+    assert scores == sorted(scores, reverse=True)
+    stopped = zoo_command("generate", ALICE, "--prompt", "alice ", "--temperature", "0", "--stop", " ").out
+    assert stopped.count(" ") == 2
+    vowels = zoo_command("generate", ALICE, "--allowed", "ae", "--length", "20", "--seed", "1").out
+    assert set(vowels.strip()) == {"a", "e"}
+
+
+def test_symbols_stream_as_they_are_written() -> None:
+    task = zoo.load(ALICE)
+    symbols = task.stream("alice", 50, seed=1)
+    first = [next(symbols) for _ in range(10)]
+    assert "".join(first) == task.generate("alice", 50, seed=1)[:10]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--temperature", "-1"], "temperature: got -1.0, expected at least 0"),
+        (["--temperature", "nan"], "temperature: got nan"),
+        (["--top_p", "0"], "top_p: got 0.0, expected above 0 and at most 1"),
+        (["--top_p", "1.5"], "top_p: got 1.5"),
+        (["--top_k", "0"], "top_k: got 0"),
+        (["--repetition_penalty", "0"], "repetition_penalty: got 0.0"),
+        (["--beam", "0"], "beam: got 0, expected at least 1"),
+        (["--length", "0"], "length: got 0, expected at least 1"),
+        (["--num_samples", "0"], "num_samples: got 0"),
+        (["--seed", "-1"], "seed: got -1"),
+        (["--length", "many"], "invalid int value: 'many'"),
+        (["--prompt", "Alice"], "the symbol 'A' at position 0 is not among the 55 symbols"),
+        (["--temprature", "1"], "unknown argument '--temprature'"),
+    ],
+)
+def test_wrong_options_of_generate_are_named(options: list[str], message: str, zoo_command: Callable) -> None:
+    refused(zoo_command("generate", ALICE, *options), message)
+
+
+def test_unknown_symbols_are_skipped_on_request(zoo_command: Callable) -> None:
+    options = ["--length", "9", "--seed", "1"]
+    skipped = zoo_command("generate", ALICE, "--prompt", "A*lice", "--on_unknown", "skip", *options).out
+    assert skipped.startswith("*lice")
+    assert zoo_command("generate", ALICE, "--prompt", "*lice", *options).out == skipped
+
+
+def test_only_language_models_generate(zoo_command: Callable) -> None:
+    refused(zoo_command("generate", TOY), "generates no text: it takes texts; use `zoo infer`")
+    refused(zoo_command("generate", "char_lm_lstm.alicia"), "did you mean char_lm_lstm.alice")
+    refused(zoo_command("generate", "https://x.org/a.ckpt"), "models are not loaded from addresses")
+
+
+# -- infer
+
+
+@pytest.fixture
+def digit(tmp_path: Path) -> Path:
+    """A drawn one, as a PNG."""
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[4:24, 13:16] = 255
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    return tmp_path / "one.png"
+
+
+def test_each_task_infers_its_own_kind_of_input(zoo_command: Callable, digit: Path) -> None:
+    assert zoo_command("infer", TOY, "word", "love").out == "word -> 단어\nlove -> 사랑\n"
+    assert zoo_command("infer", WORDS, "wor", "dee").out.splitlines()[0].startswith("wor -> d   (probability 0.9")
+    numbers = zoo_command("infer", STEPS, "25,35,45", "-1,2,5.5").out.splitlines()
+    assert float(numbers[0].split()[-1]) == pytest.approx(55, abs=0.5)
+    assert numbers[1].startswith("-1,2,5.5 -> ")
+    row = json.loads(zoo_command("infer", DIGITS, digit, "--json").out)
+    assert (row["input"], row["prediction"]) == (str(digit), "1")
+    assert row["probability"] > 0.9
+    assert zoo_command("infer", ALICE, "alice").out.startswith("alice -> ")
+
+
+def test_a_wrong_line_is_reported_and_the_rest_goes_on(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "word\n\nlove\nzebra\nb\xe4d\n".encode("latin-1")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    result = zoo_command("infer", TOY, "-", "--json")
+    assert result.code == 1
+    assert [json.loads(line)["prediction"] for line in result.out.splitlines()] == ["단어", "사랑"]
+    errors = result.err.splitlines()
+    assert "line 2: the line is empty" in errors[0]
+    assert "line 4: 'zebra': the symbol 'z' at position 0" in errors[1]
+    assert "line 5: this is not UTF-8" in errors[2]
+
+
+def image(mode: str, size: tuple[int, int]) -> str:
+    Image.new(mode, size).save("image.png")
+    return "image.png"
+
+
+WRONG: dict[str, tuple[str, Callable[[], str], str]] = {
+    "a short word": (WORDS, lambda: "wo", "'wo' has 2 symbols, expected 3"),
+    "an unknown symbol": (WORDS, lambda: "wo4", "'wo4': the symbol '4' at position 2 is not among the 26 symbols"),
+    "an empty word": (WORDS, lambda: "", "got an empty text"),
+    "two numbers": (STEPS, lambda: "1,2", "'1,2': got 2 numbers, expected 3"),
+    "not a number": (STEPS, lambda: "1,2,nan", "'1,2,nan': got a number that is not finite"),
+    "a huge number": (STEPS, lambda: "1,2,1e99", "got a number that is not finite"),
+    "words for numbers": (STEPS, lambda: "a,b,c", "got 'a,b,c', expected numbers with commas between them"),
+    "a large image": (
+        DIGITS,
+        lambda: image("L", (32, 28)),
+        "32 x 28 pixels in mode L, expected 28 x 28 grey",
+    ),
+    "a colour image": (DIGITS, lambda: image("RGB", (28, 28)), "in mode RGB, expected 28 x 28 grey pixels"),
+    "no image": (DIGITS, lambda: str(Path("x.png").write_text("hi") and "x.png"), "x.png: this is no image"),
+    "a missing image": (DIGITS, lambda: "y.png", "y.png: there is no such file"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_wrong_inputs_are_named(fault: str, zoo_command: Callable) -> None:
+    model, value, message = WRONG[fault]
+    refused(zoo_command("infer", model, value()), message)
+
+
+def test_python_values_of_all_kinds_are_taken() -> None:
+    words, digits, steps = zoo.load(WORDS), zoo.load(DIGITS), zoo.load(STEPS)
+    assert words.complete("wor") == words.complete(["wor"]) == ["word"]
+    (found,) = words.classify("wor")
+    assert found.label == "d"
+    assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[4:24, 13:16] = 255
+    kinds = (pixels, pixels / 255, pixels[None], (pixels / 255).tolist(), Image.fromarray(pixels), torch.tensor(pixels))
+    for value in kinds:
+        (same,) = digits.classify(value)
+        assert same.label == "1"
+        assert same.probability == pytest.approx(digits.classify(pixels)[0].probability, abs=1e-6)
+    assert len(digits.classify([Image.fromarray(pixels)] * 3)) == len(digits.classify(np.stack([pixels] * 3))) == 3
+    for numbers in ([25, 35, 45], [[25, 35, 45]], np.array([25.0, 35, 45]), torch.tensor([[[25.0], [35], [45]]])):
+        assert steps.predict_values(numbers)[0] == pytest.approx([55], abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: zoo.load(DIGITS).classify("one"), r"expected numbers of shape \(N, T, 28\)"),
+        (lambda: zoo.load(DIGITS).classify(np.zeros((14, 28))), r"got shape \(1, 14, 28\), expected \(N, 28, 28\)"),
+        (lambda: zoo.load(DIGITS).classify(np.full((28, 28), np.nan)), "not finite"),
+        (lambda: zoo.load(DIGITS).complete("wor"), "this model reads features; use classify"),
+        (lambda: zoo.load(WORDS).classify(3), "expected a text, or a list of texts"),
+        (lambda: zoo.load(WORDS).classify([3]), "got 3, expected a text"),
+        (lambda: zoo.load(TOY).translate([]), "got \\[\\], expected a text"),
+        (lambda: zoo.load(TOY).translate("love", beam=0), "beam: got 0"),
+        (lambda: zoo.load(STEPS).predict_values([[1, 2, 3], [4]]), "in sequences of one length"),
+        (lambda: zoo.load(STEPS).predict_values([]), "got no numbers"),
+    ],
+)
+def test_python_values_of_other_kinds_are_refused(call: Callable, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_translations_can_be_searched_and_drawn() -> None:
+    task = zoo.load(TOY)
+    best = task.search("love", beam=4)[0]
+    assert best[0].text == "사랑"
+    assert len(best) == 4
+    assert task.translate(["love", "word"], beam=3) == ["사랑", "단어"]
+    assert task.translate("lo?ve", on_unknown="skip") == ["사랑"]
+    drawn = {task.translate("girl", temperature=5.0, seed=seed)[0] for seed in range(9)}
+    assert len(drawn) > 3
+
+
+# -- export, and the rest of the command line
+
+
+def fit_apple(zoo_command: Callable) -> None:
+    assert zoo_command("fit", "--config", "apple_rnn", "--run_dir", "run", "--trainer.max_epochs", "20").code == 0
+
+
+def test_a_run_is_exported_with_what_is_known_of_it(zoo_command: Callable) -> None:
+    fit_apple(zoo_command)
+    exported = zoo_command("export", "run/checkpoints/best.ckpt", "-o", "apple")
+    assert exported.out.startswith("apple: char_lm_rnn, 90 parameters")
+    assert "SHA-256" in zoo_command("show", "apple").out
+    assert zoo_command("infer", "apple", "apple").out == zoo_command("infer", "run/checkpoints/best.ckpt", "apple").out
+    refused(zoo_command("export", TOY, "-o", "apple"), "apple is there already")
+    refused(zoo_command("export", "run/checkpoints/best.ckp", "-o", "new"), "there is no such file")
+    assert not Path("new").exists()
+
+
+@needs_alice
+def test_training_begins_with_other_weights_and_leaves_some_as_they_are(zoo_command: Callable) -> None:
+    book = [
+        "--data.seq_len",
+        "60",
+        "--data.strip_license",
+        "true",
+        "--model.hidden_size",
+        "256",
+        "--model.num_layers",
+        "2",
+    ]
+    short = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1"]
+    fit = ["fit", "--model", "CharLM", "--data", "Gutenberg", "--data.books", "[11]", *book, *short, "--run_dir", "run"]
+    result = zoo_command(*fit, "--init_from", ALICE, "--freeze", "[recurrent.*]")
+    assert result.code == 0, result.err
+    assert "symbols kept, " in result.out
+    assert "freeze: " in result.out
+    before, after = zoo.load(ALICE), zoo.load("run/checkpoints/last.ckpt")
+    name = "layers.weight_hh_l0"
+    assert torch.equal(after.network.recurrent.state_dict()[name], before.network.recurrent.state_dict()[name])
+    assert "init_from: char_lm_lstm.alice" in Path("run/config.yaml").read_text()
+
+
+def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:
+    fit = ["fit", "--config", "apple_rnn", "--run_dir", "run"]
+    for options, message in (
+        (["--init_from", "char_lm_lstm.alicia"], "did you mean char_lm_lstm.alice"),
+        (["--init_from", ALICE], "must agree"),
+        (["--init_from", TOY], "is no beginning for all of a char_lm_rnn"),
+        (["--freeze", "[recurent.*]"], "fits no weight"),
+        (["--init_from", ALICE, "--resume"], "--init_from, --resume: got both"),
+    ):
+        result = zoo_command(*fit, *options)
+        assert (result.code, Path("run").exists()) == (2, False)
+        assert message in result.err
+
+
+def test_a_packaged_config_is_named_without_its_path(zoo_command: Callable) -> None:
+    result = zoo_command("fit", "--config", "toy_en_k", "--run_dir", "run")
+    refused(result, "toy_en_k: there is no such file, and no packaged config of this name; did you mean toy_en_ko?")
+    result = zoo_command("validate", "--ckpt_path", TOY)
+    assert "val/exact_match" in result.out, result.err
+    refused(zoo_command("test", "--ckpt_path", TOY), "this data has no test part")
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    import subprocess
+
+    command = f"{sys.executable} -m zoo generate {ALICE} --length 3000 --seed 1 | head -c 50"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert len(done.stdout) == 50
+    assert done.stderr == ""
+
+
+def test_help_of_each_command(zoo_command: Callable) -> None:
+    for command in ("list", "show", "generate", "infer", "export"):
+        result = zoo_command(command, "--help")
+        assert (result.code, result.out.startswith("usage: python -m zoo")) == (0, True)
+
+
+def test_nothing_is_lost_of_a_task_that_was_training() -> None:
+    task: Task = zoo.load(ALICE)
+    task.train()
+    task.generate("a", 3)
+    assert task.training
+    assert run_zoo("--version").stdout.strip() == zoo.__version__

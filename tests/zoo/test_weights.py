@@ -1,0 +1,51 @@
+"""Every shipped model loads, and reaches what its card says, on the data of its config."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import zoo
+from baselines import load_data
+from results import evaluate, read_table
+from support import CONFIGS, needs_alice, needs_grimm, needs_mnist
+from zoo import bundle
+
+NEEDS = {
+    "alice": [needs_alice],
+    "grimm": [needs_grimm],
+    "mnist": [needs_mnist],
+    "gutenberg": [needs_alice, needs_grimm],
+}
+
+
+def shipped() -> list:
+    return [
+        pytest.param(name, marks=[mark for key, marks in NEEDS.items() if key in name for mark in marks])
+        for name in sorted(bundle.shipped())
+    ]
+
+
+def test_the_promised_models_are_there_and_small() -> None:
+    names = "char_lm_lstm.alice char_lm_lstm.alice_heldout char_lm_lstm.grimm char_lm_gru.grimm"
+    names += " seq_classifier_rnn.mnist_rows seq_classifier_lstm.mnist_rows seq_classifier_lstm.four_letter_words"
+    names += (
+        " seq_classifier_lstm.words_gutenberg seq2seq_rnn.toy_en_ko seq2seq_lstm.addition regressor_lstm.three_steps"
+    )
+    assert zoo.list_models(pretrained=True) == sorted(names.split())
+    sizes = [path.stat().st_size for path in bundle.SHIPPED.rglob("model.safetensors")]
+    assert max(sizes) <= 4e6
+    assert sum(sizes) <= 20e6
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_it_reaches_what_its_card_says(name: str) -> None:
+    about = bundle.read_config(bundle.find_shipped(name))["about"]
+    task = zoo.load(name)
+    assert not task.training
+    assert all(weight.dtype == torch.float32 for weight in task.network.parameters())
+    metric, value = evaluate(task, load_data(CONFIGS / f"{about['config']}.yaml"))
+    assert about["metrics"] == {metric: round(value, 4)}
+    row = read_table()[about["config"]]
+    assert (row["metric"], float(row["shipped"])) == (metric, round(value, 4))
+    assert f"{metric} {round(value, 4)}" in Path(bundle.SHIPPED / name / bundle.CARD).read_text()
