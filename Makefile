@@ -2,18 +2,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format bench clean
+.PHONY: help run test test-slow check format cards bench clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
-run: .venv/run  ## Train the toy English-Korean translator, and translate with it
+run: .venv/run  ## Train the toy English-Korean translator, translate with it, and let Alice's model write
 	@$(BIN)/python -m zoo fit --config configs/toy_en_ko.yaml --run_dir runs/toy_en_ko/$$(date +%Y-%m-%d_%H-%M-%S) && \
 	run=$$(ls -td runs/toy_en_ko/*/ | head -1) && \
 	echo && echo "The six words, and two misspelt ones:" && \
 	$(BIN)/python -m zoo predict --ckpt_path $${run}checkpoints/best.ckpt \
 	  --data.predict_inputs '[word, wood, game, girl, kiss, love, wodr, loev]' && \
+	echo && echo "Now a model that comes with the package, trained on Alice in Wonderland:" && echo && \
+	$(BIN)/python -m zoo generate char_lm_lstm.alice_heldout --prompt "alice was" --length 400 --temperature 0.5 && \
 	echo && echo "What to try next:" && \
+	echo "  $(BIN)/python -m zoo list" && \
 	echo "  look at $${run}samples.png and $${run}curves.png" && \
 	echo "  $(BIN)/python -m zoo predict --ckpt_path $${run}checkpoints/best.ckpt --data.predict_inputs '[gril]'" && \
 	echo "  $(BIN)/python -m zoo fit --config configs/addition.yaml        learn to add, in 7 minutes" && \
@@ -31,13 +34,18 @@ check: .venv/dev  ## Check format, lint, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python benchmarks/cards.py --check
 
 format: .venv/dev  ## Format the code, and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/run  ## Compare an epoch with a hand-written loop (6 minutes, with MNIST and two books in the cache)
+cards: .venv/run  ## Write the README's table and the models' cards from benchmarks/results.csv
+	$(BIN)/python benchmarks/cards.py
+
+bench: .venv/run  ## Compare training and generation with hand-written loops (10 minutes; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
+	$(BIN)/python benchmarks/generation.py
 
 clean:  ## Remove the environment and all caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -11,7 +11,8 @@ import pytest
 from support import ROOT, needs_alice, needs_mnist, run_zoo
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+BLOCK = r"```(\w+)\n(.*?)```"
+BLOCKS = re.findall(BLOCK, README, re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "console" for line in block.splitlines() if line]
 SHORT = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "2"]
 
@@ -37,6 +38,11 @@ def test_its_toy_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (tmp_path / "runs" / "toy" / "summary.json").exists()
 
 
+def test_its_models_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_in(tmp_path, zoo_commands("zoo list", "zoo generate", "zoo infer"))
+
+
 @needs_mnist
 def test_its_mnist_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,16 +52,28 @@ def test_its_mnist_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 @needs_alice
 def test_its_alice_command_runs_on_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run_in(tmp_path, zoo_commands("alice"))
+    run_in(tmp_path, zoo_commands("alice_lstm"))
 
 
 def test_no_command_is_left_out() -> None:
-    ours = zoo_commands("--help", "toy", "mnist", "alice")
+    ours = zoo_commands("--help", "toy", "zoo list", "zoo generate", "zoo infer", "mnist", "alice_lstm")
     assert {line.split("#")[0].strip() for line in COMMANDS if line not in ours} == {"make run", "make test"}
 
 
-def test_its_python_runs(tmp_path: Path) -> None:
-    (code,) = (block for kind, block in BLOCKS if kind == "python")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if "```python" in page.read_text()], ids=lambda page: page.stem
+)
+def test_its_python_runs(page: Path, tmp_path: Path) -> None:
+    code = "\n".join(block for kind, block in re.findall(BLOCK, page.read_text(), re.DOTALL) if kind == "python")
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "사랑" in done.stdout
+    assert "사랑" in done.stdout or "단어" in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_its_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
