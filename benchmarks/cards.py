@@ -1,12 +1,13 @@
-"""Writes the README's table and the cards of the shipped models from `results.csv` and `cards.yaml`.
+"""Writes the README's table, the configs' heads and the models' cards from `results.csv` and `cards.yaml`.
 
-python benchmarks/cards.py              bring both up to date
+python benchmarks/cards.py              bring all up to date
 python benchmarks/cards.py --check      only say what isn't
-python benchmarks/cards.py --weights    take the weights of the runs in `runs/results` (seed 1), too
+python benchmarks/cards.py --weights    take the weights of the runs in `runs/results` (first seed), too
 """
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,10 @@ def files(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> dict[Path, 
             found |= {folder / file: text for file, text in bundle.describe(described).items()}
             index[said["bundle"]] = bundle.sha256(found[folder / bundle.CONFIG].encode())
     found[bundle.INDEX] = json.dumps(dict(sorted(index.items())), indent=1) + "\n"
+    for config, row in rows.items():
+        path = ROOT / "configs" / f"{config}.yaml"
+        text = f"{row['metric']} {figure(row)} ({seeds(row)}); {row['baseline']} {row['baseline_value']}"
+        found[path] = re.sub(r"^# Scored:.*$", f"# Scored: {text}", path.read_text(), count=1, flags=re.MULTILINE)
     before, _, rest = README.read_text().partition(BEGIN)
     found[README] = before + BEGIN + table(words, rows) + END + rest.partition(END)[2]
     return found

