@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from zoo import bundle
+from zoo.decoding import Sampling
 from zoo.messages import nearest
 from zoo.tasks.metrics import Mean
-from zoo.vocab import describe
+from zoo.vocab import Vocab, describe
 
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
@@ -354,6 +355,16 @@ class Task(
 def is_sampling_epoch(epoch: int) -> bool:
     """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
+
+
+def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
+    """`Sampling` with allowed and forbidden symbols given as strings.
+
+    Raises:
+        ValueError: If an option is outside its range, or a symbol outside the vocabulary.
+    """
+    ids = None if allowed is None else vocab.encode(allowed)
+    return Sampling(allowed=ids, forbidden=vocab.encode(forbidden), **options)
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

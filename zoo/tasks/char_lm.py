@@ -12,11 +12,11 @@ from torchmetrics import Metric
 
 from zoo import plots
 from zoo.batch import IGNORE, TextBatch
-from zoo.decoding import LengthPenalty, Sampling, Symbols, beam_search, collect, stream
+from zoo.decoding import LengthPenalty, Symbols, beam_search, collect, stream
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName
-from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch
+from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch, sampling_of
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share
 from zoo.vocab import END, OnUnknown, Vocab
 
@@ -219,23 +219,17 @@ class CharLM(Task):
         prompts: Sequence[str],
         length: int | Sequence[int],
         *,
-        allowed: str | None = None,
-        forbidden: str = "",
         stop: Sequence[str] = (),
         seed: int | None = None,
         on_unknown: OnUnknown = "error",
         **sampling: Any,
     ) -> Iterator[Symbols]:
-        vocab = self.vocab
-        chosen = Sampling(
-            allowed=None if allowed is None else vocab.encode(allowed), forbidden=vocab.encode(forbidden), **sampling
-        )
-        ends = [vocab.encode(text) for text in stop]
+        ends = [self.vocab.encode(text) for text in stop]
+        chosen = sampling_of(self.vocab, **sampling)
         logits, state, seen = self._read(prompts, on_unknown)
         seed = int(torch.randint(2**31, ())) if seed is None else seed
-        return stream(
-            self.network.stepper(), logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen
-        )
+        step = self.network.stepper()
+        return stream(step, logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen)
 
     @torch.no_grad()
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:

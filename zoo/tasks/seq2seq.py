@@ -18,7 +18,7 @@ from zoo.decoding import GREEDY, Decoded, LengthPenalty, Sampling, beam_search, 
 from zoo.nn import EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName, check_choice, check_sizes
-from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch
+from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch, sampling_of
 from zoo.tasks.metrics import Share
 from zoo.vocab import END, START, OnUnknown, Vocab
 
@@ -240,8 +240,10 @@ class Seq2Seq(Task):
 
         Args:
             texts: One source, or a list of them, none of them empty.
-            **options: Without any, greedily. `beam` and those of `search`: the best one of beam
-                search. `seed`, and those of `zoo.decoding.Sampling`, as `temperature`: drawn.
+            **options: Without a `temperature`, greedily. `beam`, with those of `search`: the best of beam
+                search. `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
+                `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
+                write, and of those never to write. `seed`: of the draws, 0 by default.
                 `on_unknown`: `skip` leaves symbols out that the model doesn't know.
 
         Returns:
@@ -253,7 +255,7 @@ class Seq2Seq(Task):
         if "beam" in options:
             return [found[0].text for found in self.search(texts, **options)]
         on_unknown, seed = options.pop("on_unknown", "error"), options.pop("seed", 0)
-        sampling = Sampling(**options) if options else GREEDY
+        sampling = sampling_of(self.target_vocab, **{"temperature": 0.0, **options})
         with self.evaluating():
             batch = self._batch(texts, on_unknown)
             rows = self._decode(batch, sampling, seed)
