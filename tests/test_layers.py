@@ -16,7 +16,7 @@ LAYERS = [
     {"zoo.decoding"},
     {"zoo.tasks"},
     {"zoo.pretrained"},
-    {"zoo.runs"},
+    {"zoo.transfer", "zoo.runs", "zoo.arguments"},
     {"zoo.cli", "zoo.commands", "zoo.catalogue"},
     {"zoo.__main__"},
 ]

@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from datetime import datetime
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import datamodules
-import zoo
-from zoo import bundle, messages
-from zoo.pretrained import initialize_from, load, read_checkpoint
+from zoo import messages
+from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
+from zoo.messages import UsageError
+from zoo.pretrained import load, read_checkpoint
 from zoo.runs import MetricsLogger, ProgressBar, RunFolder
 from zoo.tasks import TASKS, Task
+from zoo.transfer import freeze, initialize_from
 
 DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # makes short names resolve
 CLASS_NAMES = [
@@ -39,7 +41,6 @@ CLASS_NAMES = [
     *torch.optim.__all__,
     *torch.optim.lr_scheduler.__all__,
 ]
-CONFIG_OPTIONS = ("--config", "-c")
 STEPWISE = (torch.optim.lr_scheduler.OneCycleLR, torch.optim.lr_scheduler.CyclicLR)
 QUIET = (  # true, but of no use to whoever runs a command
     "LightningCLI's args parameter",
@@ -52,10 +53,6 @@ QUIET = (  # true, but of no use to whoever runs a command
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
-
-
-class UsageError(Exception):
-    """The command, the config or what it names is wrong; nothing was written."""
 
 
 class ZooCLI(LightningCLI):
@@ -186,7 +183,7 @@ class ZooCLI(LightningCLI):
             if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 print(f"{part}: {report}" if part else report)
         if self.options["freeze"]:
-            frozen, trained = self.model.freeze_weights(self.options["freeze"])
+            frozen, trained = freeze(self.model, self.options["freeze"])
             if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 print(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
 
@@ -289,73 +286,6 @@ def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
-
-
-def arrange(argv: list[str]) -> list[str]:
-    """Brings the config to the front of a command, so that options override it wherever they stand.
-
-    A packaged config may be named without its path and ending. Where validate, test or predict
-    names only a checkpoint or a model, the config that it was trained with is taken.
-
-    Raises:
-        UsageError: If a config is not there, or if a checkpoint can't be read, or holds no config.
-    """
-    command, options = argv[0], argv[1:]
-    files: list[str] = []
-    others: list[str] = []
-    while options:
-        option = options.pop(0)
-        name, _, value = option.partition("=")
-        if name not in CONFIG_OPTIONS:
-            others.append(option)
-        elif value or options:
-            files += ["--config", find_config(value or options.pop(0))]
-        else:
-            files.append(option)
-    paths = values_of(others, "--ckpt_path")
-    if files or not paths or command == "fit" or {"-h", "--help", "--print_config"} & set(others):
-        return [command, *files, *others]
-    try:
-        config = config_of(paths[-1])
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if not isinstance(config, str):
-        raise UsageError(f"--ckpt_path: {paths[-1]} holds no config; name one with --config")
-    return [command, "--config", config, *others]
-
-
-def config_of(source: str) -> Any:
-    """The config that a checkpoint holds, as text, or the path of the one that a shipped model was trained with."""
-    if source in bundle.shipped():
-        return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"])
-    return read_checkpoint(source).get("config")
-
-
-def packaged_configs() -> dict[str, Path]:
-    """The configs that come with the package, by their names."""
-    package = Path(zoo.__file__).parent
-    return {path.stem: path for folder in (package, package.parent) for path in (folder / "configs").glob("*.yaml")}
-
-
-def find_config(name: str) -> str:
-    """The path of a config: of a file, or else of a packaged config of this name.
-
-    Raises:
-        UsageError: If there is neither.
-    """
-    known = packaged_configs()
-    if Path(name).exists() or "\n" in name:
-        return name
-    if name not in known:
-        hint = messages.nearest(Path(name).stem, known)
-        raise UsageError(f"{name}: there is no such file, and no packaged config of this name{hint}")
-    return str(known[name])
-
-
-def values_of(argv: list[str], *names: str) -> list[str]:
-    """The values that a command gives an option, as `--name value` or `--name=value`."""
-    following = [value for name, value in pairwise(argv) if name in names]
-    return following + [arg.split("=", 1)[1] for arg in argv if arg.startswith(tuple(f"{name}=" for name in names))]
 
 
 def quieten() -> None:

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo import messages, pretrained
+from zoo.messages import UsageError
 from zoo.tasks import CharLM, Task
 
 PIPE_CLOSED = 141
-
-
-class UsageError(Exception):
-    """The command is wrong, or what it names; nothing was written."""
 
 
 class Parser(argparse.ArgumentParser):

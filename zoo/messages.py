@@ -14,6 +14,10 @@ TOP_KEYS = (
 )
 
 
+class UsageError(Exception):
+    """The command is wrong, or the config, or what they name; nothing was written."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?`, or nothing if no known name is near."""
     by_lower = {candidate.lower(): candidate for candidate in known}

@@ -16,7 +16,6 @@ from typing import Any, TypeVar, cast
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from torch import Tensor
 
 from zoo import bundle
 from zoo.messages import arguments_of, nearest
@@ -251,109 +250,24 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
         old = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source)
         task.about = bundle.read_config(old)["about"]
     elif Path(source).is_file():
-        task.about = _about_run(Path(source).resolve().parent.parent / "summary.json", task.monitor[0])
+        task.about = _about_run(Path(source).resolve(), task.monitor[0])
     weights = {name: w.half() if half else w for name, w in task.network.state_dict().items()}
     bundle.write(folder, task.model_name, task.hparams, weights, task.about)
     return bundle.read_config(folder)
 
 
-def _about_run(path: Path, monitor: str) -> dict[str, Any]:
-    """What a run's summary tells of its best checkpoint, for the card; nothing if there is none."""
+def _about_run(checkpoint: Path, monitor: str) -> dict[str, Any]:
+    """What a run's summary tells of a checkpoint, for the card; nothing if there is none."""
+    path = checkpoint.parent.parent / "summary.json"
     if not path.is_file():
         return {}
     summary = json.loads(path.read_text(encoding="utf-8"))
-    metrics = {name: value for name, value in summary["metrics"].items() if name.startswith("test/")}
-    metrics = metrics or {name: value for name, value in summary["metrics"].items() if name == monitor}
+    known = {name: value["best"] for name, value in summary["metrics"].items() if value["best"] is not None}
+    tested = {name: value for name, value in known.items() if name.startswith("test/")}
+    metrics = tested or {name: value for name, value in known.items() if name == monitor}
     return {
         "data": summary["data"],
         "recipe": f"python -m zoo fit --config {summary['config']} --seed_everything {summary['seed']}",
-        "metrics": {name: round(value["best"], 4) for name, value in metrics.items() if value["best"] is not None},
+        "metrics": {name: round(value, 4) for name, value in metrics.items()} if checkpoint.name == "best.ckpt" else {},
         "training_time": f"{summary['wall_s']:.0f} s, {summary['epochs']} epochs",
     }
-
-
-# -- starting from other weights
-
-
-PARTS = {  # of a task's network: prefixes of tensor names, and what stands for them in the other network
-    ("seq2seq", "encoder"): {"source_input.": "input.", "encoder.": "recurrent."},
-    ("seq2seq", "decoder"): {"decoder.": ""},
-    ("char_lm", "encoder"): {"input.": "input.", "recurrent.": "recurrent."},
-    ("char_lm", "decoder"): {"": ""},
-}
-
-
-def initialize_from(task: Task, source: str | Path, part: str | None = None) -> str:
-    """Takes the weights of another model as the beginning of this one's training.
-
-    Symbols that both alphabets have keep their vectors, in the embedding (one-hot: in the first
-    layer's input weights) and in the head; new ones stay as they were initialised. A classifier of
-    other classes keeps its fresh head.
-
-    Args:
-        task: The model to train; its network is built.
-        source: Where the weights come from, see `load`.
-        part: Of a `Seq2Seq`, `encoder` or `decoder`: takes this part alone, from another `Seq2Seq`
-            or from a `CharLM`. None takes all, from a model of the same task.
-
-    Returns:
-        How much was taken, in words.
-
-    Raises:
-        ValueError: If the models differ in more than their symbols.
-    """
-    other = load(source)
-    mine, theirs = _tensor_names(task, part), _tensor_names(other, part)
-    if not mine or not theirs or (part is None and task.model_prefix != other.model_prefix):
-        raise ValueError(
-            f"init_from: a {other.model_name} ({source}) is no beginning for {part or 'all'} of a {task.model_name}"
-        )
-    own, given = task.network.state_dict(), other.network.state_dict()
-    axes, other_axes = task.symbol_axes(), other.symbol_axes()
-    copies: list[tuple[Tensor, Tensor]] = []  # all is checked before the first is made
-    report: dict[str, str] = {}
-    for name in sorted(mine.keys() | theirs.keys()):
-        target, values = own.get(mine.get(name, "")), given.get(theirs.get(name, ""))
-        if target is None or values is None:
-            raise ValueError(
-                f"init_from: {name} is in one of {source} and {task.model_name} only: num_layers must agree"
-            )
-        axis, fact = axes.get(mine[name], (None, ""))
-        if axis is not None:
-            new, old = task.hparams[fact], other.hparams[other_axes[theirs[name]][1]]
-            shared = [(new.index(symbol), old.index(symbol)) for symbol in new if symbol in old]
-            if fact == "classes" and new != old:
-                report[fact] = "other classes, so the head starts fresh"
-                continue
-            report[fact] = f"{fact}: {len(shared)} symbols kept, {len(new) - len(shared)} new"
-            rows, other_rows = torch.tensor(shared, dtype=torch.long).reshape(-1, 2).unbind(1)
-            values = (
-                target.clone().index_copy_(axis, rows, values.index_select(axis, other_rows))
-                if _same_rows(target, values, axis)
-                else values
-            )
-        if target.shape != values.shape or task.hparams["cell"] != other.hparams["cell"]:
-            raise ValueError(
-                f"init_from: {source} is a {other.model_name} with {name} {tuple(values.shape)}, and this is a "
-                f"{task.model_name} with {tuple(target.shape)}: cell, hidden_size and embedding_dim must agree"
-            )
-        copies.append((target, values))
-    for target, values in copies:
-        target.copy_(values)
-    return "; ".join([f"init_from {source}: {len(copies)} of {len(mine)} tensors", *report.values()])
-
-
-def _tensor_names(task: Task, part: str | None) -> dict[str, str]:
-    """Tensors of a task's network, or of a part of it: the name that they have in any such part -> their own."""
-    prefixes = {"": ""} if part is None else PARTS.get((task.model_prefix, part), {})
-    found = {}
-    for name in task.network.state_dict():
-        for prefix, common in prefixes.items():
-            if name.startswith(prefix):
-                found[common + name.removeprefix(prefix)] = name
-    return found
-
-
-def _same_rows(a: Tensor, b: Tensor, axis: int) -> bool:
-    """Whether two tensors have one shape but for an axis."""
-    return a.ndim == b.ndim and a.select(axis, 0).shape == b.select(axis, 0).shape

@@ -19,8 +19,9 @@ from hub import Hub
 from support import ROOT
 from zoo import bundle
 from zoo.nn import CELLS
-from zoo.pretrained import MODELS, export, initialize_from, register_model
+from zoo.pretrained import MODELS, export, register_model
 from zoo.tasks import TASKS, Task
+from zoo.transfer import freeze, initialize_from
 
 TOY = "seq2seq_rnn.toy_en_ko"
 
@@ -353,10 +354,10 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_taken(other: tuple, 
 
 def test_weights_are_frozen_by_their_names() -> None:
     task = tiny()
-    frozen, trained = task.freeze_weights(["recurrent.*"])
+    frozen, trained = freeze(task, ["recurrent.*"])
     assert frozen + trained == sum(weight.numel() for weight in task.network.parameters())
     assert {name for name, w in task.network.named_parameters() if w.requires_grad} == {"head.1.weight", "head.1.bias"}
     with pytest.raises(ValueError, match=r"'recurent.\*' fits no weight; there are recurrent.layers.weight_ih_l0"):
-        task.freeze_weights(["recurent.*"])
+        freeze(task, ["recurent.*"])
     with pytest.raises(ValueError, match="nothing is left to train"):
-        task.freeze_weights(["*"])
+        freeze(task, ["*"])

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -17,7 +16,6 @@ from torchmetrics import Metric
 
 from zoo import bundle
 from zoo.decoding import Sampling
-from zoo.messages import nearest
 from zoo.tasks.metrics import Mean
 from zoo.vocab import Vocab, describe
 
@@ -210,32 +208,6 @@ class Task(
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """Of the network's tensors that have a row for each symbol or class: the axis, and the fact that lists them."""
         return {}
-
-    def freeze_weights(self, patterns: Sequence[str]) -> tuple[int, int]:
-        """Excludes weights of the network from training.
-
-        Args:
-            patterns: Of their names, with * and ?, as `recurrent.*`.
-
-        Returns:
-            How many parameters are frozen, and how many are trained.
-
-        Raises:
-            ValueError: If a pattern fits no weight, or if nothing is left to train.
-        """
-        weights = dict(self.network.named_parameters())
-        for pattern in patterns:
-            if not any(fnmatchcase(name, pattern) for name in weights):
-                raise ValueError(
-                    f"freeze: {pattern!r} fits no weight; there are {', '.join(weights)}{nearest(pattern, weights)}"
-                )
-        frozen = {name for name in weights if any(fnmatchcase(name, pattern) for pattern in patterns)}
-        if frozen == weights.keys():
-            raise ValueError(f"freeze: {', '.join(patterns)} fit all weights; nothing is left to train")
-        for name in frozen:
-            weights[name].requires_grad_(False)
-        sizes = [sum(w.numel() for name, w in weights.items() if (name in frozen) is side) for side in (True, False)]
-        return sizes[0], sizes[1]
 
     # -- bundles
 
