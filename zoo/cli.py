@@ -106,8 +106,6 @@ class ZooCLI(LightningCLI):
             self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
             last = self.run_dir / "checkpoints" / "last.ckpt"
             if self.options["resume"]:
-                if self.options["init_from"]:
-                    raise ValueError("--init_from, --resume: got both; a run that goes on has its weights")
                 if self.options["run_dir"] is None:
                     raise ValueError("--resume: which run? Give its folder with --run_dir")
                 if not last.is_file():
@@ -139,9 +137,12 @@ class ZooCLI(LightningCLI):
 
     def _check_same_run(self) -> None:
         """Raises ValueError if anything but the trainer's settings differs from the run to go on with."""
-        before, now = (flat(yaml.safe_load(text)) for text in (self.checkpoint.get("config", "{}"), self._dump()))
+        run = yaml.safe_load(self.checkpoint.get("config", "{}"))
+        if self.options["init_from"] is None:  # a run that goes on has its weights
+            self.options["init_from"] = run.get("init_from")
+        before, now = flat(run), flat(yaml.safe_load(self._dump()))
         for key in sorted(before.keys() | now.keys()):
-            if not key.startswith(("trainer.", "init_from")) and before.get(key) != now.get(key):
+            if not key.startswith("trainer.") and before.get(key) != now.get(key):
                 raise ValueError(f"--resume: {key}: the run has {before.get(key)!r}, and the command {now.get(key)!r}")
 
     def _default_run_dir(self) -> Path:
@@ -177,7 +178,7 @@ class ZooCLI(LightningCLI):
 
     def _prepare_weights(self) -> None:
         """Takes weights from elsewhere, and freezes some, as the options say."""
-        sources = self.options["init_from"]
+        sources = None if self.options["resume"] else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
             report = initialize_from(self.model, source, part)
             if rank_zero_only.rank == 0:  # type: ignore[attr-defined]

@@ -279,6 +279,20 @@ def test_training_begins_with_other_weights_and_leaves_some_as_they_are(zoo_comm
     assert "init_from: char_lm_lstm.alice" in Path("run/config.yaml").read_text()
 
 
+def test_a_run_that_began_with_other_weights_goes_on_with_its_own(zoo_command: Callable) -> None:
+    fit_apple(zoo_command)
+    again = ["fit", "--config", "apple_rnn", "--run_dir", "again", "--trainer.max_epochs"]
+    best = "run/checkpoints/best.ckpt"
+    assert zoo_command(*again, "1", "--init_from", best, "--freeze", "[head.*]").code == 0
+    before = zoo.load("again/checkpoints/last.ckpt").network.head[1].weight
+    result = zoo_command(*again, "2", "--freeze", "[head.*]", "--resume")
+    assert (result.code, "tensors" in result.out) == (0, False), result.err
+    assert torch.equal(zoo.load("again/checkpoints/last.ckpt").network.head[1].weight, before)
+    assert f"init_from: {best}" in Path("again/config.yaml").read_text()
+    other = zoo_command(*again, "3", "--init_from", ALICE, "--freeze", "[head.*]", "--resume")
+    refused(other, "--resume: init_from: the run has 'run/checkpoints/best.ckpt'")
+
+
 def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:
     fit = ["fit", "--config", "apple_rnn", "--run_dir", "run"]
     for options, message in (
@@ -286,7 +300,6 @@ def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:
         (["--init_from", ALICE], "must agree"),
         (["--init_from", TOY], "is no beginning for all of a char_lm_rnn"),
         (["--freeze", "[recurent.*]"], "fits no weight"),
-        (["--init_from", ALICE, "--resume"], "--init_from, --resume: got both"),
     ):
         result = zoo_command(*fit, *options)
         assert (result.code, Path("run").exists()) == (2, False)
