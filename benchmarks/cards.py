@@ -62,7 +62,7 @@ def about(words: dict[str, str], row: Row, name: str) -> dict[str, Any]:
         "recipe": f"python -m zoo fit --config {row['config']} --seed_everything {row['seeds'].split()[0]}",
         "metrics": {row["metric"]: float(row["shipped"])},
         "spread": f"{row['metric']} {figure(row)} over {seeds(row)} ({row['seeds']})",
-        "baseline": f"{row['baseline']}: {float(row['baseline_value']):.4f}; the model is {row['lift']} better",
+        "baseline": f"{row['baseline']}: {float(row['baseline_value']):.4f}; lift {row['lift']}",
         "hardware": f"{row['hardware']}, PyTorch {row['torch']}, {row['date']}, commit {row['commit']}",
         "training_time": f"{duration(row['minutes'])}, {int(row['items_per_s']):,} {row['item']} a second",
         "license": "mit",

@@ -66,8 +66,9 @@ def train(config: Path, seed: int, keep: bool) -> Path:
         command.append("--resume")
     else:
         shutil.rmtree(run, ignore_errors=True)
+    trained = commit()
     subprocess.run(command, check=True)
-    (run / "commit").write_text(commit() + "\n")
+    (run / "commit").write_text(trained + "\n")
     return run
 
 

@@ -64,7 +64,9 @@ def main(argv: list[str] | None = None) -> int:
         text = f"unknown command {command!r}, expected one of {', '.join(known)}{nearest(command, known)}"
         print(f"zoo: error: {text}", file=sys.stderr)
         return 2
-    return run(argv)
+    argv = list(argv)
+    argv.remove(command)
+    return run([command, *argv])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from zoo.messages import UsageError, nearest
 from zoo.pretrained import read_checkpoint
 
 CONFIG_OPTIONS = ("--config", "-c")
+MAX_NAME = 256  # characters of a path, beyond which it is none
 
 
 def arrange(argv: list[str]) -> list[str]:
@@ -49,13 +50,18 @@ def config_of(source: str) -> Any:
     """The config that a checkpoint holds, as text, or the path of the one that a shipped model was trained with."""
     if source in bundle.shipped():
         return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"])
+    if Path(source).is_dir():
+        return None
+    if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
+        bundle.find_shipped(source)  # says which name is the nearest
     return read_checkpoint(source).get("config")
 
 
 def packaged_configs() -> dict[str, Path]:
-    """The configs that come with the package, by their names."""
+    """The configs that come with the package, by their names; in a checkout they lie beside it."""
     package = Path(zoo.__file__).parent
-    return {path.stem: path for folder in (package, package.parent) for path in (folder / "configs").glob("*.yaml")}
+    folder = package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+    return {path.stem: path for path in folder.glob("*.yaml")}
 
 
 def find_config(name: str) -> str:
@@ -65,12 +71,12 @@ def find_config(name: str) -> str:
         UsageError: If there is neither.
     """
     known = packaged_configs()
-    if Path(name).exists() or "\n" in name:
+    if name in known and not Path(name).is_file():
+        return str(known[name])
+    if "\n" in name or (len(name) < MAX_NAME and Path(name).exists()):
         return name
-    if name not in known:
-        hint = nearest(Path(name).stem, known)
-        raise UsageError(f"{name}: there is no such file, and no packaged config of this name{hint}")
-    return str(known[name])
+    hint = nearest(Path(name).stem, known)
+    raise UsageError(f"{name}: there is no such file, and no packaged config of this name{hint}")
 
 
 def values_of(argv: list[str], *names: str) -> list[str]:

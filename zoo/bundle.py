@@ -78,16 +78,17 @@ def read_config(folder: Path) -> Config:
         raise ValueError(f"{folder}: this is no bundle: it has no {CONFIG}") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: can't be read as JSON: {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("format_version"), int):
+    if not isinstance(config, dict) or type(config.get("format_version")) is not int:
         raise ValueError(f"{path}: this is no config of a bundle: it has no format_version")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{path}: its format_version is {config['format_version']}, and zoo {zoo.__version__} reads up to "
             f"{FORMAT_VERSION}: a newer zoo is needed"
         )
-    for key, kind in (("name", str), ("arguments", dict), ("sha256", str), ("parameters", int), ("about", dict)):
-        if not isinstance(config.get(key), kind):
-            raise ValueError(f"{path}: {key}: got {config.get(key)!r}, expected {kind.__name__}")
+    kinds = {"name": str, "arguments": dict, "sha256": str, "parameters": int, "dtype": str, "about": dict}
+    _check_kinds(config, kinds, str(path))
+    about = config["about"]
+    _check_kinds(about, {key: dict if key in ("metrics", "data") else str for key in about}, f"{path}: about")
     check_plain(config["arguments"], str(path))
     return config
 
@@ -127,6 +128,12 @@ def check_plain(arguments: Mapping[str, Any], where: str) -> None:
             raise ValueError(f"{where}: {name}: got {_brief(value)}, expected a plain value")
 
 
+def _check_kinds(values: Config, kinds: Mapping[str, type], where: str) -> None:
+    for key, kind in kinds.items():
+        if not isinstance(values.get(key), kind):
+            raise ValueError(f"{where}: {key}: got {_brief(values.get(key))}, expected {kind.__name__}")
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
@@ -142,7 +149,7 @@ def _brief(value: Any) -> str:
 def write(
     folder: Path, name: str, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", about: Config
 ) -> None:
-    """Writes a bundle, whole or not at all.
+    """Writes a bundle. All its files are written elsewhere first, and then put in place.
 
     Args:
         folder: Where to; files of a bundle that is there are replaced.
@@ -174,7 +181,6 @@ def write(
         folder.mkdir(exist_ok=True)
         for file in (WEIGHTS, CONFIG, CARD):
             os.replace(temporary / file, folder / file)
-        folder.chmod(0o755)
     finally:
         shutil.rmtree(temporary)
 
@@ -197,9 +203,9 @@ def card(config: Config) -> str:
 
     Args:
         config: A bundle's config. Of its `about`, all optional: `title`; `description`; `dataset`, a name;
-            `data` (source -> SHA-256); `split`; `recipe`, a command; `seed`; `metrics` (name ->
-            value, of these weights); `spread`, `baseline`, `hardware`, `training_time`, `limits`,
-            texts; `license`.
+            `data` (source -> SHA-256); `split`; `recipe`, a command; `config_yaml`, a whole
+            config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `hardware`,
+            `training_time`, `limits`, texts; `license`; `use`, Python.
     """
     import yaml
 
@@ -214,7 +220,7 @@ def card(config: Config) -> str:
     head |= {"tags": ["recurrent-neural-network", config["name"]]}
     if metrics:
         result = {
-            "task": {"type": pipeline},
+            "task": {"type": pipeline or "other"},
             "dataset": {"name": about.get("dataset", "unknown"), "type": "other"},
             "metrics": [{"type": name.split("/")[-1], "name": name, "value": value} for name, value in metrics.items()],
         }
@@ -238,12 +244,9 @@ def card(config: Config) -> str:
         "SHA-256 of the weights": f"`{config['sha256']}`",
     }
     lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
-    lines += [
-        "",
-        "## Limits",
-        "",
-        about.get("limits", "Nothing is known of them: the recipe says what it was trained on."),
-    ]
+    if "config_yaml" in about:
+        lines += ["", "## Config", "", "```yaml", about["config_yaml"].strip(), "```"]
+    lines += ["", "## Limits", "", about.get("limits", "Nobody has written them down.")]
     if "use" in about:
         lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]
     return "\n".join(lines) + "\n"

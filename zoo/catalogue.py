@@ -65,4 +65,7 @@ def main(argv: list[str]) -> int:
         return 2
     except BrokenPipeError:  # whoever read has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(messages.shorten(str(error)), file=sys.stderr)
+        return 1
     return 0

@@ -4,6 +4,7 @@ import csv
 import inspect
 import logging
 import math
+import os
 import sys
 import traceback
 import warnings
@@ -73,9 +74,9 @@ class ZooCLI(LightningCLI):
         )
         parser.add_argument(
             "--freeze",
-            type=list[str] | None,
+            type=str | list[str] | None,
             default=None,
-            help="Patterns of weights that are not trained, as [recurrent.*].",
+            help="Pattern, or list of patterns, of weights that are not trained, as recurrent.*",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -183,8 +184,10 @@ class ZooCLI(LightningCLI):
             report = initialize_from(self.model, source, part)
             if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 print(f"{part}: {report}" if part else report)
-        if self.options["freeze"]:
-            frozen, trained = freeze(self.model, self.options["freeze"])
+        patterns = self.options["freeze"]
+        if patterns:
+            patterns = [patterns] if isinstance(patterns, str) else patterns
+            frozen, trained = freeze(self.model, patterns)
             if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 print(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
 
@@ -319,6 +322,9 @@ def main(argv: list[str]) -> int:
         return 143
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except SystemExit as stop:
         return 130 if isinstance(stop.__context__, KeyboardInterrupt) else int(stop.code or 0)
     except Exception as error:

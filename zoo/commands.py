@@ -15,6 +15,9 @@ from zoo.messages import UsageError
 from zoo.tasks import CharLM, Task
 
 PIPE_CLOSED = 141
+DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
+BEAMS = ("length_penalty", "alpha")  # and with one
+NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +51,13 @@ def parser(command: str, description: str) -> Parser:
     return made
 
 
+def refuse_unused(options: Parser, given: argparse.Namespace, names: tuple[str, ...], beam: bool) -> None:
+    """Refuses options that would have no effect, beside --beam or without it."""
+    for name in names:
+        if getattr(given, name) != options.get_default(name):
+            raise UsageError(f"--{name}: {'it has no effect on beam search' if beam else 'it needs --beam'}")
+
+
 def generate(argv: list[str]) -> int:
     """Writes on after a prompt, symbol by symbol."""
     options = parser("generate", "Write on after a prompt.")
@@ -73,10 +83,12 @@ def generate(argv: list[str]) -> int:
         "--on_unknown", default="error", choices=["error", "skip"], help="symbols that the model lacks"
     )
     options.add_argument("--json", action="store_true", help="a JSON object for each text, with log-probabilities")
-    given = vars(options.parse(argv))
+    parsed = options.parse(argv)
+    refuse_unused(options, parsed, DRAWS if parsed.beam is not None else BEAMS, parsed.beam is not None)
+    given = vars(parsed)
     name, prompt, length, as_json = (given.pop(key) for key in ("model", "prompt", "length", "json"))
     samples, beam, on_unknown = given.pop("num_samples"), given.pop("beam"), given["on_unknown"]
-    penalty = {key: given.pop(key) for key in ("length_penalty", "alpha")}
+    penalty = {key: given.pop(key) for key in BEAMS}
     if samples < 1:
         raise UsageError(f"num_samples: got {samples}, expected at least 1")
     task = pretrained.load(name)
@@ -86,7 +98,8 @@ def generate(argv: list[str]) -> int:
     if beam is not None:
         if samples > beam >= 1:
             raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")
-        found = task.search(prompt, length, beam, on_unknown=on_unknown, **penalty)[:samples]
+        kept = {key: given[key] for key in ("allowed", "forbidden", "on_unknown")}
+        found = task.search(prompt, length, beam, **kept, **penalty)[:samples]
         rows = [{"prompt": shown, **text._asdict()} for text in found]
     elif samples > 1 or as_json:
         rows = [
@@ -115,9 +128,9 @@ def infer(argv: list[str]) -> int:
     )
     options.add_argument("--json", action="store_true", help="a JSON object for each input")
     # A blank in front, and argparse takes a negative number for what it is.
-    given = options.parse([f" {word}" if re.match(r"-[\d.]", word) else word for word in argv])
+    given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
     task = pretrained.load(given.model)
-    words = [word.strip() if re.match(r" -[\d.]", word) else word for word in given.inputs]
+    words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if words == ["-"]:
         return _infer_lines(task, given.json)
     rows = [_infer_one(task, word) for word in words]  # all of them, before anything is written
@@ -147,7 +160,7 @@ def _infer_lines(task: Task, as_json: bool) -> int:
 def _lines() -> Iterator[str | UnicodeDecodeError]:
     for line in sys.stdin.buffer:
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            yield line.decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError as error:
             yield error
 
@@ -205,7 +218,7 @@ def main(argv: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        usage = isinstance(error, UsageError | ValueError)
+        usage = isinstance(error, UsageError | ValueError) and not isinstance(error, UnicodeError)
         text = str(error) if usage or isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         print(messages.shorten(text), file=sys.stderr)
         return 2 if usage else 1

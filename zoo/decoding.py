@@ -74,7 +74,7 @@ class Symbols(NamedTuple):
     @property
     def log_probs(self) -> Tensor:
         """The natural logarithms of the model's own probabilities (B,)."""
-        return self.logits.float().log_softmax(-1).gather(1, self.ids[:, None])[:, 0]
+        return self.logits.detach().float().log_softmax(-1).gather(1, self.ids[:, None])[:, 0]
 
 
 class Decoded(NamedTuple):
@@ -100,7 +100,7 @@ def stream(
     length: int | Sequence[int],
     sampling: Sampling = GREEDY,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     end: int | None = None,
     stop: Sequence[Sequence[int]] = (),
     seen: Tensor | None = None,
@@ -116,7 +116,7 @@ def stream(
         state: The state that gave them.
         length: The most symbols to decode, of all rows or of each; at least 1.
         sampling: How to choose; greedy by default.
-        seed: Of the draws, at least 0.
+        seed: Of the draws, at least 0; None takes one from torch's generator.
         end: A row ends with this symbol.
         stop: A row ends when its last symbols are one of these sequences.
         seen: Which symbols came before (B, V), bool, for the repetition penalty; None is none.
@@ -127,12 +127,17 @@ def stream(
     Raises:
         ValueError: If an argument is outside its range, or if no symbol may be chosen.
     """
+    if not isinstance(length, int) and len(length) != len(logits):
+        raise ValueError(f"length: got {len(length)} of them, expected one, or {len(logits)}")
     lengths = torch.as_tensor(length, device=logits.device).expand(len(logits))
-    _check_at_least(length=(int(lengths.min()), 1), seed=(seed, 0))
+    _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
         raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
     banned = _banned(logits, sampling)
-    draws = _uniform(seed, len(logits), logits.device) if sampling.temperature else None
+    draws = None
+    if sampling.temperature:
+        seed = int(torch.randint(2**31, ())) if seed is None else seed
+        draws = _uniform(seed, len(logits), logits.device)
     if sampling.repetition_penalty != 1.0:
         seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
     else:
@@ -187,7 +192,7 @@ def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling
         logits = logits.masked_fill(banned, -math.inf)
     if sampling.temperature == 0.0:
         return logits
-    logits = logits / sampling.temperature
+    logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature  # at most 0: it can't overflow
     if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
         kept = logits.topk(sampling.top_k, -1)
         logits = torch.full_like(logits, -math.inf).scatter(-1, kept.indices, kept.values)

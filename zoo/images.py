@@ -23,7 +23,7 @@ def read(path: str) -> Image.Image:
             return image.copy()
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise ValueError(f"{path}: this is no image that can be read") from error
 
 
@@ -32,7 +32,7 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
 
     Args:
         values: A PIL image, an array or nested lists (T, D), a list of such, or an array (N, T, D).
-            Bytes are divided by 255; other numbers stay as they are.
+            Whole numbers, from 0 to 255, are divided by 255; others stay as they are.
         num_steps: T that the model takes; None for any.
         input_size: D.
 
@@ -49,9 +49,14 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
         values = np.stack([_pixels(value, num_steps, input_size) for value in values])
     try:
         array = np.asarray(values)
-        array = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
-    except (TypeError, ValueError):
+        whole = np.issubdtype(array.dtype, np.integer)
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"expected numbers of shape (N, T, {input_size}), or images") from None
+    if whole and array.size:
+        if array.min() < 0 or array.max() > 255:
+            raise ValueError(f"got whole numbers from {array.min():g} to {array.max():g}, expected 0 to 255")
+        array = array / 255
     array = array[None] if array.ndim == 2 else array
     if (
         array.ndim != 3
@@ -62,7 +67,7 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
         raise ValueError(f"got shape {array.shape}, expected (N, {num_steps or 'T'}, {input_size})")
     if not np.isfinite(array).all():
         raise ValueError("got a number that is not finite")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
 
 
 def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:

@@ -7,6 +7,7 @@ as `char_lm_lstm.alice`, for one with weights.
 import json
 import pickle
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -25,6 +26,7 @@ from zoo.tasks import TASKS, Task
 Factory = Callable[..., Task]
 F = TypeVar("F", bound=Factory)
 MODELS: dict[str, Factory] = {}
+TASK_OF: dict[str, type[Task]] = {}  # of the models that are a task with a cell, and so stand in bundles
 
 
 # -- the registry
@@ -49,26 +51,31 @@ def register_model(model: F) -> F:
         16
     """
     if isinstance(model, type) and issubclass(model, Task):
-        names: dict[str, Factory] = {f"{model.model_prefix}_{cell}": _of_cell(model, cell) for cell in CELLS}
+        for cell in CELLS:
+            _register(f"{model.model_prefix}_{cell}", _with_cell(model, cell))
+            TASK_OF[f"{model.model_prefix}_{cell}"] = model
     else:
-        names = {model.__name__: cast(Factory, model)}
-    for name in names:
-        if name in MODELS:
-            raise ValueError(f"register_model: there is a model {name!r} already")
-    MODELS.update(names)
+        _register(model.__name__, cast(Factory, model))
     return model
 
 
-def _of_cell(task: type[Task], cell: str) -> Factory:
+def _register(name: str, factory: Factory) -> None:
+    if name in MODELS:
+        raise ValueError(f"register_model: there is a model {name!r} already")
+    MODELS[name] = factory
+
+
+def _with_cell(task: type[Task], cell: str) -> Factory:
     def build(**arguments: Any) -> Task:
         known = arguments_of(f"{task.__module__}.{task.__qualname__}")
         for name in arguments.keys() - set(known):
             raise ValueError(
                 f"{task.__name__} has no argument {name!r}{nearest(name, known)}; it takes {', '.join(known)}"
             )
+        if arguments.get("cell", cell) != cell:
+            raise ValueError(f"cell: got {arguments['cell']!r}, but {task.model_prefix}_{cell} has {cell!r}")
         return task(**{"cell": cell, **arguments})
 
-    build.task = task  # type: ignore[attr-defined]
     return build
 
 
@@ -121,8 +128,9 @@ def load(source: str | Path, revision: str | None = None) -> Task:
 
     Args:
         source: One of `list_models(pretrained=True)`, which needs no network; a bundle's folder; a
-            Lightning checkpoint of a task; or a repository of the Hugging Face Hub, `user/name`
-            (with `HF_HUB_OFFLINE`, from its cache).
+            run's folder, of which it takes the best checkpoint; a Lightning checkpoint of a task;
+            or a repository of the Hugging Face Hub, `user/name` (with `HF_HUB_OFFLINE`, from its
+            cache).
         revision: Of the Hub's repository: a branch, a tag or a commit.
 
     Returns:
@@ -144,8 +152,9 @@ def load(source: str | Path, revision: str | None = None) -> Task:
     if "://" in name:
         raise ValueError(f"{name}: models are not loaded from addresses; download it, and give its path")
     path = Path(source).expanduser()
-    if path.is_dir():
-        return _load_bundle(path)
+    if path.is_dir() and name:
+        best = path / "checkpoints" / "best.ckpt"
+        return load_checkpoint(best) if best.is_file() else _load_bundle(path)
     if path.is_file():
         return load_checkpoint(path)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
@@ -153,9 +162,9 @@ def load(source: str | Path, revision: str | None = None) -> Task:
     if "/" in name or path.suffix == ".ckpt":
         raise ValueError(f"{name}: there is no such file")
     if name in MODELS:
-        raise ValueError(
-            f"{name}: this model has no weights; with weights there are {', '.join(list_models(f'{name}.*', True))}"
-        )
+        known = list_models(f"{name}.*", pretrained=True)
+        hint = f"; with weights there are {', '.join(known)}" if known else ""
+        raise ValueError(f"{name}: this model has no weights{hint}")
     return _load_bundle(bundle.find_shipped(name))
 
 
@@ -207,10 +216,9 @@ def _load_bundle(folder: Path) -> Task:
 
 
 def _task_of(name: str, source: str) -> type[Task]:
-    task = getattr(MODELS.get(name), "task", None)
-    if task is None:
-        raise ValueError(f"{source}: it is a {name!r}, which is no known model{nearest(name, MODELS)}")
-    return task  # type: ignore[no-any-return]
+    if name not in TASK_OF:
+        raise ValueError(f"{source}: it is a {name!r}, which is no known model{nearest(name, TASK_OF)}")
+    return TASK_OF[name]
 
 
 def _download(repository: str, revision: str | None) -> Path:
@@ -230,9 +238,9 @@ def _download(repository: str, revision: str | None) -> Path:
 
 
 def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
-    """Turns any source of `load` into a bundle; one that is a bundle already is copied.
+    """Turns any source of `load` into a bundle. One that is a bundle already is copied.
 
-    What the run folder around a checkpoint knows (data, metrics, seed, time) goes into the card.
+    What the run folder around a checkpoint knows (data, config, metrics) goes into the card.
 
     Args:
         source: See `load`.
@@ -246,28 +254,33 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
         ValueError: See `load`.
     """
     task = load(source)
-    if str(source) in bundle.shipped() or Path(source).is_dir():
-        old = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source)
-        task.about = bundle.read_config(old)["about"]
-    elif Path(source).is_file():
-        task.about = _about_run(Path(source).resolve(), task.monitor[0])
+    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source)
+    if (given / bundle.CONFIG).is_file() and not half:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (bundle.WEIGHTS, bundle.CARD, bundle.CONFIG):
+            shutil.copy(given / file, folder / file)
+        return bundle.read_config(folder)
+    if given.is_file():
+        task.about = _about_run(given.resolve(), task.monitor[0])
     weights = {name: w.half() if half else w for name, w in task.network.state_dict().items()}
+    if half:
+        task.about.pop("metrics", None)  # they are of the weights before
     bundle.write(folder, task.model_name, task.hparams, weights, task.about)
     return bundle.read_config(folder)
 
 
 def _about_run(checkpoint: Path, monitor: str) -> dict[str, Any]:
-    """What a run's summary tells of a checkpoint, for the card; nothing if there is none."""
-    path = checkpoint.parent.parent / "summary.json"
-    if not path.is_file():
+    """What a run's folder tells of a checkpoint, for the card; nothing if it is not in one."""
+    try:
+        summary = json.loads((checkpoint.parent.parent / "summary.json").read_text(encoding="utf-8"))
+        known = {name: value["best"] for name, value in summary["metrics"].items() if value["best"] is not None}
+        data = summary["data"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    known = {name: value["best"] for name, value in summary["metrics"].items() if value["best"] is not None}
     tested = {name: value for name, value in known.items() if name.startswith("test/")}
     metrics = tested or {name: value for name, value in known.items() if name == monitor}
-    return {
-        "data": summary["data"],
-        "recipe": f"python -m zoo fit --config {summary['config']} --seed_everything {summary['seed']}",
-        "metrics": {name: round(value, 4) for name, value in metrics.items()} if checkpoint.name == "best.ckpt" else {},
-        "training_time": f"{summary['wall_s']:.0f} s, {summary['epochs']} epochs",
-    }
+    if checkpoint.name != "best.ckpt":
+        metrics = {}
+    about = {"data": data, "metrics": {name: round(value, 4) for name, value in metrics.items()}}
+    config = read_checkpoint(checkpoint).get("config")
+    return {**about, "config_yaml": config} if isinstance(config, str) else about

@@ -36,11 +36,17 @@ def initialize_from(task: Task, source: str | Path, part: str | None = None) -> 
         How much was taken, in words.
 
     Raises:
-        ValueError: If the models differ in more than their symbols.
+        ValueError: If the models differ in task, cell or sizes.
     """
+    if part is not None and part not in ("encoder", "decoder"):
+        raise ValueError(f"init_from: got {part!r}, expected encoder or decoder{nearest(part, ('encoder', 'decoder'))}")
+    task.configure_model()
     other = load(source)
+    if task.hparams["cell"] != other.hparams["cell"]:
+        raise ValueError(f"init_from: {source} is a {other.model_name}, and this is a {task.model_name}")
     mine, theirs = _tensor_names(task, part), _tensor_names(other, part)
-    if not mine or not theirs or (part is None and task.model_prefix != other.model_prefix):
+    kinds = task.model_prefix, other.model_prefix
+    if not mine or not theirs or (kinds[0] != kinds[1] if part is None else kinds[0] != "seq2seq"):
         raise ValueError(
             f"init_from: a {other.model_name} ({source}) is no beginning for {part or 'all'} of a {task.model_name}"
         )
@@ -52,7 +58,8 @@ def initialize_from(task: Task, source: str | Path, part: str | None = None) -> 
         target, values = own.get(mine.get(name, "")), given.get(theirs.get(name, ""))
         if target is None or values is None:
             raise ValueError(
-                f"init_from: {name} is in one of {source} and {task.model_name} only: num_layers must agree"
+                f"init_from: {name} is in one of {source} and {task.model_name} only: "
+                "num_layers and embedding_dim must agree"
             )
         axis, fact = axes.get(mine[name], (None, ""))
         if axis is not None:
@@ -68,10 +75,10 @@ def initialize_from(task: Task, source: str | Path, part: str | None = None) -> 
                 if _same_rows(target, values, axis)
                 else values
             )
-        if target.shape != values.shape or task.hparams["cell"] != other.hparams["cell"]:
+        if target.shape != values.shape:
             raise ValueError(
                 f"init_from: {source} is a {other.model_name} with {name} {tuple(values.shape)}, and this is a "
-                f"{task.model_name} with {tuple(target.shape)}: cell, hidden_size and embedding_dim must agree"
+                f"{task.model_name} with {tuple(target.shape)}: hidden_size and embedding_dim must agree"
             )
         copies.append((target, values))
     for target, values in copies:
@@ -113,10 +120,11 @@ def freeze(task: Task, patterns: Sequence[str]) -> tuple[int, int]:
         if not any(fnmatchcase(name, pattern) for name in weights):
             names = ", ".join(weights)
             raise ValueError(f"freeze: {pattern!r} fits no weight; there are {names}{nearest(pattern, weights)}")
-    frozen = [weight for name, weight in weights.items() if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    if len(frozen) == len(weights):
+    for name, weight in weights.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            weight.requires_grad_(False)
+    frozen = sum(weight.numel() for weight in weights.values() if not weight.requires_grad)
+    trained = sum(weight.numel() for weight in weights.values()) - frozen
+    if not trained:
         raise ValueError(f"freeze: {', '.join(patterns)} fit all weights; nothing is left to train")
-    for weight in frozen:
-        weight.requires_grad_(False)
-    count = sum(weight.numel() for weight in frozen)
-    return count, sum(weight.numel() for weight in weights.values()) - count
+    return frozen, trained

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 import zoo
-from support import needs_alice, run_zoo
+from datamodules import ToySeq2Seq
+from support import needs_alice
 from zoo import bundle
-from zoo.tasks import Task
 
 ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
 DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
@@ -103,6 +103,8 @@ def test_symbols_stream_as_they_are_written() -> None:
         (["--length", "many"], "invalid int value: 'many'"),
         (["--prompt", "Alice"], "the symbol 'A' at position 0 is not among the 55 symbols"),
         (["--temprature", "1"], "unknown argument '--temprature'"),
+        (["--beam", "2", "--top_k", "3"], "--top_k: it has no effect on beam search"),
+        (["--alpha", "1"], "--alpha: it needs --beam"),
     ],
 )
 def test_wrong_options_of_generate_are_named(options: list[str], message: str, zoo_command: Callable) -> None:
@@ -163,6 +165,13 @@ def image(mode: str, size: tuple[int, int]) -> str:
     return "image.png"
 
 
+def broken_image() -> str:
+    Image.new("L", (28, 28)).save("broken.png")
+    data = Path("broken.png").read_bytes()
+    Path("broken.png").write_bytes(data.replace(b"IDAT", b"\xe7DAT"))
+    return "broken.png"
+
+
 WRONG: dict[str, tuple[str, Callable[[], str], str]] = {
     "a short word": (WORDS, lambda: "wo", "'wo' has 2 symbols, expected 3"),
     "an unknown symbol": (WORDS, lambda: "wo4", "'wo4': the symbol '4' at position 2 is not among the 26 symbols"),
@@ -178,6 +187,7 @@ WRONG: dict[str, tuple[str, Callable[[], str], str]] = {
     ),
     "a colour image": (DIGITS, lambda: image("RGB", (28, 28)), "in mode RGB, expected 28 x 28 grey pixels"),
     "no image": (DIGITS, lambda: str(Path("x.png").write_text("hi") and "x.png"), "x.png: this is no image"),
+    "a broken image": (DIGITS, broken_image, "broken.png: this is no image that can be read"),
     "a missing image": (DIGITS, lambda: "y.png", "y.png: there is no such file"),
 }
 
@@ -196,8 +206,16 @@ def test_python_values_of_all_kinds_are_taken() -> None:
     assert sum(found.probabilities.values()) == pytest.approx(1, abs=1e-5)
     pixels = np.zeros((28, 28), np.uint8)
     pixels[4:24, 13:16] = 255
-    kinds = (pixels, pixels / 255, pixels[None], (pixels / 255).tolist(), Image.fromarray(pixels), torch.tensor(pixels))
-    for value in kinds:
+    kinds = (
+        pixels,
+        pixels.tolist(),
+        pixels / 255,
+        pixels[None],
+        (pixels / 255).tolist(),
+        Image.fromarray(pixels),
+        torch.tensor(pixels),
+    )
+    for value in (*kinds, Image.fromarray(pixels)):
         (same,) = digits.classify(value)
         assert same.label == "1"
         assert same.probability == pytest.approx(digits.classify(pixels)[0].probability, abs=1e-6)
@@ -212,11 +230,17 @@ def test_python_values_of_all_kinds_are_taken() -> None:
         (lambda: zoo.load(DIGITS).classify("one"), r"expected numbers of shape \(N, T, 28\)"),
         (lambda: zoo.load(DIGITS).classify(np.zeros((14, 28))), r"got shape \(1, 14, 28\), expected \(N, 28, 28\)"),
         (lambda: zoo.load(DIGITS).classify(np.full((28, 28), np.nan)), "not finite"),
+        (lambda: zoo.load(DIGITS).classify(np.full((28, 28), 256)), "got whole numbers from 256 to 256"),
+        (lambda: zoo.load(ALICE).generate(["a"]), "expected a text; generate_batch takes several"),
+        (lambda: zoo.load(ALICE).generate_batch("ab"), "expected a list of texts"),
+        (lambda: zoo.load(ALICE).generate_batch(["a", "b"], [1, 2, 3]), "length: got 3 of them, expected one, or 2"),
+        (lambda: zoo.create("char_lm_lstm").generate("a"), "this char_lm_lstm has no network yet"),
+        (lambda: zoo.load(STEPS).predict_values([3e38, -3e38, 3e38]), "the prediction is not finite"),
         (lambda: zoo.load(DIGITS).complete("wor"), "this model reads features; use classify"),
         (lambda: zoo.load(WORDS).classify(3), "expected a text, or a list of texts"),
         (lambda: zoo.load(WORDS).classify([3]), "got 3, expected a text"),
         (lambda: zoo.load(TOY).translate([]), "got \\[\\], expected a text"),
-        (lambda: zoo.load(TOY).translate("love", beam=0), "beam: got 0"),
+        (lambda: zoo.load(TOY).search("love", beam=0), "beam: got 0"),
         (lambda: zoo.load(STEPS).predict_values([[1, 2, 3], [4]]), "in sequences of one length"),
         (lambda: zoo.load(STEPS).predict_values([]), "got no numbers"),
     ],
@@ -231,7 +255,7 @@ def test_translations_can_be_searched_and_drawn() -> None:
     best = task.search("love", beam=4)[0]
     assert best[0].text == "사랑"
     assert len(best) == 4
-    assert task.translate(["love", "word"], beam=3) == ["사랑", "단어"]
+    assert all("어" not in found.text for found in task.search("word", forbidden="어")[0])
     assert task.translate("lo?ve", on_unknown="skip") == ["사랑"]
     drawn = {task.translate("girl", temperature=5.0, seed=seed)[0] for seed in range(9)}
     assert len(drawn) > 3
@@ -297,7 +321,7 @@ def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:
     fit = ["fit", "--config", "apple_rnn", "--run_dir", "run"]
     for options, message in (
         (["--init_from", "char_lm_lstm.alicia"], "did you mean char_lm_lstm.alice"),
-        (["--init_from", ALICE], "must agree"),
+        (["--init_from", ALICE], "char_lm_lstm.alice is a char_lm_lstm, and this is a char_lm_rnn"),
         (["--init_from", TOY], "is no beginning for all of a char_lm_rnn"),
         (["--freeze", "[recurent.*]"], "fits no weight"),
     ):
@@ -329,9 +353,26 @@ def test_help_of_each_command(zoo_command: Callable) -> None:
         assert (result.code, result.out.startswith("usage: python -m zoo")) == (0, True)
 
 
-def test_nothing_is_lost_of_a_task_that_was_training() -> None:
-    task: Task = zoo.load(ALICE)
+def test_writing_leaves_a_model_in_the_mode_that_it_was_in() -> None:
+    task = zoo.load(ALICE)
     task.train()
-    task.generate("a", 3)
-    assert task.training
-    assert run_zoo("--version").stdout.strip() == zoo.__version__
+    task.network.head.eval()
+    text = task.stream("a", 3)
+    next(text)
+    assert [task.training, task.network.head.training] == [True, False]
+    assert len(task.generate("a", 3)) == 3
+    assert [task.training, task.network.head.training] == [True, False]
+
+
+def test_a_loaded_model_is_trained_in_training_mode(trainer: Callable) -> None:
+    task = zoo.load(TOY)
+    modes: list[bool] = []
+    task.network.register_forward_hook(lambda network, *_: modes.append(network.training))
+    trainer(max_epochs=1, limit_val_batches=0).fit(task, ToySeq2Seq())
+    assert modes == [True]
+    assert task.about == {}  # what the card said is true no longer
+
+
+def test_options_may_stand_before_the_command(zoo_command: Callable) -> None:
+    assert zoo_command("--help", "list").out.startswith("usage: python -m zoo list")
+    assert json.loads(zoo_command("--json", "infer", TOY, "word").out)["prediction"] == "단어"

@@ -66,6 +66,8 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
     ("call", "message"),
     [
         (lambda: zoo.create("char_lm_lstn"), "unknown model 'char_lm_lstn', .*; did you mean char_lm_lstm"),
+        (lambda: zoo.create("char_lm_lstm", cell="gru"), "cell: got 'gru', but char_lm_lstm has 'lstm'"),
+        (lambda: zoo.load(""), "unknown model ''"),
         (lambda: zoo.create("char_lm_lstm", hiden_size=3), "no argument 'hiden_size'; did you mean hidden_size"),
         (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, for load"),
         (
@@ -112,11 +114,12 @@ def test_a_bundle_gives_the_same_model_back(task: type[Task], cell: str, tmp_pat
 
 
 def test_a_checkpoint_becomes_a_bundle_and_half_precision_is_half_as_large(tmp_path: Path) -> None:
-    config = export(TOY, tmp_path / "copy")
-    assert config == {**config, "name": "seq2seq_rnn", "dtype": "float32"}
-    export(TOY, tmp_path / "half", half=True)
-    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("copy", "half")]
-    assert sizes[0] > 1.9 * sizes[1]
+    assert export(TOY, tmp_path / "copy") == bundle.read_config(bundle.SHIPPED / TOY)
+    zoo.load(TOY).save_pretrained(tmp_path / "full")
+    assert "It knows six words" in (tmp_path / "full" / "README.md").read_text()
+    export(tmp_path / "full", tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half", "copy")]
+    assert sizes[0] > 1.9 * sizes[1] == 1.9 * sizes[2]
     assert zoo.load(tmp_path / "half").translate("love") == ["사랑"]
 
 
@@ -163,6 +166,9 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: change(f, name="char_lm_lstn"),
         "'char_lm_lstn', which is no known model; did you mean",
     ),
+    "another cell": (lambda f: arguments(f, cell="rnn"), "its weights don't fit|its name is char_lm_gru"),
+    "many layers": (lambda f: arguments(f, num_layers=10**6), "num_layers is 1000000"),
+    "a card of other kinds": (lambda f: change(f, about={"metrics": [1]}), r"about: metrics: got \[1\], expected dict"),
     "unknown argument": (lambda f: arguments(f, hiden_size=6), "unexpected keyword argument 'hiden_size'"),
     "wrong value": (lambda f: arguments(f, cell="lstn"), "cell: got 'lstn', expected one of"),
     "wrong type": (lambda f: arguments(f, hidden_size="six"), "its arguments make no char_lm_gru"),
@@ -333,9 +339,9 @@ def test_encoder_and_decoder_can_come_from_different_models(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (("char_lm_gru", {"hidden_size": 7}), "cell, hidden_size and embedding_dim must agree"),
-        (("char_lm_rnn", {}), "cell, hidden_size and embedding_dim must agree"),
-        (("char_lm_gru", {"num_layers": 2}), "num_layers must agree"),
+        (("char_lm_gru", {"hidden_size": 7}), "hidden_size and embedding_dim must agree"),
+        (("char_lm_rnn", {}), "is a char_lm_rnn, and this is a char_lm_gru"),
+        (("char_lm_gru", {"num_layers": 2}), "num_layers and embedding_dim must agree"),
         (
             ("seq_classifier_gru", {"vocab": ["a"], "classes": ["b", "c"]}),
             r"a seq_classifier_gru .* is no beginning for all of a char_lm",

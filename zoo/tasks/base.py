@@ -17,7 +17,7 @@ from torchmetrics import Metric
 from zoo import bundle
 from zoo.decoding import Sampling
 from zoo.tasks.metrics import Mean
-from zoo.vocab import Vocab, describe
+from zoo.vocab import END, Vocab, describe
 
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
@@ -224,9 +224,10 @@ class Task(
                 weights don't fit its config.
         """
         config = bundle.read_config(folder)
-        return cls.from_parts(
-            config["name"], config["arguments"] | arguments, bundle.read_weights(folder, config), str(folder)
-        )
+        weights = bundle.read_weights(folder, config)
+        task = cls.from_parts(config["name"], config["arguments"] | arguments, weights, str(folder))
+        task.about = config["about"]
+        return task
 
     @classmethod
     def from_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> Self:
@@ -237,6 +238,8 @@ class Task(
         """
         if not name.startswith(f"{cls.model_prefix}_"):
             raise ValueError(f"{source}: this is a {name}, and no {cls.__name__}")
+        if not isinstance(layers := arguments.get("num_layers", 1), int) or layers > len(weights):
+            raise ValueError(f"{source}: its weights don't fit its arguments: num_layers is {layers}")
         with torch.random.fork_rng(devices=[]):
             for device in ("meta", "cpu"):  # nothing is allocated before all shapes are known to agree
                 with torch.device(device):
@@ -246,6 +249,8 @@ class Task(
                     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
                         raise ValueError(f"{source}: its arguments make no {name}: {error}") from error
                 _check_shapes(task.network.state_dict(), weights, source)
+        if task.model_name != name:
+            raise ValueError(f"{source}: its name is {name}, and its cell {task.hparams['cell']}")
         task.network.load_state_dict(dict(weights))
         return task.eval()
 
@@ -267,14 +272,22 @@ class Task(
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Evaluation mode; what was before comes back afterwards."""
-        training = self.training
+        if "network" not in self._modules:
+            raise ValueError(f"this {self.model_name} has no network yet: train it, or give it {self.requires[0][0]}")
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             yield
         finally:
-            self.train(training)
+            for module, training in modes:
+                module.training = training
 
     # -- steps
+
+    def on_fit_start(self) -> None:
+        """Training mode, also of a model that was loaded; what its card said is true no longer."""
+        self.train()
+        self.about = {}
 
     def metric(self, stage: Stage, name: str) -> Any:
         """One of a stage's metrics."""
@@ -335,7 +348,7 @@ def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", *
     Raises:
         ValueError: If an option is outside its range, or a symbol outside the vocabulary.
     """
-    ids = None if allowed is None else vocab.encode(allowed)
+    ids = None if allowed is None else vocab.encode(allowed) + ([vocab.id(END)] if END in vocab else [])
     return Sampling(allowed=ids, forbidden=vocab.encode(forbidden), **options)
 
 

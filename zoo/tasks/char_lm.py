@@ -143,10 +143,12 @@ class CharLM(Task):
 
     def stream(self, prompt: str = "", length: int = 200, **options: Any) -> Iterator[str]:
         """Writes on after a prompt, symbol by symbol: see `generate_batch`."""
+        if not isinstance(prompt, str):
+            raise ValueError(f"prompt: got {prompt!r}, expected a text; generate_batch takes several")
+        decoding = self._decode([prompt], length, **options)
         vocab = self.vocab
-        with self.evaluating():
-            for symbols in self._decode([prompt], length, **options):
-                yield vocab.decode(symbols.ids.tolist())
+        for symbols in decoding:
+            yield vocab.decode(symbols.ids.tolist())
 
     def generate(self, prompt: str = "", length: int = 200, **options: Any) -> str:
         """Writes on after a prompt.
@@ -184,8 +186,9 @@ class CharLM(Task):
         Raises:
             ValueError: If an option is outside its range, or a symbol outside the vocabulary.
         """
-        with self.evaluating():
-            rows = collect(self._decode(prompts, length, **options))
+        if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+            raise ValueError(f"prompts: got {prompts!r}, expected a list of texts")
+        rows = collect(self._decode(prompts, length, **options))
         return [Generated(self.vocab.decode(row.ids), row.log_probs) for row in rows]
 
     @torch.no_grad()
@@ -197,6 +200,8 @@ class CharLM(Task):
         *,
         length_penalty: LengthPenalty = "none",
         alpha: float = 0.6,
+        allowed: str | None = None,
+        forbidden: str = "",
         on_unknown: OnUnknown = "error",
     ) -> list[ScoredText]:
         """The likeliest texts after a prompt, by beam search, the best one first: see `zoo.decoding.beam_search`."""
@@ -211,6 +216,7 @@ class CharLM(Task):
                 end=self._end,
                 length_penalty=length_penalty,
                 alpha=alpha,
+                sampling=sampling_of(self.vocab, allowed, forbidden),
             )
         return [ScoredText(self.vocab.decode(h.ids), h.log_prob, h.score) for h in found[0]]
 
@@ -224,11 +230,11 @@ class CharLM(Task):
         on_unknown: OnUnknown = "error",
         **sampling: Any,
     ) -> Iterator[Symbols]:
-        ends = [self.vocab.encode(text) for text in stop]
-        chosen = sampling_of(self.vocab, **sampling)
-        logits, state, seen = self._read(prompts, on_unknown)
-        seed = int(torch.randint(2**31, ())) if seed is None else seed
-        step = self.network.stepper()
+        with self.evaluating():
+            ends = [self.vocab.encode(text) for text in ([stop] if isinstance(stop, str) else stop)]
+            chosen = sampling_of(self.vocab, **sampling)
+            logits, state, seen = self._read(prompts, on_unknown)
+            step = self.network.stepper()
         return stream(step, logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen)
 
     @torch.no_grad()
@@ -236,14 +242,15 @@ class CharLM(Task):
         """Logits (B, V) and state after the prompts, and which symbols they have (B, V), bool."""
         vocab = self.vocab
         blank = [vocab.id(" ") if " " in vocab else 0]
-        rows = [torch.tensor(vocab.encode(prompt, on_unknown) or blank) for prompt in prompts]
+        given = [vocab.encode(prompt, on_unknown) for prompt in prompts]
+        rows = [torch.tensor(ids or blank) for ids in given]
         if not rows:
             raise ValueError("prompts: got none, expected at least one")
         ids = pad_sequence(rows, batch_first=True).to(self.device)
         logits, state = self.network.read(ids, torch.tensor([len(row) for row in rows]))
         seen = torch.zeros_like(logits, dtype=torch.bool)
-        for row, symbols in enumerate(rows):
-            seen[row, symbols.to(self.device)] = True
+        for row, symbols in enumerate(given):
+            seen[row, symbols] = True
         return logits, state, seen
 
     @property

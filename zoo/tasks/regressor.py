@@ -159,15 +159,14 @@ class Regressor(Task):
                 model takes.
         """
         with self.evaluating():
-            return self(self._inputs(sequences)).tolist()
+            predicted = self(self._inputs(sequences))
+        if not predicted.isfinite().all():
+            raise ValueError("the prediction is not finite: the numbers are too large for this model")
+        return predicted.tolist()
 
-    @torch.no_grad()
     def infer(self, values: Any) -> list[dict[str, Any]]:
         """The predicted values: see `predict_values`."""
-        inputs = self._inputs(values)
-        with self.evaluating():
-            predicted = self(inputs)
-        pairs = zip(inputs.flatten(1).tolist(), predicted.tolist(), strict=True)
+        pairs = zip(self._inputs(values).flatten(1).tolist(), self.predict_values(values), strict=True)
         return [{"input": numbers, "prediction": found} for numbers, found in pairs]
 
     def parse(self, word: str) -> list[float]:
@@ -188,7 +187,7 @@ class Regressor(Task):
         steps, size = self.hparams["num_steps"], self.hparams["input_size"]
         try:
             inputs = torch.tensor(np.asarray(sequences, dtype=np.float64), device=self.device).float()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ValueError("expected numbers, in sequences of one length") from None
         if not inputs.numel():
             raise ValueError("got no numbers, expected at least one sequence")
@@ -201,7 +200,7 @@ class Regressor(Task):
         if steps is not None and inputs.shape[1] != steps:
             raise ValueError(f"got {inputs.shape[1]} numbers, expected {steps}")
         if not inputs.isfinite().all():
-            raise ValueError("got a number that is not finite")
+            raise ValueError("got a number that is not finite, or too large")
         return inputs
 
     def figure(self) -> Figure | None:

@@ -235,30 +235,37 @@ class Seq2Seq(Task):
         """Pairs in a batch."""
         return len(batch.source)
 
-    def translate(self, texts: str | Sequence[str], **options: Any) -> list[str]:
-        """Translates some texts.
+    def translate(
+        self,
+        texts: str | Sequence[str],
+        *,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        on_unknown: OnUnknown = "error",
+        **sampling: Any,
+    ) -> list[str]:
+        """Translates some texts; `search` finds better ones, and several.
 
         Args:
             texts: One source, or a list of them, none of them empty.
-            **options: Without a `temperature`, greedily. `beam`, with those of `search`: the best of beam
-                search. `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
-                `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
-                write, and of those never to write. `seed`: of the draws, 0 by default.
-                `on_unknown`: `skip` leaves symbols out that the model doesn't know.
+            temperature: 0 writes the likeliest symbol each time; above, symbols are drawn.
+            seed: Of the draws; None draws one.
+            on_unknown: `skip` leaves symbols out that the model doesn't know; `error` refuses them.
+            **sampling: `top_k`, `top_p`, `repetition_penalty`: see `zoo.decoding.Sampling`.
+                `allowed`, `forbidden`: strings of the only symbols to write, and of those never to
+                write.
 
         Returns:
             As many targets: a list, for one source too.
 
         Raises:
-            ValueError: If a text is empty or has a symbol that the model doesn't know.
+            ValueError: If a text is empty or has a symbol that the model doesn't know, or if an
+                option is outside its range.
         """
-        if "beam" in options:
-            return [found[0].text for found in self.search(texts, **options)]
-        on_unknown, seed = options.pop("on_unknown", "error"), options.pop("seed", 0)
-        sampling = sampling_of(self.target_vocab, **{"temperature": 0.0, **options})
         with self.evaluating():
+            chosen = sampling_of(self.target_vocab, temperature=temperature, **sampling)
             batch = self._batch(texts, on_unknown)
-            rows = self._decode(batch, sampling, seed)
+            rows = self._decode(batch, chosen, seed)
         return [self.target_vocab.decode(row.ids) for row in rows]
 
     @torch.no_grad()
@@ -269,6 +276,8 @@ class Seq2Seq(Task):
         *,
         length_penalty: LengthPenalty = "none",
         alpha: float = 0.6,
+        allowed: str | None = None,
+        forbidden: str = "",
         on_unknown: OnUnknown = "error",
     ) -> list[list[ScoredText]]:
         """The likeliest targets of each text, by beam search, the best one first: see `zoo.decoding.beam_search`."""
@@ -284,6 +293,7 @@ class Seq2Seq(Task):
                 end=end,
                 length_penalty=length_penalty,
                 alpha=alpha,
+                sampling=sampling_of(self.target_vocab, allowed, forbidden),
             )
         decode = self.target_vocab.decode
         return [[ScoredText(decode(h.ids), h.log_prob, h.score) for h in row] for row in found]
@@ -304,7 +314,7 @@ class Seq2Seq(Task):
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
         return self.network.decoder.step(start, state)
 
-    def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int = 0) -> list[Decoded]:
+    def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
         """Decodes freely: it reads nothing but its own symbols."""
         logits, state = self._start(batch)
         length, end = self.hparams["max_length"], self.target_vocab.id(END)

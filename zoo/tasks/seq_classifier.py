@@ -168,9 +168,9 @@ class SeqClassifier(Task):
 
         Args:
             inputs: One, or a list of them. To a model of symbols: texts. To a model of features:
-                arrays or nested lists (T, D) or all in one (N, T, D), as bytes from 0 to 255 or as
-                the data's own numbers (pixels in [0, 1]); or PIL images of T x D grey pixels, white
-                on black.
+                arrays or nested lists (T, D) or all in one (N, T, D), whole numbers from 0 to
+                255, which are divided by 255, or the data's own (pixels in [0, 1]); or PIL images
+                of T x D grey pixels, white on black.
 
         Returns:
             As many classes, with the probability of each: a list, for one input too.
