@@ -24,11 +24,15 @@ SHORT = [
 ]
 
 
-def configs() -> list:
+VARIANTS = ("grimm_gru", "grimm_tenth", "grimm_tenth_from_alice")  # of others, in numbers alone
+
+
+def configs(slow: tuple[str, ...] = ()) -> list:
     found = []
     for path in sorted(CONFIGS.glob("*.yaml")):
         text = path.read_text()
         marks = [mark for key, needed in NEEDS.items() if key in text for mark in needed]
+        marks += [pytest.mark.slow] if path.stem in slow else []
         found.append(pytest.param(path, id=path.stem, marks=marks))
     return found
 
@@ -79,7 +83,7 @@ def test_the_small_models_predict_what_they_learned(zoo_command: Callable) -> No
         assert value == wanted if isinstance(wanted, str) else abs(float(value) - wanted) <= 0.5
 
 
-@every_config
+@pytest.mark.parametrize("config", configs(slow=VARIANTS))
 def test_two_processes_give_the_same_numbers(config: Path, zoo_command: Callable) -> None:
     no_dropout = ["--model.dropout", "0", "--model.head_dropout", "0"]
     command = ["fit", "--config", str(config), *SHORT, *no_dropout, "--trainer.max_epochs", "2"]

@@ -33,7 +33,7 @@ def list_models(pattern: str = "*", as_json: bool = False) -> None:
     for name, config in configs.items():
         metric, value = next(iter(config["about"]["metrics"].items()))
         size = f"{config['parameters']:>9,} parameters"
-        print(f"{name:<{width}}  {size}  {metric:<17} {value:<7}  {config['about']['title']}")
+        print(f"{name:<{width}}  {size}  {metric:<17} {value:<8.4f} {config['about']['title']}")
 
 
 def show(name: str) -> None:
