@@ -49,7 +49,7 @@ def find_shipped(name: str) -> Path:
     """
     known = shipped()
     if name not in known:
-        raise ValueError(f"unknown model {name!r}, expected one of {', '.join(known)}{nearest(name, known)}")
+        raise ValueError(f"unknown model {name!r}{nearest(name, known) or '.'} There are {', '.join(known)}")
     path = SHIPPED / name / CONFIG
     found = sha256(path.read_bytes()) if path.is_file() else "missing"
     if found != known[name]:

@@ -33,9 +33,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
             option = unknown[0].split("=")[0]
-            self.error(
-                f"unknown argument {option!r}, expected one of {', '.join(known)}{messages.nearest(option, known)}"
-            )
+            hint = messages.nearest(option, known) or "."
+            self.error(f"unknown argument {option!r}{hint} It takes {', '.join(known)}")
         return options
 
 

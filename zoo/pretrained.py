@@ -69,9 +69,8 @@ def _with_cell(task: type[Task], cell: str) -> Factory:
     def build(**arguments: Any) -> Task:
         known = arguments_of(f"{task.__module__}.{task.__qualname__}")
         for name in arguments.keys() - set(known):
-            raise ValueError(
-                f"{task.__name__} has no argument {name!r}{nearest(name, known)}; it takes {', '.join(known)}"
-            )
+            hint = nearest(name, known) or "."
+            raise ValueError(f"{task.__name__} has no argument {name!r}{hint} It takes {', '.join(known)}")
         if arguments.get("cell", cell) != cell:
             raise ValueError(f"cell: got {arguments['cell']!r}, but {task.model_prefix}_{cell} has {cell!r}")
         return task(**{"cell": cell, **arguments})
@@ -112,8 +111,8 @@ def create(name: str, **arguments: Any) -> Task:
         ValueError: If the name or an argument is unknown, with the nearest one.
     """
     if name not in MODELS:
-        hint = "; it has weights, for load" if name in bundle.shipped() else nearest(name, MODELS)
-        raise ValueError(f"unknown model {name!r}, expected one of {', '.join(MODELS)}{hint}")
+        hint = "; it has weights, for load." if name in bundle.shipped() else nearest(name, MODELS) or "."
+        raise ValueError(f"unknown model {name!r}{hint} There are {', '.join(MODELS)}")
     task = MODELS[name](**arguments)
     if all(any(task.hparams[fact] is not None for fact in group) for group in task.requires):
         task.configure_model()

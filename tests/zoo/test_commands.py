@@ -102,7 +102,7 @@ def test_symbols_stream_as_they_are_written() -> None:
         (["--seed", "-1"], "seed: got -1"),
         (["--length", "many"], "invalid int value: 'many'"),
         (["--prompt", "Alice"], "the symbol 'A' at position 0 is not among the 55 symbols"),
-        (["--temprature", "1"], "unknown argument '--temprature'"),
+        (["--temprature", "1"], "unknown argument '--temprature'; did you mean --temperature?"),
         (["--beam", "2", "--top_k", "3"], "--top_k: it has no effect on beam search"),
         (["--alpha", "1"], "--alpha: it needs --beam"),
     ],

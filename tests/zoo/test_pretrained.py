@@ -65,14 +65,14 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: zoo.create("char_lm_lstn"), "unknown model 'char_lm_lstn', .*; did you mean char_lm_lstm"),
+        (lambda: zoo.create("char_lm_lstn"), "unknown model 'char_lm_lstn'; did you mean char_lm_lstm"),
         (lambda: zoo.create("char_lm_lstm", cell="gru"), "cell: got 'gru', but char_lm_lstm has 'lstm'"),
         (lambda: zoo.load(""), "unknown model ''"),
         (lambda: zoo.create("char_lm_lstm", hiden_size=3), "no argument 'hiden_size'; did you mean hidden_size"),
         (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, for load"),
         (
             lambda: zoo.load("char_lm_lstm.alic"),
-            "unknown model 'char_lm_lstm.alic', .*; did you mean char_lm_lstm.alice",
+            "unknown model 'char_lm_lstm.alic'; did you mean char_lm_lstm.alice",
         ),
         (lambda: zoo.load("char_lm_lstm"), "this model has no weights; with weights there are char_lm_lstm.alice"),
         (lambda: zoo.load("https://example.com/a.ckpt"), "models are not loaded from addresses"),
