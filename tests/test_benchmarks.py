@@ -49,6 +49,7 @@ def test_an_ngram_model_is_a_distribution_and_learns() -> None:
 
 def test_results_are_averaged_beside_a_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RUNS", tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     row = results.measure(CONFIGS / "apple_rnn.yaml", [1, 2], keep=True)
     assert row.keys() == set(results.COLUMNS)
     assert (row["metric"], row["seeds"], row["baseline"]) == ("train/bpc", "1 2", "character 5-gram")
