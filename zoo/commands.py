@@ -57,8 +57,8 @@ def refuse_unused(options: Parser, given: argparse.Namespace, names: tuple[str, 
             raise UsageError(f"--{name}: {'it has no effect on beam search' if beam else 'it needs --beam'}")
 
 
-def generate(argv: list[str]) -> int:
-    """Writes on after a prompt, symbol by symbol."""
+def generate_parser() -> Parser:
+    """The options of generate."""
     options = parser("generate", "Write on after a prompt.")
     options.add_argument("--prompt", default="", help="what the text begins with; empty stands for a blank")
     options.add_argument("--length", type=int, default=200, help="symbols to write, at most")
@@ -82,6 +82,12 @@ def generate(argv: list[str]) -> int:
         "--on_unknown", default="error", choices=["error", "skip"], help="symbols that the model lacks"
     )
     options.add_argument("--json", action="store_true", help="a JSON object for each text, with log-probabilities")
+    return options
+
+
+def generate(argv: list[str]) -> int:
+    """Writes on after a prompt, symbol by symbol."""
+    options = generate_parser()
     parsed = options.parse(argv)
     refuse_unused(options, parsed, DRAWS if parsed.beam is not None else BEAMS, parsed.beam is not None)
     given = vars(parsed)
