@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+FILES = (WEIGHTS, CONFIG, CARD)
 FORMAT_VERSION = 1
 SHIPPED = Path(__file__).parent / "weights"
 INDEX = SHIPPED / "index.json"  # name -> SHA-256 of its config.json, which holds that of its weights
@@ -58,6 +59,31 @@ def find_shipped(name: str) -> Path:
 
 
 # -- reading
+
+
+def download(repository: str, **options: Any) -> Path:
+    """The folder of a bundle on the Hugging Face Hub, in its cache.
+
+    Args:
+        repository: As `user/name`.
+        **options: Of `huggingface_hub.snapshot_download`, as `revision`.
+
+    Raises:
+        ValueError: If that is no name of a repository.
+        OSError: If the Hub doesn't give it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(FILES), **options))
+    except HFValidationError as error:
+        raise ValueError(f"{repository}: {error}") from error
+    except OSError as error:  # the Hub's own errors are of this kind, too
+        reason = str(error).strip().splitlines()[0]
+        raise OSError(
+            f"{repository}: there is no such file, and the Hugging Face Hub did not give it: {reason}"
+        ) from error
 
 
 def read_config(folder: Path) -> Config:
@@ -179,7 +205,7 @@ def write(
         for file, text in describe(config).items():
             (temporary / file).write_text(text, encoding="utf-8")
         folder.mkdir(exist_ok=True)
-        for file in (WEIGHTS, CONFIG, CARD):
+        for file in FILES:
             os.replace(temporary / file, folder / file)
     finally:
         shutil.rmtree(temporary)
@@ -205,22 +231,21 @@ def card(config: Config) -> str:
         config: A bundle's config. Of its `about`, all optional: `title`; `description`; `dataset`, a name;
             `data` (source -> SHA-256); `split`; `recipe`, a command; `config_yaml`, a whole
             config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `hardware`,
-            `training_time`, `limits`, texts; `license`; `use`, Python.
+            `training_time`, `limits`, texts; `license`; `pipeline`, the Hub's name of the task; `use`,
+            Python.
     """
     import yaml
 
     about, arguments = config["about"], config["arguments"]
-    pipeline = next((task for prefix, task in PIPELINES.items() if config["name"].startswith(prefix)), None)
-    if arguments.get("input_size") == 28:
-        pipeline = "image-classification"
+    of_task = next((task for prefix, task in PIPELINES.items() if config["name"].startswith(prefix)), "other")
+    pipeline = about.get("pipeline", of_task)
     title = about.get("title", config["name"])
     metrics = about.get("metrics", {})
     head: dict[str, Any] = {"library_name": "rnn-zoo", "license": about.get("license", "other")}
-    head |= {"pipeline_tag": pipeline} if pipeline else {}
-    head |= {"tags": ["recurrent-neural-network", config["name"]]}
+    head |= {"pipeline_tag": pipeline, "tags": ["recurrent-neural-network", config["name"]]}
     if metrics:
         result = {
-            "task": {"type": pipeline or "other"},
+            "task": {"type": pipeline},
             "dataset": {"name": about.get("dataset", "unknown"), "type": "other"},
             "metrics": [{"type": name.split("/")[-1], "name": name, "value": value} for name, value in metrics.items()],
         }

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from zoo import bundle
 from zoo.messages import arguments_of, nearest
@@ -150,14 +148,13 @@ def load(source: str | Path, revision: str | None = None) -> Task:
         return _load_bundle(bundle.find_shipped(name))
     if "://" in name:
         raise ValueError(f"{name}: models are not loaded from addresses; download it, and give its path")
-    path = Path(source).expanduser()
+    path = _best_of(Path(source).expanduser())
     if path.is_dir() and name:
-        best = path / "checkpoints" / "best.ckpt"
-        return load_checkpoint(best) if best.is_file() else _load_bundle(path)
+        return _load_bundle(path)
     if path.is_file():
         return load_checkpoint(path)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
-        return _load_bundle(_download(name, revision))
+        return _load_bundle(bundle.download(name, revision=revision))
     if "/" in name or path.suffix == ".ckpt":
         raise ValueError(f"{name}: there is no such file")
     if name in MODELS:
@@ -165,6 +162,12 @@ def load(source: str | Path, revision: str | None = None) -> Task:
         hint = f"; with weights there are {', '.join(known)}" if known else ""
         raise ValueError(f"{name}: this model has no weights{hint}")
     return _load_bundle(bundle.find_shipped(name))
+
+
+def _best_of(path: Path) -> Path:
+    """The best checkpoint where a path is a run's folder; else the path itself."""
+    best = path / "checkpoints" / "best.ckpt"
+    return best if best.is_file() else path
 
 
 def load_checkpoint(path: str | Path) -> Task:
@@ -211,26 +214,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _load_bundle(folder: Path) -> Task:
-    return _task_of(bundle.read_config(folder)["name"], str(folder)).from_bundle(folder)
+    config = bundle.read_config(folder)
+    return _task_of(config["name"], str(folder)).from_bundle(folder, config)
 
 
 def _task_of(name: str, source: str) -> type[Task]:
     if name not in TASK_OF:
         raise ValueError(f"{source}: it is a {name!r}, which is no known model{nearest(name, TASK_OF)}")
     return TASK_OF[name]
-
-
-def _download(repository: str, revision: str | None) -> Path:
-    files = [bundle.CONFIG, bundle.WEIGHTS, bundle.CARD]
-    try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
-    except HFValidationError as error:
-        raise ValueError(f"{repository}: {error}") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise OSError(
-            f"{repository}: there is no such file, and the Hugging Face Hub did not give it: {reason}"
-        ) from error
 
 
 # -- saving
@@ -253,10 +244,10 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
         ValueError: See `load`.
     """
     task = load(source)
-    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source)
+    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else _best_of(Path(source).expanduser())
     if (given / bundle.CONFIG).is_file() and not half:
         folder.mkdir(parents=True, exist_ok=True)
-        for file in (bundle.WEIGHTS, bundle.CARD, bundle.CONFIG):
+        for file in bundle.FILES:
             shutil.copy(given / file, folder / file)
         return bundle.read_config(folder)
     if given.is_file():

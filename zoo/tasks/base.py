@@ -1,23 +1,22 @@
 """What all tasks share: facts from the data, losses over ranks, metrics, optimizer, figures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import lightning as L
 import torch
-from huggingface_hub import PyTorchModelHubMixin, snapshot_download
+from huggingface_hub import PyTorchModelHubMixin
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
 from zoo import bundle
-from zoo.decoding import Sampling
 from zoo.tasks.metrics import Mean
-from zoo.vocab import END, Vocab, describe
+from zoo.vocab import describe
 
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
@@ -28,14 +27,6 @@ class Loss(NamedTuple):
 
     total: Tensor
     items: Tensor
-
-
-class ScoredText(NamedTuple):
-    """A text that beam search found."""
-
-    text: str
-    log_prob: float  # of the whole text, natural logarithm
-    score: float  # the same over the length penalty: what texts are ranked by
 
 
 class Task(
@@ -67,7 +58,6 @@ class Task(
     requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
     keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
     monitor: ClassVar[tuple[str, Literal["min", "max"]]]  # the metric that picks the best checkpoint
-    takes: ClassVar[str]  # what `infer` takes, in words
     shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
     item: ClassVar[str]  # what `num_items` counts
     figure_name: ClassVar[str]
@@ -114,6 +104,11 @@ class Task(
         Raises:
             ValueError: If a value is not of that kind, saying what is wrong with it.
         """
+
+    @property
+    @abstractmethod
+    def takes(self) -> str:
+        """What `infer` takes, in words."""
 
     @abstractmethod
     def parse(self, word: str) -> Any:
@@ -212,18 +207,18 @@ class Task(
     # -- bundles
 
     @classmethod
-    def from_bundle(cls, folder: Path, **arguments: Any) -> Self:
+    def from_bundle(cls, folder: Path, config: bundle.Config, **arguments: Any) -> Self:
         """The model of a bundle, in evaluation mode.
 
         Args:
             folder: The bundle.
+            config: What `zoo.bundle.read_config` gave of it.
             **arguments: In place of those that the bundle has.
 
         Raises:
-            ValueError: If the bundle is damaged, of a newer format, or of another task, or if its
-                weights don't fit its config.
+            ValueError: If the bundle is damaged or of another task, or if its weights don't fit
+                its config.
         """
-        config = bundle.read_config(folder)
         weights = bundle.read_weights(folder, config)
         task = cls.from_parts(config["name"], config["arguments"] | arguments, weights, str(folder))
         task.about = config["about"]
@@ -238,6 +233,7 @@ class Task(
         """
         if not name.startswith(f"{cls.model_prefix}_"):
             raise ValueError(f"{source}: this is a {name}, and no {cls.__name__}")
+        # Each layer has tensors of its own; a million layers would take long to build, even without memory.
         if not isinstance(layers := arguments.get("num_layers", 1), int) or layers > len(weights):
             raise ValueError(f"{source}: its weights don't fit its arguments: num_layers is {layers}")
         with torch.random.fork_rng(devices=[]):
@@ -261,11 +257,8 @@ class Task(
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
         names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
         download = {name: options.pop(name) for name in names}
-        folder = Path(model_id)
-        if not folder.is_dir():
-            files = [bundle.CONFIG, bundle.WEIGHTS, bundle.CARD]
-            folder = Path(snapshot_download(model_id, allow_patterns=files, **download))
-        return cls.from_bundle(folder, **options)
+        folder = Path(model_id) if Path(model_id).is_dir() else bundle.download(model_id, **download)
+        return cls.from_bundle(folder, bundle.read_config(folder), **options)
 
     # -- use
 
@@ -340,30 +333,6 @@ class Task(
 def is_sampling_epoch(epoch: int) -> bool:
     """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
-
-
-def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
-    """`Sampling` with allowed and forbidden symbols given as strings.
-
-    Raises:
-        ValueError: If an option is outside its range, or a symbol outside the vocabulary.
-    """
-    ids = None if allowed is None else vocab.encode(allowed) + ([vocab.id(END)] if END in vocab else [])
-    return Sampling(allowed=ids, forbidden=vocab.encode(forbidden), **options)
-
-
-def as_list(texts: str | Sequence[str]) -> list[str]:
-    """Texts as a list, a single one too.
-
-    Raises:
-        ValueError: If one is no text, or empty.
-    """
-    found: list[Any] = list(texts) if isinstance(texts, list | tuple) else [texts]
-    for text in found or [found]:
-        if not isinstance(text, str) or not text:
-            kind = "an empty text" if text == "" else f"{text!r}"
-            raise ValueError(f"got {kind}, expected a text, or a list of texts, with at least one symbol in each")
-    return found
 
 
 def _check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:

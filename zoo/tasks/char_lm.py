@@ -12,13 +12,14 @@ from torchmetrics import Metric
 
 from zoo import plots
 from zoo.batch import IGNORE, TextBatch
-from zoo.decoding import LengthPenalty, Symbols, beam_search, collect, stream
+from zoo.decoding import Symbols, collect, stream
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName
-from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch, sampling_of
+from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share
-from zoo.vocab import END, OnUnknown, Vocab
+from zoo.tasks.texts import ScoredText, as_list, end_of, sampling_of, search_texts
+from zoo.vocab import OnUnknown, Vocab
 
 
 class Generated(NamedTuple):
@@ -193,32 +194,20 @@ class CharLM(Task):
 
     @torch.no_grad()
     def search(
-        self,
-        prompt: str = "",
-        length: int = 50,
-        beam: int = 5,
-        *,
-        length_penalty: LengthPenalty = "none",
-        alpha: float = 0.6,
-        allowed: str | None = None,
-        forbidden: str = "",
-        on_unknown: OnUnknown = "error",
+        self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown = "error", **options: Any
     ) -> list[ScoredText]:
-        """The likeliest texts after a prompt, by beam search, the best one first: see `zoo.decoding.beam_search`."""
+        """The likeliest texts after a prompt, the best one first.
+
+        Args:
+            prompt: See `generate`.
+            length: Symbols of a text, at most.
+            beam: How many beginnings are kept, and texts returned.
+            on_unknown: See `generate_batch`.
+            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.tasks.texts.search_texts`.
+        """
         with self.evaluating():
             logits, state, _ = self._read([prompt], on_unknown)
-            found = beam_search(
-                self.network.stepper(),
-                logits,
-                state,
-                length,
-                beam,
-                end=self._end,
-                length_penalty=length_penalty,
-                alpha=alpha,
-                sampling=sampling_of(self.vocab, allowed, forbidden),
-            )
-        return [ScoredText(self.vocab.decode(h.ids), h.log_prob, h.score) for h in found[0]]
+            return search_texts(self.network, self.vocab, logits, state, length, beam, **options)[0]
 
     def _decode(
         self,
@@ -235,7 +224,7 @@ class CharLM(Task):
             chosen = sampling_of(self.vocab, **sampling)
             logits, state, seen = self._read(prompts, on_unknown)
             step = self.network.stepper()
-        return stream(step, logits, state, length, chosen, seed=seed, end=self._end, stop=ends, seen=seen)
+        return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
 
     @torch.no_grad()
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:
@@ -252,10 +241,6 @@ class CharLM(Task):
         for row, symbols in enumerate(given):
             seen[row, symbols] = True
         return logits, state, seen
-
-    @property
-    def _end(self) -> int | None:
-        return self.vocab.id(END) if END in self.vocab else None
 
     def parse(self, word: str) -> str:
         """See `Task`."""

@@ -143,7 +143,6 @@ class Regressor(Task):
 
     # -- use
 
-    @torch.no_grad()
     def predict_values(self, sequences: Any) -> list[list[float]]:
         """Predicts what follows some sequences.
 
@@ -158,15 +157,20 @@ class Regressor(Task):
             ValueError: If a number is missing or not finite, or if there are not as many as the
                 model takes.
         """
+        return self._predict(self._inputs(sequences))
+
+    @torch.no_grad()
+    def _predict(self, inputs: Tensor) -> list[list[float]]:
         with self.evaluating():
-            predicted = self(self._inputs(sequences))
+            predicted = self(inputs)
         if not predicted.isfinite().all():
             raise ValueError("the prediction is not finite: the numbers are too large for this model")
         return predicted.tolist()
 
     def infer(self, values: Any) -> list[dict[str, Any]]:
         """The predicted values: see `predict_values`."""
-        pairs = zip(self._inputs(values).flatten(1).tolist(), self.predict_values(values), strict=True)
+        inputs = self._inputs(values)
+        pairs = zip(inputs.flatten(1).tolist(), self._predict(inputs), strict=True)
         return [{"input": numbers, "prediction": found} for numbers, found in pairs]
 
     def parse(self, word: str) -> list[float]:
@@ -177,7 +181,7 @@ class Regressor(Task):
             raise ValueError(f"got {word!r}, expected numbers with commas between them, as 1,2,3") from None
 
     @property
-    def takes(self) -> str:  # type: ignore[override]
+    def takes(self) -> str:
         """See `Task`."""
         steps, size = self.hparams["num_steps"], self.hparams["input_size"]
         return f"sequences of {steps or 'any number of'} steps" + ("" if size == 1 else f" x {size} numbers")

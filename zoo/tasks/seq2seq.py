@@ -14,12 +14,13 @@ from torchmetrics.text import CharErrorRate
 
 from zoo import plots
 from zoo.batch import IGNORE, PairBatch
-from zoo.decoding import GREEDY, Decoded, LengthPenalty, Sampling, beam_search, collect, stream
+from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
 from zoo.nn import EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.nn.recurrent import CellName, InitName, check_choice, check_sizes
-from zoo.tasks.base import Loss, ScoredText, Stage, Task, as_list, is_sampling_epoch, sampling_of
+from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import Share
+from zoo.tasks.texts import ScoredText, as_list, sampling_of, search_texts
 from zoo.vocab import END, START, OnUnknown, Vocab
 
 Schedule = Literal["constant", "linear", "inverse_sigmoid"]
@@ -270,33 +271,20 @@ class Seq2Seq(Task):
 
     @torch.no_grad()
     def search(
-        self,
-        texts: str | Sequence[str],
-        beam: int = 5,
-        *,
-        length_penalty: LengthPenalty = "none",
-        alpha: float = 0.6,
-        allowed: str | None = None,
-        forbidden: str = "",
-        on_unknown: OnUnknown = "error",
+        self, texts: str | Sequence[str], beam: int = 5, *, on_unknown: OnUnknown = "error", **options: Any
     ) -> list[list[ScoredText]]:
-        """The likeliest targets of each text, by beam search, the best one first: see `zoo.decoding.beam_search`."""
+        """The likeliest targets of each text, the best one first.
+
+        Args:
+            texts: See `translate`.
+            beam: How many beginnings are kept, and targets returned.
+            on_unknown: See `translate`.
+            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.tasks.texts.search_texts`.
+        """
         with self.evaluating():
             logits, state = self._start(self._batch(texts, on_unknown))
-            length, end = self.hparams["max_length"], self.target_vocab.id(END)
-            found = beam_search(
-                self.network.decoder.stepper(),
-                logits,
-                state,
-                length,
-                beam,
-                end=end,
-                length_penalty=length_penalty,
-                alpha=alpha,
-                sampling=sampling_of(self.target_vocab, allowed, forbidden),
-            )
-        decode = self.target_vocab.decode
-        return [[ScoredText(decode(h.ids), h.log_prob, h.score) for h in row] for row in found]
+            length = self.hparams["max_length"]
+            return search_texts(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
 
     def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown = "error") -> PairBatch:
         rows = [torch.tensor(self.source_vocab.encode(text, on_unknown)) for text in as_list(texts)]

@@ -16,8 +16,9 @@ from zoo.batch import IGNORE, ClassBatch
 from zoo.nn import ClassifierNet
 from zoo.nn.networks import HEAD_AXES, Pooling, input_axes
 from zoo.nn.recurrent import CellName, InitName
-from zoo.tasks.base import Loss, Stage, Task, as_list
+from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.metrics import Share
+from zoo.tasks.texts import as_list
 from zoo.vocab import Vocab
 
 
@@ -211,7 +212,7 @@ class SeqClassifier(Task):
         return word if self.hparams["vocab"] is not None else images.read(word)
 
     @property
-    def takes(self) -> str:  # type: ignore[override]
+    def takes(self) -> str:
         """See `Task`."""
         steps = self.hparams["num_steps"]
         if self.hparams["vocab"] is not None:

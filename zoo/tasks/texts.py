@@ -1,0 +1,89 @@
+"""What tasks that write texts share: their values in, and beam search with texts out."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zoo.decoding import LengthPenalty, Sampling, beam_search
+from zoo.nn import CharNet, State
+from zoo.vocab import END, Vocab
+
+
+class ScoredText(NamedTuple):
+    """A text that beam search found."""
+
+    text: str
+    log_prob: float  # of the whole text, natural logarithm
+    score: float  # the same over the length penalty: what texts are ranked by
+
+
+def as_list(texts: str | Sequence[str]) -> list[str]:
+    """Texts as a list, a single one too.
+
+    Raises:
+        ValueError: If one is no text, or empty.
+    """
+    found: list[Any] = list(texts) if isinstance(texts, list | tuple) else [texts]
+    for text in found or [found]:
+        if not isinstance(text, str) or not text:
+            kind = "an empty text" if text == "" else f"{text!r}"
+            raise ValueError(f"got {kind}, expected a text, or a list of texts, with at least one symbol in each")
+    return found
+
+
+def end_of(vocab: Vocab) -> int | None:
+    """The id of the end symbol; None if the vocabulary has none."""
+    return vocab.id(END) if END in vocab else None
+
+
+def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
+    """`Sampling` with allowed and forbidden symbols given as strings; a text may always end.
+
+    Raises:
+        ValueError: If an option is outside its range, or a symbol outside the vocabulary.
+    """
+    end = end_of(vocab)
+    ids = None if allowed is None else [*vocab.encode(allowed), *([] if end is None else [end])]
+    return Sampling(allowed=ids, forbidden=vocab.encode(forbidden), **options)
+
+
+def search_texts(
+    network: CharNet,
+    vocab: Vocab,
+    logits: Tensor,
+    state: State,
+    length: int,
+    beam: int,
+    *,
+    length_penalty: LengthPenalty = "none",
+    alpha: float = 0.6,
+    allowed: str | None = None,
+    forbidden: str = "",
+) -> list[list[ScoredText]]:
+    """The likeliest texts of each row, the best one first.
+
+    Args:
+        network: What writes them, in the symbols of `vocab`.
+        vocab: Its symbols.
+        logits: Of the first symbol (B, V).
+        state: The state that gave them.
+        length: Symbols of a text, at most.
+        beam: See `zoo.decoding.beam_search`, as for `length_penalty` and `alpha`.
+        length_penalty: `none`, `average` or `wu`.
+        alpha: The exponent of `wu`.
+        allowed: The only symbols to write; None for all.
+        forbidden: Symbols never to write.
+    """
+    found = beam_search(
+        network.stepper(),
+        logits,
+        state,
+        length,
+        beam,
+        end=end_of(vocab),
+        length_penalty=length_penalty,
+        alpha=alpha,
+        sampling=sampling_of(vocab, allowed, forbidden),
+    )
+    return [[ScoredText(vocab.decode(h.ids), h.log_prob, h.score) for h in row] for row in found]
