@@ -61,6 +61,8 @@ def initialize_from(task: Task, source: str | Path, part: str | None = None) -> 
                 f"init_from: {name} is in one of {source} and {task.model_name} only: "
                 "num_layers and embedding_dim must agree"
             )
+        if (mine[name] in axes) != (theirs[name] in other_axes):
+            raise ValueError(f"init_from: {source} takes {other.takes}, and this model takes {task.takes}")
         axis, fact = axes.get(mine[name], (None, ""))
         if fact == "classes" and task.hparams[fact] != other.hparams[fact]:
             report[fact] = "other classes, so the head starts fresh"

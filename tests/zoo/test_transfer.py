@@ -44,6 +44,16 @@ def test_a_classifier_of_other_classes_gets_a_new_head(tmp_path: Path) -> None:
     assert torch.equal(new.network.head[1].weight, head)
 
 
+@pytest.mark.parametrize("reads", ["symbols", "numbers"])
+def test_symbols_and_numbers_are_no_beginning_for_each_other(reads: str, tmp_path: Path) -> None:
+    kinds: dict[str, dict] = {"symbols": {"vocab": list("ab")}, "numbers": {"input_size": 2}}
+    new = tiny("seq_classifier_gru", classes=["x", "y"], **kinds.pop(reads))
+    (other,) = kinds.values()
+    tiny("seq_classifier_gru", classes=["x", "y"], **other).save_pretrained(tmp_path / "old")
+    with pytest.raises(ValueError, match="old takes .*, and this model takes "):
+        initialize_from(new, tmp_path / "old")
+
+
 def test_encoder_and_decoder_can_come_from_different_models(tmp_path: Path) -> None:
     tiny("char_lm_gru", vocab=list("abc")).save_pretrained(tmp_path / "reader")
     torch.manual_seed(5)
