@@ -1,7 +1,6 @@
 """The commands that look into the models that come with the package: list, show. They need no torch."""
 
 import json
-import os
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -63,8 +62,8 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         print(messages.shorten(str(error)), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # it is no fault, see `zoo.__main__`
+        raise
     except OSError as error:
         print(messages.shorten(str(error)), file=sys.stderr)
         return 1
