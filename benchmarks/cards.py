@@ -40,7 +40,7 @@ def duration(minutes: str) -> str:
 
 
 def about(words: dict[str, str], row: Row) -> dict[str, Any]:
-    """What a shipped model's card says, see `zoo.bundle.card`."""
+    """What a shipped model's card says, see `zoo.card`."""
     pipeline = {"pipeline": words["pipeline"]} if "pipeline" in words else {}  # else the card has its task's own
     return {
         "title": words["title"],

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from zoo import bundle, messages
+from zoo.card import card
 
 USAGE = {
     "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",
@@ -38,7 +39,7 @@ def list_models(pattern: str = "*", as_json: bool = False) -> None:
 def show(name: str) -> None:
     """Prints a model's card, without the metadata at its head."""
     folder = Path(name) if name not in bundle.shipped() and Path(name).is_dir() else bundle.find_shipped(name)
-    print(bundle.card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
+    print(card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
 
 
 def main(argv: list[str]) -> int:
