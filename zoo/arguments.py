@@ -34,6 +34,9 @@ def arrange(argv: list[str]) -> list[str]:
             files += ["--config", find_config(value or options.pop(0))]
         else:
             files.append(option)
+    if not files and command == "fit" and "--resume" in others and (folders := values_of(others, "--run_dir")):
+        config = Path(folders[-1]) / "config.yaml"
+        return [command, *(["--config", str(config)] if config.is_file() else []), *others]
     paths = values_of(others, "--ckpt_path")
     if files or not paths or command == "fit" or {"-h", "--help", "--print_config"} & set(others):
         return [command, *files, *others]

@@ -4,7 +4,6 @@ import csv
 import inspect
 import logging
 import math
-import os
 import platform
 import sys
 import traceback
@@ -55,6 +54,7 @@ QUIET = (  # true, but of no use to whoever runs a command
     "The `compute` method of metric",
     "Total length of `list` across ranks is zero",  # no validation part
     "Precision bf16-mixed is not supported by the model summary",
+    "The `srun` command is available",
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
@@ -408,9 +408,8 @@ def main(argv: list[str]) -> int:
         except Stopped as stopped:
             return stop(stopped)
         except BrokenPipeError:  # whoever read has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-        except SystemExit as end:
+            raise
+        except SystemExit as end:  # --help
             return int(end.code or 0)
         except Exception as error:
             if debug:
@@ -429,8 +428,9 @@ def text_of(error: Exception, argv: list[str]) -> str:
 
 
 def stop(stopped: Stopped) -> int:
-    """Says why the run stopped, and puts a SLURM job back into the queue; returns the exit code."""
-    say(str(stopped), sys.stderr)
+    """Puts a SLURM job back into the queue; returns the exit code."""
+    if not is_main_process() and job() is None:
+        return 0  # of a process that another one launched, and looks after
     code = EXIT_CODES.get(stopped.signal, 0)
     if code == 0 and is_main_process() and (problem := requeue(slurm_job() or "")):
         print(f"zoo: error: the job was not requeued: {problem}", file=sys.stderr)

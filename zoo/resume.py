@@ -6,6 +6,9 @@ kind of point to go on from, wherever in a run it lies.
 """
 
 import random
+import shlex
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +18,12 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
+from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor
 from torch import distributed as dist
 
 from zoo.checkpoints import LAST, older, step_name
-from zoo.stopping import DivergedError, Signals
+from zoo.stopping import DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
@@ -118,7 +122,8 @@ class RunState(L.Callback):
         """Saves the last state."""
         self._check_finite(trainer, pl_module)
         self.save(trainer, pl_module, finished=True)
-        self.signals.stop_deferring()
+        (received,) = self._agree(self.signals.received)
+        self.signals.stop_deferring(received)
 
     def _between_steps(self, trainer: L.Trainer, task: Task, batch_idx: int) -> None:
         step, policy = trainer.global_step, self.policy
@@ -132,7 +137,7 @@ class RunState(L.Callback):
         if due:
             self.save(trainer, task)
         if received:
-            self.signals.stop_deferring()
+            self.signals.stop_deferring(received)
 
     def _check_finite(self, trainer: L.Trainer, task: Task) -> None:
         finite = torch.stack([weight.detach().isfinite().all() for weight in task.parameters()]).all()
@@ -147,6 +152,23 @@ class RunState(L.Callback):
         tensor = torch.tensor(values)
         dist.all_reduce(tensor, dist.ReduceOp.MAX, self._group)
         return tensor.tolist()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Says where the run stopped, and how it goes on; no process of it is left behind."""
+        end_children(trainer)
+        if not trainer.is_global_zero or trainer.state.fn != "fit":
+            return
+        if isinstance(exception, DivergedError):
+            how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
+        else:
+            how = f"go on with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
+        why = f"{exception} " if isinstance(exception, Stopped) else "stopped "
+        saved = "there is no checkpoint yet"
+        if self.saved_step is not None:
+            saved = f"the last {'good ' if isinstance(exception, DivergedError) else ''}checkpoint"
+            saved += f" is {self.folder / LAST}, of step {self.saved_step:,}"
+        at = f"in epoch {trainer.current_epoch + 1}, at step {trainer.global_step:,}"
+        print(f"\n{why}{at}; {saved}\n{how}", file=sys.stderr, flush=True)
 
     # -- around validation
 
@@ -262,6 +284,20 @@ def _shapes(key: str) -> bool:
         name = key.split(".")[2]
         return name in Task.network_arguments() or any(name in task.facts for task in TASKS)
     return key.startswith(("data.", "model.", "init_from", "freeze"))
+
+
+def end_children(trainer: L.Trainer, patience: float = 5.0) -> None:
+    """Ends the processes that this one launched: they have stopped by themselves, or never will."""
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return
+    children = list(launcher.procs)
+    launcher.procs.clear()  # else Lightning's observer kills this process when it sees one of them end
+    for child in children:
+        try:
+            child.wait(patience)
+        except subprocess.TimeoutExpired:
+            child.kill()
 
 
 def capture(trainer: L.Trainer, task: Task) -> State:

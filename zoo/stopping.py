@@ -59,11 +59,12 @@ class Signals:
         """The first signal waits from now on."""
         self._deferring = True
 
-    def stop_deferring(self) -> None:
-        """Signals stop at once from now on; one that waited does."""
+    def stop_deferring(self, received: int) -> None:
+        """Signals stop at once from now on; so does one that this process, or another of the run, received."""
         self._deferring = False
-        if self.received:
-            raise Stopped(self.received)
+        self.received = received
+        if received:
+            raise Stopped(received)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == getattr(signal, "SIGUSR1", None):
