@@ -15,6 +15,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -81,9 +82,11 @@ def fork(argv: list[str], prepare: Callable[[], Any] = lambda: None, log: Path |
         out = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         os.environ.pop("PL_GLOBAL_SEED", None)
         prepare()
         code = run_command(argv)
+        sys.stdout.flush()
     finally:
         os._exit(code)
 
@@ -129,7 +132,6 @@ def state_of(run: Path) -> dict[str, Any]:
     """All of a run's last checkpoint but where it lies, and when it was written."""
     checkpoint: dict[str, Any] = torch.load(run / "checkpoints" / LAST, weights_only=True)
     del checkpoint["run"]
-    del checkpoint["resume"]["folder"]
     for name, state in checkpoint["callbacks"].items():
         if "Checkpoint" in name:  # Lightning doesn't load `current_score`, and uses it for messages only
             paths = [key for key in state if "path" in key or key in ("dirpath", "best_k_models", "current_score")]
@@ -209,14 +211,14 @@ Row = Callable[[Bench], Iterator[list[str]]]
 
 def each_step(bench: Bench) -> Iterator[list[str]]:
     """SIGKILL at each step of 24, for every task."""
-    for name in CASES:
+    for name, case in CASES.items():
         straight = bench.straight(name)
         steps = state_of(straight)["global_step"]
         if steps != 24:
             yield [f"{name} has {steps} steps"]
         for step in [0, 2, 5, 6, 11, 23] if bench.short else range(24):
             run = bench.new()
-            code = wait(fork(fit(CASES[name], run), kill_at(step)))
+            code = wait(fork(fit(case, run), kill_at(step)))
             yield ([] if code == -signal.SIGKILL else [f"exit code {code}"]) + bench.goes_on(name, run)
 
 
@@ -269,9 +271,11 @@ def killed_writes(bench: Bench) -> Iterator[list[str]]:
             true = getattr(of, name)
 
             def killing(first: Any, *rest: Any) -> Any:
-                if next(calls) == 20 + number:  # of a file and its folder, in turn
+                regular = moment != "half" or stat.S_ISREG(os.fstat(first).st_mode)  # fsync takes folders, too
+                if regular and next(calls) == 20 + number:
                     if moment == "half":
-                        os.ftruncate(first, 1000)
+                        with contextlib.suppress(OSError):  # one that was opened to be read
+                            os.ftruncate(first, 1000)
                     os.kill(os.getpid(), signal.SIGKILL)
                 return true(first, *rest)
 
@@ -288,7 +292,8 @@ def full_disk(bench: Bench) -> Iterator[list[str]]:
     """The disk is full (3 MB)."""
     disk = bench.folder / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]).returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
         return
     try:
         wide = ["--model.hidden_size", "96"]  # a checkpoint of a megabyte, of which there are up to four

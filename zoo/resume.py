@@ -7,7 +7,6 @@ kind of point to go on from, wherever in a run it lies.
 
 import random
 import shlex
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -18,22 +17,16 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
-from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch import Tensor
 from torch import distributed as dist
 
 from zoo.checkpoints import LAST, older, step_name
+from zoo.processes import end_children
 from zoo.stopping import DivergedError, Signals, Stopped
-from zoo.tasks import TASKS, Task
+from zoo.tasks import Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
 State = dict[str, Any]
-
-
-FREE = (  # settings that change nothing about the numbers
-    *("checkpoint.", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
-    *("trainer.logger", "trainer.profiler"),
-)
 
 
 @dataclass
@@ -66,7 +59,7 @@ class RunState(L.Callback):
         policy: When to save.
         signals: Of the process.
         facts: Plain values that go with the state, such as what the data was.
-        override: What to change of a run that goes on.
+        override: What changes in a run that goes on: a `zoo.continuation.Override`.
     """
 
     def __init__(
@@ -75,7 +68,7 @@ class RunState(L.Callback):
         policy: CheckpointPolicy,
         signals: Signals,
         facts: State,
-        override: "Override | None" = None,
+        override: Any = None,
     ) -> None:
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
@@ -192,7 +185,6 @@ class RunState(L.Callback):
         self._payload = {
             "finished": finished,
             "facts": self.facts,
-            "folder": str(self.folder.resolve()),
             "world_size": trainer.world_size,
             "validation": trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict(),
             "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
@@ -227,77 +219,6 @@ class RunState(L.Callback):
             self._to_restore = checkpoint[RESUME]
             if Path(str(trainer.ckpt_path)).name == LAST:  # else the last one is damaged, and not worth keeping
                 self.saved_step = checkpoint["global_step"]
-            relocate(checkpoint.get("callbacks", {}), self._to_restore["folder"], str(self.folder.resolve()))
-
-
-class Override:
-    """Settings of a run that goes on which the command changes, and the checkpoint would put back.
-
-    Args:
-        changes: From `differences`.
-    """
-
-    def __init__(self, changes: dict[str, tuple[Any, Any]]) -> None:
-        self.changes = changes
-
-    def apply(self, trainer: L.Trainer) -> None:
-        """Sets them in the optimizer and the schedules, after these were loaded."""
-        now = {
-            key.rpartition(".")[2]: value for key, (_, value) in self.changes.items() if self._is_of(key, "optimizer")
-        }
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group.update({key: value for key, value in now.items() if key in group})
-                group.update({"initial_lr": now["lr"]} if "lr" in now and "initial_lr" in group else {})
-        for config in trainer.lr_scheduler_configs:
-            scheduler = config.scheduler
-            if "lr" in now and hasattr(scheduler, "base_lrs"):
-                scheduler.base_lrs = [now["lr"]] * len(scheduler.base_lrs)
-            for key, (_, value) in self.changes.items():
-                name = key.rpartition(".")[2]
-                if self._is_of(key, "lr_scheduler") and hasattr(scheduler, name):
-                    setattr(scheduler, name, value)
-
-    @staticmethod
-    def _is_of(key: str, group: str) -> bool:
-        return key.startswith(f"{group}.") or (group == "optimizer" and key == "model.init_args.lr")
-
-
-def differences(run: State, command: State) -> tuple[State, State]:
-    """What a command changes of the run that it goes on with.
-
-    Args:
-        run: Its config, as dotted keys.
-        command: The command's.
-
-    Returns:
-        What shapes the model or the data, and the rest that may change the numbers: key -> (before, now).
-    """
-    changed = {key: (run.get(key), command.get(key)) for key in sorted(run.keys() | command.keys())}
-    changed = {key: (a, b) for key, (a, b) in changed.items() if a != b and not key.startswith(FREE)}
-    fixed = {key: pair for key, pair in changed.items() if _shapes(key)}
-    return fixed, {key: pair for key, pair in changed.items() if key not in fixed}
-
-
-def _shapes(key: str) -> bool:
-    if key.startswith("model.init_args."):
-        name = key.split(".")[2]
-        return name in Task.network_arguments() or any(name in task.facts for task in TASKS)
-    return key.startswith(("data.", "model.", "init_from", "freeze"))
-
-
-def end_children(trainer: L.Trainer, patience: float = 5.0) -> None:
-    """Ends the processes that this one launched: they have stopped by themselves, or never will."""
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):
-        return
-    children = list(launcher.procs)
-    launcher.procs.clear()  # else Lightning's observer kills this process when it sees one of them end
-    for child in children:
-        try:
-            child.wait(patience)
-        except subprocess.TimeoutExpired:
-            child.kill()
 
 
 def capture(trainer: L.Trainer, task: Task) -> State:
@@ -331,18 +252,6 @@ def restore(trainer: L.Trainer, task: Task, state: State) -> None:
             setattr(metric, part, value)
     trainer.callback_metrics.update(mine["callback_metrics"])
     set_random_state(mine["random"])
-
-
-def relocate(callbacks: State, before: str, now: str) -> None:
-    """Has the states of callbacks point into a run's folder where it is now."""
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {moved(key): moved(item) for key, item in value.items()}
-        return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
-
-    for name, state in callbacks.items():
-        callbacks[name] = moved(state)
 
 
 def random_state() -> State:

@@ -27,7 +27,8 @@ from matplotlib.figure import Figure
 import zoo
 from zoo import plots
 from zoo.checkpoints import clear_temporaries, write_whole
-from zoo.stopping import DivergedError, Stopped, job
+from zoo.processes import job
+from zoo.stopping import DivergedError, Stopped
 from zoo.tasks import Task
 from zoo.tasks.base import STAGES
 
@@ -174,6 +175,7 @@ class RunFolder(L.Callback):
         running = time.monotonic() - self._mark if self._mark else 0.0
         checkpoint["config"] = self.config
         checkpoint["run"] = {
+            "folder": str(self.path.resolve()),
             "rows": self.metrics.rows,
             "items": self.items,
             "train_seconds": self.train_seconds + running,
@@ -182,8 +184,9 @@ class RunFolder(L.Callback):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Counts on where a run goes on."""
+        counted = checkpoint["run"]
+        relocate(checkpoint.get("callbacks", {}), counted["folder"], str(self.path.resolve()))
         if trainer.state.fn == "fit":
-            counted = checkpoint["run"]
             self.items, self.train_seconds = counted["items"], counted["train_seconds"]
             self.began -= counted["wall_seconds"]
 
@@ -295,6 +298,18 @@ class RunFolder(L.Callback):
                 **{name: version(name) for name in ("torch", "lightning", "torchmetrics", "numpy")},
             },
         }
+
+
+def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
+    """Has the states of callbacks point into a run's folder where it is now."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {moved(key): moved(item) for key, item in value.items()}
+        return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
+
+    for name, state in callbacks.items():
+        callbacks[name] = moved(state)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
