@@ -256,11 +256,12 @@ def restore(trainer: L.Trainer, task: Task, state: State) -> None:
 
 def random_state() -> State:
     """The states of all random generators of this process, as plain values and tensors."""
-    kind, *numbers = np.random.get_state(legacy=True)
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    version, numbers, gauss = random.getstate()
     state = {
         "torch": torch.get_rng_state(),
-        "numpy": [kind, np.asarray(numbers[0]).tolist(), *numbers[1:]],
-        "python": random.getstate(),
+        "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
+        "python": (version, torch.tensor(numbers), gauss),
     }
     if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -270,7 +271,9 @@ def random_state() -> State:
 def set_random_state(state: State) -> None:
     """Puts back what `random_state` gave."""
     torch.set_rng_state(state["torch"].cpu())
-    np.random.set_state(tuple(state["numpy"]))
-    random.setstate(state["python"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.cpu().numpy(), *rest))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers.tolist()), gauss))
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu())
