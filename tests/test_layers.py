@@ -11,7 +11,17 @@ from support import ROOT
 
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.images", "zoo.messages", "zoo.card", "zoo.bundle"},
+    {
+        "zoo.vocab",
+        "zoo.batch",
+        "zoo.reference",
+        "zoo.plots",
+        "zoo.images",
+        "zoo.messages",
+        "zoo.card",
+        "zoo.bundle",
+        "zoo.history",
+    },
     {"zoo.checkpoints", "zoo.processes", "zoo.stopping"},
     {"zoo.nn"},
     {"zoo.decoding"},

@@ -29,11 +29,12 @@ from zoo import messages
 from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
 from zoo.checkpoints import WholeCheckpointIO
 from zoo.continuation import Continuation
+from zoo.history import CONFIG_FILE, is_running, job_of
 from zoo.messages import UsageError
 from zoo.pretrained import load, read_checkpoint
 from zoo.processes import end_with_parent, is_main_process, job, machine, requeue, say, slurm_job, started_again
 from zoo.resume import CheckpointPolicy, RunState
-from zoo.runs import MetricsLogger, ProgressBar, RunFolder, is_running, job_of
+from zoo.runs import MetricsLogger, ProgressBar, RunFolder
 from zoo.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 from zoo.transfer import freeze, initialize_from
@@ -140,7 +141,7 @@ class ZooCLI(LightningCLI):
         self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
         if self.run_dir.exists() and not self.run_dir.is_dir():
             raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
-        begun = (self.run_dir / "config.yaml").exists()
+        begun = (self.run_dir / CONFIG_FILE).exists()
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
         again = begun and started_again() and job_of(self.run_dir) == job()

@@ -1,5 +1,6 @@
 """A run that was stopped, and goes on, ends like one that never was, to the last bit."""
 
+import json
 import os
 import shutil
 import signal
@@ -123,3 +124,24 @@ def test_another_number_of_processes_is_refused(bench: Bench, zoo_command: Calla
     result = zoo_command("fit", "--run_dir", run, "--resume", "--override")
     assert result.code == 0, result.err
     assert "the last bits of the numbers may differ: processes: 2 -> 1" in result.err
+
+
+def test_runs_are_listed_with_what_became_of_them(bench: Bench, zoo_command: Callable) -> None:
+    Path("all").mkdir()
+    shutil.copytree(bench.straight("CharLM"), "all/done")
+    wait(fork(fit(CASES["CharLM"], Path("all/dead")), kill_at(9)))
+    wait(fork(fit(CASES["CharLM"], Path("all/told")), kill_at(9, signal.SIGTERM)))
+    pid = fork(fit(CASES["CharLM"], Path("all/lives"), "--trainer.max_epochs", "100000"))
+    assert faults.wait_for(Path("all/lives/checkpoints/last.ckpt").exists, 60)
+    result = zoo_command("runs", "all")
+    os.kill(pid, signal.SIGKILL)
+    wait(pid)
+    lines = [line.split() for line in result.out.splitlines()[1:5]]
+    states = {line[-1].removeprefix("all/"): line[0] for line in lines}
+    assert states == {"done": "finished", "dead": "killed", "told": "interrupted", "lives": "running"}
+    assert result.out.strip().endswith("--resume")
+    rows = {row["run"]: row for row in json.loads(zoo_command("runs", "all", "--json").out)}
+    assert (rows["all/done"]["epoch"], rows["all/done"]["metric"]) == (4, "val/loss")
+    summary = json.loads(Path("all/done/summary.json").read_text())
+    assert rows["all/done"]["best"] == summary["metrics"]["val/loss"]["best"]
+    assert zoo_command("runs", "nowhere").code == 2
