@@ -1,0 +1,149 @@
+"""Lightning checkpoints, read as tensors and plain values, and checked before anything is made of them.
+
+Nothing in a checkpoint is run, and nothing in it decides where files are read, written or deleted.
+"""
+
+import copy
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from torch import Tensor
+
+from zoo import bundle
+from zoo.limits import brief, check_local, check_yaml
+
+TIED = 4  # times a tensor's values may be used; tied weights stand in a file once
+PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a Lightning checkpoint; see `check` for what it may hold.
+
+    Raises:
+        ValueError: If it is missing or damaged, or holds anything else; nothing in it is run.
+    """
+    check_local(path)
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: there is no such file")
+    try:
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that torch didn't write, which are then refused
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive makes its readers raise anything
+        raise ValueError(
+            f"{path} can't be read as a checkpoint: it is damaged, or holds more than tensors and plain values"
+        ) from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
+    check(checkpoint, str(path))
+    return checkpoint
+
+
+def _check_archive(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError unless what a file unpacks to is no larger than the file: torch doesn't compress."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+            raise ValueError("its parts are larger than the file")
+
+
+def check(checkpoint: Mapping[str, Any], where: str) -> None:
+    """Checks what a checkpoint holds, beyond being plain.
+
+    Args:
+        checkpoint: What `torch.load` gave.
+        where: Its name, for messages.
+
+    Raises:
+        ValueError: If a hyperparameter is no plain value, a weight no tensor that is there in full,
+            the config no text that can be read, or a path one that Lightning would follow to
+            another place.
+    """
+    arguments = checkpoint.get("hyper_parameters", {})
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"{where}: hyper_parameters: got {brief(arguments)}, expected names and plain values")
+    bundle.check_plain(arguments, where)
+    _check_tensors(checkpoint.get("state_dict", {}), where)
+    _check_config(checkpoint.get("config"), where)
+    _check_callbacks(checkpoint.get("callbacks"), where)
+    version = checkpoint.get("pytorch-lightning_version", "0")
+    if not isinstance(version, str) or not re.fullmatch(r"\d{1,9}(\.\w{1,20}){0,9}", version):
+        raise ValueError(f"{where}: pytorch-lightning_version: got {brief(version)}, expected a version")
+
+
+def _check_tensors(tensors: Mapping[str, Any], where: str) -> None:
+    used, stored = 0, {}
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+            raise ValueError(f"{where}: state_dict: {brief(name)}: got {type(tensor).__name__}, expected a tensor")
+        storage, size = tensor.untyped_storage(), tensor.numel() * tensor.element_size()
+        if tensor.device.type != "meta" and size > storage.nbytes():
+            raise ValueError(f"{where}: state_dict: {brief(name)}: its values are not all there")
+        used += size
+        stored[storage.data_ptr()] = storage.nbytes()
+    if used > TIED * sum(stored.values()):
+        raise ValueError(f"{where}: state_dict: its tensors use {used} bytes, and it has {sum(stored.values())}")
+
+
+def _check_config(config: Any, where: str) -> None:
+    if config is None:
+        return
+    try:
+        if not isinstance(config, str):
+            raise yaml.YAMLError(f"got {type(config).__name__}, expected text")
+        check_yaml(config)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where}: its config can't be read: {error}") from error
+
+
+def _check_callbacks(states: Any, where: str) -> None:
+    """Refuses paths that lead elsewhere: Lightning deletes the checkpoint that a better one replaces."""
+    for callback, state in states.items() if isinstance(states, Mapping) else ():
+        if not isinstance(state, Mapping):
+            continue
+        best = state.get("best_k_models")
+        for path in (*(state.get(name) for name in PATHS), *(best if isinstance(best, Mapping) else ())):
+            if path is None or (isinstance(path, str) and not path):
+                continue
+            key = f"{where}: callbacks: {brief(callback)}"
+            if not isinstance(path, str):
+                raise ValueError(f"{key}: got {brief(path)}, expected a path")
+            check_local(path, key)
+            if ".." in Path(path).parts or not path.endswith(".ckpt"):
+                raise ValueError(f"{key}: got {brief(path)}, expected a checkpoint in its folder")
+
+
+def check_fits(task: L.LightningModule, checkpoint: Mapping[str, Any], where: str) -> None:
+    """Checks that a checkpoint's weights are those of a model, before memory is taken for the model.
+
+    Args:
+        task: The model; its network needn't be there yet.
+        checkpoint: What `read` gave.
+        where: Its name, for messages.
+
+    Raises:
+        ValueError: If hyperparameters, or the names and shapes of weights, differ.
+    """
+    twin = copy.deepcopy(task)
+    twin.on_load_checkpoint(dict(checkpoint))
+    weights = checkpoint.get("state_dict", {})
+    # Each layer has tensors of its own; a million layers would take long to build, even without memory.
+    if (layers := twin.hparams.get("num_layers", 1)) > len(weights) > 0:
+        raise ValueError(f"{where}: its weights don't fit the model: num_layers is {layers}")
+    if not weights or "network" in twin._modules:
+        return
+    with torch.device("meta"):
+        twin.configure_model()
+    try:
+        twin.load_state_dict(weights, strict=twin.strict_loading, assign=True)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise ValueError(f"{where}: its weights don't fit the model: {lines[min(1, len(lines) - 1)]}") from error
