@@ -11,6 +11,18 @@ from datamodules.cache import cache_dir
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+ADDRESSES = [
+    *("http://127.0.0.1:1/a.ckpt", "https://127.0.0.1:1/a.ckpt", "s3://bucket/a.ckpt", "gs://bucket/a.ckpt"),
+    *("hf://user/name/a.ckpt", "file:///a.ckpt", "file:a.ckpt", "memory://a.ckpt", "simplecache::memory://a.ckpt"),
+    *("data:text/plain,a", "registry:name", "registry:name:version:3", "zip://a.ckpt::memory://b.zip"),
+]
+
+
+def laughs(levels: int) -> str:
+    """A text of a few lines, which is 9 ** levels values with its aliases written out."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
