@@ -1,9 +1,8 @@
 """Downloads and files of data that mean harm: none is taken, and nothing of them stays."""
 
 import gzip
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from datamodules import cache
 from datamodules.cache import cached
 from datamodules.idx import read_idx
+from support import serving
 
 
 @pytest.fixture
@@ -39,15 +39,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
                     self.wfile.write(bytes(2**12))
             self.wfile.write(bodies.get(self.path, b"hello"))
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(Handler) as address:
+        yield address
 
 
 @pytest.mark.parametrize(
