@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 
-import zoo.checkpoints
 import zoo.cli
+import zoo.durable
 from zoo.__main__ import main as run_command
-from zoo.checkpoints import LAST, is_whole
+from zoo.durable import LAST, is_whole
 from zoo.resume import RunState
 
 ROOT = Path(__file__).parent.parent
@@ -266,7 +266,7 @@ def killed_writes(bench: Bench) -> Iterator[list[str]]:
         def prepare(number: int = number, moment: str = moment) -> None:
             tempfile.tempdir = other
             calls = iter(range(10_000))
-            of = zoo.checkpoints if moment == "sync_folder" else zoo.checkpoints.os
+            of = zoo.durable if moment == "sync_folder" else zoo.durable.os
             name = "fsync" if moment == "half" else moment
             true = getattr(of, name)
 
@@ -284,7 +284,7 @@ def killed_writes(bench: Bench) -> Iterator[list[str]]:
         run = bench.new()
         code = wait(fork(fit(CASES["CharLM"], run), prepare))
         wrong = bench.goes_on("CharLM", run)
-        left = list(run.rglob(f".*{zoo.checkpoints.TEMPORARY}"))
+        left = list(run.rglob(f".*{zoo.durable.TEMPORARY}"))
         yield wrong + ([f"left {left}"] if left else []) + ([] if code == -signal.SIGKILL else [f"exit code {code}"])
 
 

@@ -12,17 +12,11 @@ from support import ROOT
 # Each layer may import those before it, and itself.
 LAYERS = [
     {
-        "zoo.vocab",
-        "zoo.batch",
-        "zoo.reference",
-        "zoo.plots",
-        "zoo.images",
-        "zoo.messages",
-        "zoo.card",
-        "zoo.bundle",
-        "zoo.history",
+        f"zoo.{name}"
+        for name in ("vocab", "batch", "reference", "plots", "images", "messages", "limits", "card", "trust")
     },
-    {"zoo.checkpoints", "zoo.processes", "zoo.stopping"},
+    {"zoo.bundle", "zoo.checkpoints", "zoo.history", "zoo.durable", "zoo.processes"},
+    {"zoo.stopping"},
     {"zoo.nn"},
     {"zoo.decoding"},
     {"zoo.tasks"},

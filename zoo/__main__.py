@@ -34,6 +34,7 @@ options
   any key of a config         --model.hidden_size 64 --data.batch_size 16 --trainer.max_epochs 5
   COMMAND --help              all of them
   COMMAND --print_config      the complete config
+  --allow_import PACKAGE      lets a config name classes of a package of yours; may be repeated
   --debug                     the whole traceback when something fails
   -h, --help                  this page
   --version                   the version

@@ -25,10 +25,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import datamodules
-from zoo import messages
+from zoo import checkpoints, messages, trust
 from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
-from zoo.checkpoints import WholeCheckpointIO
 from zoo.continuation import Continuation
+from zoo.durable import WholeCheckpointIO
 from zoo.history import CONFIG_FILE, is_running, job_of
 from zoo.messages import UsageError
 from zoo.pretrained import load, read_checkpoint
@@ -96,8 +96,10 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
-        super().parse_arguments(parser, args)
+        with trust.parsing():
+            super().parse_arguments(parser, args)
         self.options: Namespace = self.config[self.config["subcommand"]]
+        trust.check_options(self.options)
         self.ckpt_path = self.options.pop("ckpt_path", None)
 
     def before_instantiate_classes(self) -> None:
@@ -126,7 +128,7 @@ class ZooCLI(LightningCLI):
             raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
         elif Path(self.ckpt_path).is_file():
             self.checkpoint = read_checkpoint(self.ckpt_path)
-            self.options["weights_only"] = True
+            self.options["ckpt_path"] = str(Path(self.ckpt_path).resolve())  # nothing else can be meant by it
         else:  # any other source of `zoo.load`
             task = load(self.ckpt_path)
             self.checkpoint = {"hyper_parameters": dict(task.hparams)}
@@ -183,6 +185,8 @@ class ZooCLI(LightningCLI):
         self.datamodule.setup(self.subcommand)
         if hasattr(self.datamodule, "spec"):
             self.model.bind(self.datamodule.spec, type(self.datamodule).__name__)
+        if self.ckpt_path is not None:
+            checkpoints.check_fits(self.model, self.checkpoint, self.ckpt_path)
         self.model.configure_model()
         default = inspect.signature(type(self.model)).parameters["lr"].default
         if self._get(self.config_init, "optimizer") and self.model.hparams["lr"] != default:
@@ -331,7 +335,7 @@ def main(argv: list[str]) -> int:
                 signals,
                 model_class=Task,
                 datamodule_class=L.LightningDataModule,
-                args=arrange(argv),
+                args=arrange(trust.enforce(argv)),
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=None,

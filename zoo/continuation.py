@@ -7,7 +7,7 @@ from typing import Any, Self
 import lightning as L
 import yaml
 
-from zoo.checkpoints import newest_whole
+from zoo.durable import newest_whole
 from zoo.pretrained import read_checkpoint
 from zoo.processes import machine, say
 from zoo.resume import RESUME

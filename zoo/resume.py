@@ -20,7 +20,7 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
-from zoo.checkpoints import LAST, older, step_name
+from zoo.durable import LAST, older, step_name
 from zoo.processes import end_children
 from zoo.stopping import DivergedError, Signals, Stopped
 from zoo.tasks import Task

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import zoo
 from zoo import plots
-from zoo.checkpoints import clear_temporaries, write_whole
+from zoo.durable import clear_temporaries, write_whole
 from zoo.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.processes import job
 from zoo.stopping import DivergedError, Stopped
