@@ -10,6 +10,7 @@ try takes seconds; a child changes what happens to it (a kill at a step, say), n
 
 import argparse
 import contextlib
+import math
 import os
 import random
 import shutil
@@ -30,6 +31,7 @@ import zoo.cli
 import zoo.durable
 from zoo.__main__ import main as run_command
 from zoo.durable import LAST, is_whole
+from zoo.history import read_rows
 from zoo.resume import RunState
 
 ROOT = Path(__file__).parent.parent
@@ -354,6 +356,31 @@ def signals(bench: Bench) -> Iterator[list[str]]:
             yield wrong + bench.goes_on("CharLM", run)
 
 
+def two_ranks(bench: Bench) -> Iterator[list[str]]:
+    """One process against two ranks: counts and predictions equal, losses to rounding."""
+    still = ["--model.dropout", "0", "--model.head_dropout", "0", "--data.batch_size", "5"]  # 3 rows here, 2 there
+    for name in ["Seq2Seq"] if bench.short else [name for name in CASES if "bf16" not in name]:
+        argv = [*CASES[name], *still, *(["--model.teacher_forcing", "1"] if name == "Seq2Seq" else [])]
+        runs = [bench.folder / f"{name}-{ranks}" for ranks in ("one", "two")]
+        results = [command(fit(argv, run, *more)) for run, more in zip(runs, ([], TWO), strict=True)]
+        wrong = [result.stderr[-500:] for result in results if result.returncode]
+        tables = [read_rows(run / "metrics.csv") for run in runs]
+        for row, (one, two) in enumerate(zip(*tables, strict=True)):
+            for metric in one:  # the loss of a step is each rank's own
+                if metric != "train/loss_step" and not close(metric, one[metric], two[metric]):
+                    wrong.append(f"{name}: row {row}: {metric}: {one[metric]} against {two[metric]}")
+        best = str(runs[0] / "checkpoints" / "best.ckpt")
+        predictions = [command(["predict", "--ckpt_path", best, *still[4:], *more]).stdout for more in ([], TWO)]
+        yield wrong + ([] if predictions[0] and predictions[0] == predictions[1] else ["predictions"])
+
+
+def close(metric: str, first: str, second: str) -> bool:
+    """Whether two values in a `metrics.csv` are the same; of sums of floats, to rounding."""
+    if first == second or any(word in metric for word in ("accuracy", "match", "error_rate")):
+        return first == second
+    return math.isclose(float(first), float(second), rel_tol=1e-5, abs_tol=1e-6)
+
+
 # -- runs of several processes, which begin from nothing
 
 
@@ -412,7 +439,9 @@ def wait_for(condition: Callable[[], bool], timeout: float) -> bool:
     return condition()
 
 
-ROWS: list[Row] = [each_step, random_kills, killed_writes, full_disk, truncated, signals, kills_of_two_ranks]
+ROWS: list[Row] = [
+    *(each_step, random_kills, killed_writes, full_disk, truncated, signals, kills_of_two_ranks, two_ranks),
+]
 
 
 def main() -> int:
