@@ -53,6 +53,7 @@ QUIET = (  # true, but of no use to whoever runs a command
     "Precision bf16-mixed is not supported by the model summary",
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    "The `srun` command is available",  # on a login node, and wherever SLURM's clients are installed
 )
 
 
