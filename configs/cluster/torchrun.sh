@@ -2,10 +2,11 @@
 # Training by torchrun, where there is no SLURM, on one host or, with the same command on each, on several:
 #
 #   configs/cluster/torchrun.sh configs/alice_lstm.yaml --run_dir runs/alice [any option of fit]
-#   NNODES=2 HEAD=node1 configs/cluster/torchrun.sh configs/alice_lstm.yaml --run_dir runs/alice
+#   NNODES=2 HEAD=node1 JOB=alice-7 configs/cluster/torchrun.sh configs/alice_lstm.yaml --run_dir runs/alice
 #
 # NNODES: the number of hosts. HEAD: the first one's name, known to all. PORT: a port of it that is free.
-# NPROC: processes on each host, by default one for each GPU. RESTARTS: see below. See docs/cluster.md.
+# JOB: a name for this training, the same on all hosts. NPROC: processes on each, by default one for each GPU.
+# RESTARTS: see below. See docs/cluster.md.
 
 set -euo pipefail
 config=${1:?which config? configs/cluster/torchrun.sh CONFIG --run_dir DIR [options of fit]}
@@ -16,7 +17,10 @@ processes=${NPROC:-$(python -c 'import torch; print(max(1, torch.cuda.device_cou
 
 rendezvous=(--standalone)
 if [ "$nodes" -gt 1 ]; then
-  rendezvous=(--nnodes "$nodes" --rdzv_backend c10d --rdzv_endpoint "${HEAD:?the name of the first host}:${PORT:-29400}")
+  rendezvous=(
+    --nnodes "$nodes" --rdzv_id "${JOB:?a name for this training, the same on all hosts}"
+    --rdzv_backend c10d --rdzv_endpoint "${HEAD:?the name of the first host}:${PORT:-29400}"
+  )
 fi
 
 # When a process dies, torchrun ends the others and starts all again, so many times; the run then goes on from its last

@@ -83,17 +83,18 @@ class Slurm:
             self.start(name)
 
     def _watch_requeues(self) -> None:
-        """Writes an `scontrol` that jobs find first, and that keeps a list of its calls."""
+        """Writes an `scontrol` that jobs find first, and that keeps a list of what it requeues."""
         program = self.folder / "bin" / "scontrol"
         program.parent.mkdir()
         real = shutil.which("scontrol", path=self.environment["PATH"])
-        program.write_text(f'#!/bin/sh\necho "$@" >> {self.folder}/scontrol.calls\nexec {real} "$@"\n')
+        calls = self.folder / "requeue.calls"
+        calls.touch()
+        program.write_text(f'#!/bin/sh\n[ "$1" != requeue ] || echo "$2" >> {calls}\nexec {real} "$@"\n')
         program.chmod(0o755)
 
     def requeues(self, job: str) -> int:
         """How often anybody asked for a job to be requeued."""
-        calls = (self.folder / "scontrol.calls").read_text().splitlines()
-        return calls.count(f"requeue {job}")
+        return (self.folder / "requeue.calls").read_text().splitlines().count(job)
 
     def start(self, name: str) -> None:
         """Starts a node's daemon, and waits until the node takes jobs."""

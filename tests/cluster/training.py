@@ -41,6 +41,12 @@ def torchrun(folder: Path, *options: str, **variables: str) -> subprocess.Popen[
     )
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for file in files for child in file.read_text().split())
+
+
 def differences(one: Path, other: Path) -> list[str]:
     """What two run folders differ in: their metrics, and their last checkpoints to the bit."""
     found = [] if (one / "metrics.csv").read_text() == (other / "metrics.csv").read_text() else ["metrics.csv"]
