@@ -49,6 +49,9 @@ def children(pid: int) -> list[int]:
 
 def differences(one: Path, other: Path) -> list[str]:
     """What two run folders differ in: their metrics, and their last checkpoints to the bit."""
+    files = [run / name for run in (one, other) for name in ("metrics.csv", "checkpoints/last.ckpt")]
+    if absent := [str(file) for file in files if not file.is_file()]:
+        return [f"missing: {', '.join(absent)}"]
     found = [] if (one / "metrics.csv").read_text() == (other / "metrics.csv").read_text() else ["metrics.csv"]
     last, other_last = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, other))
     for name in ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"):
