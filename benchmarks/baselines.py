@@ -22,7 +22,6 @@ import yaml
 
 import datamodules
 from datamodules import NumericSequences, SequenceData, ToySeq2Seq, WordCompletion
-from datamodules.base import Part, split_sizes
 from datamodules.text import TextData
 
 ORDER = 5
@@ -96,22 +95,11 @@ def share(guesses: list[str], answers: list[str]) -> float:
     return sum(guess == answer for guess, answer in zip(guesses, answers, strict=True)) / len(answers)
 
 
-def cut_texts(data: TextData) -> dict[Part, list[str]]:
-    """The texts of each part."""
-    found: dict[Part, list[str]] = {"train": [], "val": [], "test": []}
-    for text in data.texts.values():
-        train, val, _ = split_sizes(len(text), data.val_fraction, data.test_fraction)
-        for part, piece in zip(found, (text[:train], text[train : train + val], text[train + val :]), strict=True):
-            if piece:
-                found[part].append(piece)
-    return found
-
-
 def baseline(data: SequenceData) -> Baseline:
     """The naive guess for some data, scored on its last part."""
     part = data.last_part()
     if isinstance(data, TextData):
-        texts = cut_texts(data)
+        texts = {name: [data.vocab.decode(piece.tolist()) for piece in pieces] for name, pieces in data.cut().items()}
         return Baseline(f"character {ORDER}-gram", ngram_bits(texts["train"], texts[part], len(data.vocab)))
     if isinstance(data, WordCompletion):
         train = data.split_words["train"]

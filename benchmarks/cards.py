@@ -14,19 +14,12 @@ from typing import Any
 
 import yaml
 
-import zoo
 from results import ROOT, RUNS, read_table
 from zoo import bundle
+from zoo.pretrained import export
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks/cards.py writes this table -->\n", "<!-- until here -->\n"
-USE = {
-    "char_lm": 'print(model.generate("alice was", length=200, temperature=0.5, seed=1))',
-    "seq_classifier": 'print(model.complete(["wor", "dee"]))',
-    "images": "print(model.classify(image))  # a PIL image or an array of 28 x 28 grey pixels",
-    "seq2seq": 'print(model.translate(["{}"]))',
-    "regressor": "print(model.predict_values([25, 35, 45]))",
-}
 Row = dict[str, str]
 
 
@@ -46,12 +39,9 @@ def duration(minutes: str) -> str:
     return f"{float(minutes):.0f} min" if float(minutes) >= 1 else "less than a minute"
 
 
-def about(words: dict[str, str], row: Row, name: str) -> dict[str, Any]:
-    """What a shipped model's card says, see `zoo.bundle.card`."""
-    prefix = name.split(".", maxsplit=1)[0].rpartition("_")[0]
-    kind = "images" if words["dataset"] == "MNIST" else prefix
-    text = USE[kind].format("123+45" if "addition" in name else "love")
-    text = text if name.split(".")[1] != "grimm" else text.replace("alice was", "The king")
+def about(words: dict[str, str], row: Row) -> dict[str, Any]:
+    """What a shipped model's card says, see `zoo.card`."""
+    pipeline = {"pipeline": words["pipeline"]} if "pipeline" in words else {}  # else the card has its task's own
     return {
         "title": words["title"],
         "description": f"{words['model']}, trained by `configs/{row['config']}.yaml`.",
@@ -67,7 +57,8 @@ def about(words: dict[str, str], row: Row, name: str) -> dict[str, Any]:
         "training_time": f"{duration(row['minutes'])}, {int(row['items_per_s']):,} {row['item']} a second",
         "license": "mit",
         "limits": words["limits"],
-        "use": f'import zoo\n\nmodel = zoo.load("{name}")\n{text}',
+        "use": f'import zoo\n\nmodel = zoo.load("{words["bundle"]}")\n{words["use"]}',
+        **pipeline,
     }
 
 
@@ -90,11 +81,7 @@ def table(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> str:
 def write_weights(name: str, row: Row) -> None:
     """Makes a shipped bundle of the first seed's best checkpoint."""
     run = RUNS / row["config"] / row["seeds"].split()[0]
-    task = zoo.load(run / "checkpoints" / "best.ckpt")
-    half = row["shipped_dtype"] == "float16"
-    tensors = {key: weight.half() if half else weight for key, weight in task.network.state_dict().items()}
-    model = task.model_name
-    bundle.write(bundle.SHIPPED / name, model, task.hparams, tensors, {})
+    export(run / "checkpoints" / "best.ckpt", bundle.SHIPPED / name, half=row["shipped_dtype"] == "float16")
 
 
 def files(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> dict[Path, str]:
@@ -105,7 +92,7 @@ def files(words: dict[str, dict[str, str]], rows: dict[str, Row]) -> dict[Path, 
         if "bundle" in said:
             folder = bundle.SHIPPED / said["bundle"]
             known = bundle.read_config(folder)
-            described = {**known, "about": about(said, rows[config], said["bundle"])}
+            described = {**known, "about": about(said, rows[config])}
             found |= {folder / file: text for file, text in bundle.describe(described).items()}
             index[said["bundle"]] = bundle.sha256(found[folder / bundle.CONFIG].encode())
     found[bundle.INDEX] = json.dumps(dict(sorted(index.items())), indent=1) + "\n"

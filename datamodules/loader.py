@@ -5,6 +5,7 @@ Legend: N examples, B batch size over all ranks.
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ NONE = -1  # the index of no example: a row that fills up a rank's share
 
 class Sampler(Protocol):
     """Yields one index tensor for each batch; `NONE` where a row has no example."""
+
+    epoch: int
 
     def set_epoch(self, epoch: int) -> None:
         """Tells the epoch, from 0; Lightning calls it before each."""
@@ -98,6 +101,7 @@ class LaneSampler:
     def __init__(self, num_chunks: int, lanes: int, *, rank: int = 0, world_size: int = 1) -> None:
         self.num_chunks, self.lanes = num_chunks, lanes
         self.rank, self.world_size = rank, world_size
+        self.epoch = 0
 
     @staticmethod
     def lane_length(num_chunks: int, lanes: int) -> int:
@@ -105,7 +109,8 @@ class LaneSampler:
         return math.ceil(num_chunks / lanes)
 
     def set_epoch(self, epoch: int) -> None:
-        """A stream has one order in every epoch."""
+        """Tells the epoch, from 0; a stream has one order in all of them."""
+        self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
         length = len(self)
@@ -128,6 +133,9 @@ def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
 class BatchLoader:
     """A dataloader over a NamedTuple of tensors that hold all N examples.
 
+    The order of its batches is a function of the sampler's arguments and the epoch, so that its
+    state is a position: the epoch, and the batches that were given out.
+
     Args:
         part: The examples; fields may be None.
         sampler: The order.
@@ -138,15 +146,28 @@ class BatchLoader:
 
     def __init__(self, part: Any, sampler: Sampler, collate: Callable[[Any], Any] | None = None) -> None:
         self.part, self.sampler, self.collate = part, sampler, collate
+        self.batch = 0
+        self._resume_at: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        for index in self.sampler:
+        at, self._resume_at = self._resume_at, None
+        start = at["batch"] if at is not None and at["epoch"] == self.sampler.epoch else 0
+        for number, index in enumerate(islice(self.sampler, start, None), start + 1):
+            self.batch = number
             if len(index):
                 batch = take(self.part, index)
                 yield batch if self.collate is None else self.collate(batch)
 
     def __len__(self) -> int:
         return len(self.sampler)
+
+    def state_dict(self) -> dict[str, int]:
+        """The position, plain values."""
+        return {"epoch": self.sampler.epoch, "batch": self.batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Has the next iteration begin at a position; one at an epoch's end stands for the next epoch's beginning."""
+        self._resume_at = state if state["batch"] < len(self) else None
 
 
 def take(part: Any, index: Tensor) -> Any:

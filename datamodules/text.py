@@ -90,16 +90,24 @@ class TextData(SequenceData):
         """See `SequenceData`."""
         self.texts = {name: self.clean(name, text) for name, text in self.documents().items()}
         self.vocab = Vocab.of("".join(self.texts.values()))
-        cut: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
+        build = self._windows if self.mode == "windows" else self._chunks
+        return {part: build(part, pieces) for part, pieces in self.cut().items()}
+
+    def cut(self) -> dict[Part, list[np.ndarray[Any, Any]]]:
+        """The ids of each part: a piece of each document. A part without any is left out.
+
+        Raises:
+            ValueError: If a piece is too short, naming its document.
+        """
+        found: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
         for name, text in self.texts.items():
             ids = np.asarray(self.vocab.encode(text))
             sizes = split_sizes(len(ids), self.val_fraction, self.test_fraction)
-            for part, piece in zip(cut, np.split(ids, np.cumsum(sizes)[:2]), strict=True):
+            for part, piece in zip(found, np.split(ids, np.cumsum(sizes)[:2]), strict=True):
                 if len(piece):
                     self._check_length(name, part, len(piece))
-                    cut[part].append(piece)
-        build = self._windows if self.mode == "windows" else self._chunks
-        return {part: build(part, pieces) for part, pieces in cut.items() if pieces}
+                    found[part].append(piece)
+        return {part: pieces for part, pieces in found.items() if pieces}
 
     def clean(self, name: str, text: str) -> str:
         """A document after the options were applied, in their order.

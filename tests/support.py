@@ -1,16 +1,22 @@
-"""What tests import: where things lie, and when to skip."""
+"""What tests import: where things lie, when to skip, and what several files need."""
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+import zoo
 from datamodules.cache import cache_dir
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
+ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
+DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
@@ -29,3 +35,24 @@ def run_zoo(*args: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "zoo", *args]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+def refused(result: Any, message: str) -> None:
+    """Checks that a command ended with a short message, and nothing else."""
+    assert (result.code, result.out) == (2, ""), result
+    assert message in result.err
+    assert result.err.startswith("zoo: error: ")
+    assert len(result.err.splitlines()) <= 12
+    assert "Traceback" not in result.err
+
+
+def fit_apple(zoo_command: Callable) -> None:
+    """Trains a small model in the folder `run`."""
+    assert zoo_command("fit", "--config", "apple_rnn", "--run_dir", "run", "--trainer.max_epochs", "20").code == 0
+
+
+def tiny(name: str = "char_lm_gru", **arguments: Any) -> zoo.Task:
+    """A model that is built in no time, with the same weights each time."""
+    given = {"hidden_size": 6, **({"vocab": list("abc ")} if name.startswith("char_lm") else {}), **arguments}
+    torch.manual_seed(0)
+    return zoo.create(name, **given)

@@ -11,7 +11,7 @@ from support import ROOT
 
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.images", "zoo.messages", "zoo.bundle"},
+    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.images", "zoo.messages", "zoo.card", "zoo.bundle"},
     {"zoo.nn"},
     {"zoo.decoding"},
     {"zoo.tasks"},

@@ -1,5 +1,6 @@
 """The front door: what can be answered without torch is answered here."""
 
+import os
 import sys
 
 import zoo
@@ -8,6 +9,7 @@ from zoo.messages import nearest
 CATALOGUE = ("list", "show")
 USING = ("generate", "infer", "export")
 TRAINING = ("fit", "validate", "test", "predict")
+PIPE_CLOSED = 141  # as a shell has it of a program that SIGPIPE ends
 HELP = """\
 zoo: recurrent sequence models, trained, loaded and used from one command line.
 
@@ -47,7 +49,16 @@ examples
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()  # a pipe that was closed shows here, and not when the interpreter ends
+        return code
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+
+
+def _run(argv: list[str]) -> int:
     command = next((arg for arg in argv if not arg.startswith("-")), None)
     if command is None:
         asked = {"-h", "--help", "--version"} & set(argv)

@@ -1,12 +1,12 @@
 """The commands that look into the models that come with the package: list, show. They need no torch."""
 
 import json
-import os
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from zoo import bundle, messages
+from zoo.card import card
 
 USAGE = {
     "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",
@@ -39,7 +39,7 @@ def list_models(pattern: str = "*", as_json: bool = False) -> None:
 def show(name: str) -> None:
     """Prints a model's card, without the metadata at its head."""
     folder = Path(name) if name not in bundle.shipped() and Path(name).is_dir() else bundle.find_shipped(name)
-    print(bundle.card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
+    print(card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
 
 
 def main(argv: list[str]) -> int:
@@ -63,8 +63,8 @@ def main(argv: list[str]) -> int:
     except ValueError as error:
         print(messages.shorten(str(error)), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # it is no fault, see `zoo.__main__`
+        raise
     except OSError as error:
         print(messages.shorten(str(error)), file=sys.stderr)
         return 1

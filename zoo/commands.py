@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 import traceback
@@ -14,7 +13,6 @@ from zoo import messages, pretrained
 from zoo.messages import UsageError
 from zoo.tasks import CharLM, Task
 
-PIPE_CLOSED = 141
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
 BEAMS = ("length_penalty", "alpha")  # and with one
 NEGATIVE = r" ?-([\d.]|inf|nan)"
@@ -215,9 +213,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         print()
         return 130
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+    except BrokenPipeError:  # it is no fault, see `zoo.__main__`
+        raise
     except SystemExit as stop:  # --help
         return int(stop.code or 0)
     except Exception as error:

@@ -10,7 +10,7 @@ MAX_LINES = 12
 MAX_WIDTH = 400
 TOP_KEYS = (
     *("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"),
-    *("config", "ckpt_path", "run_dir", "resume", "init_from", "freeze"),
+    *("config", "ckpt_path", "run_dir", "resume", "override", "init_from", "freeze", "checkpoint"),
 )
 
 

@@ -1,59 +1,111 @@
 """A run is one folder: its config, metrics, checkpoints, pictures and summary."""
 
 import csv
+import io
 import json
+import logging
 import math
 import os
 import platform
 import resource
+import socket
 import sys
 import time
-import warnings
 from collections.abc import Iterable
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.figure import Figure
 
 import zoo
 from zoo import plots
+from zoo.checkpoints import clear_temporaries, write_whole
+from zoo.stopping import DivergedError, Stopped, job
 from zoo.tasks import Task
 from zoo.tasks.base import STAGES
 
 METRICS_FILE = "metrics.csv"
+RUNNING_FILE = "running.json"  # it is there while a run goes on, and where it was killed
+SUMMARY_FILE = "summary.json"
+
+log = logging.getLogger(__name__)
 
 
-class MetricsLogger(CSVLogger):
-    """`metrics.csv` in the run folder; a resumed run goes on with it, where Lightning would begin anew."""
+class MetricsLogger(Logger):
+    """`metrics.csv` in the run folder: a row for each time that something was logged.
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(save_dir=folder, name="", version="")
+    Lightning's own logger begins anew in a folder, and rewrites the file in place when a column is
+    added, so that a kill may lose what was there.
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """The writer."""
-        if self._experiment is None:
-            file = Path(self.log_dir) / METRICS_FILE
-            before = file.read_text() if file.is_file() else ""
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # "Previous log files in this directory will be deleted"
-                writer = super().experiment
-            if before:
-                file.write_text(before)
-                writer.metrics_keys = before.splitlines()[0].split(",")
-        return self._experiment  # type: ignore[return-value]
+    Args:
+        folder: The run's.
+        rows: How many rows of a run that goes on are true; what follows was logged after its checkpoint.
+    """
+
+    name, version = "", ""
+
+    def __init__(self, folder: Path, rows: int = 0) -> None:
+        super().__init__()
+        self.file, self.rows = folder / METRICS_FILE, rows
+        self._columns: list[str] = []
+
+    @rank_zero_only
+    def begin(self) -> None:
+        """Cuts the file to the rows that are true."""
+        before = read_rows(self.file)[: self.rows] if self.rows else []
+        self.rows = len(before)
+        if before:
+            self._columns = list(before[0])
+            self._write(before)
+        else:
+            self.file.unlink(missing_ok=True)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Adds a row."""
+        row = {**metrics, "step": step}
+        if added := row.keys() - set(self._columns):
+            before = read_rows(self.file)
+            self._columns = sorted({*self._columns, *added})
+            self._write([*before, row])
+        else:
+            with self.file.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns, lineterminator="\n").writerow(row)
+        self.rows += 1
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self.file, text.getvalue())
+
+    def log_hyperparams(self, *_: Any) -> None:
+        """They are in `config.yaml`."""
+
+    @rank_zero_only
+    def sync(self) -> None:
+        """Has the rows outlast a power failure."""
+        if self.file.exists():
+            with self.file.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 class ProgressBar(TQDMProgressBar):
     """Lightning's bar, with epochs counted from 1, and without a version, which a run folder doesn't have."""
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Makes the bar; where a run goes on within an epoch, for that one."""
+        super().on_train_start(trainer)
+        if trainer.fit_loop.restarting:
+            self.on_train_epoch_start(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Names the epoch."""
@@ -71,10 +123,6 @@ class BestCheckpoint(ModelCheckpoint):
     """A class of its own: Lightning keeps callbacks apart by class and settings, and a user may add others."""
 
 
-class LastCheckpoint(ModelCheckpoint):
-    """See `BestCheckpoint`."""
-
-
 class RunFolder(L.Callback):
     """Keeps a run folder up to date.
 
@@ -83,26 +131,30 @@ class RunFolder(L.Callback):
         config: The complete config, YAML.
         config_name: Where the config came from, for the summary.
         seed: The run's seed.
+        metrics: Its metrics.
     """
 
-    def __init__(self, path: Path, config: str, config_name: str | None, seed: Any) -> None:
+    def __init__(self, path: Path, config: str, config_name: str | None, seed: Any, metrics: MetricsLogger) -> None:
         self.path, self.config, self.config_name, self.seed = path, config, config_name, seed
+        self.metrics = metrics
         self.began = time.monotonic()
         self.items = 0
         self.train_seconds = 0.0
         self._mark = 0.0
         self.best: ModelCheckpoint | None = None
-        self._rng_state: torch.Tensor | None = None
+        self._lock: Any = None
 
-    def checkpoints(self, monitor: str, mode: str) -> list[ModelCheckpoint]:
-        """The callbacks that write `checkpoints/best.ckpt` and `checkpoints/last.ckpt`."""
-        common: dict[str, Any] = {
-            "dirpath": self.path / "checkpoints",
-            "auto_insert_metric_name": False,
-            "enable_version_counter": False,
-        }
-        self.best = BestCheckpoint(filename="best", monitor=monitor, mode=mode, **common)
-        return [self.best, LastCheckpoint(filename="last", save_on_train_epoch_end=True, **common)]
+    def best_checkpoint(self, monitor: str, mode: str) -> ModelCheckpoint:
+        """The callback that writes `checkpoints/best.ckpt`."""
+        self.best = BestCheckpoint(
+            dirpath=self.path / "checkpoints",
+            filename="best",
+            monitor=monitor,
+            mode=mode,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+        return self.best
 
     # -- while it runs
 
@@ -110,21 +162,34 @@ class RunFolder(L.Callback):
         """Makes the folder, with the config in it."""
         if stage == "fit" and trainer.is_global_zero:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = take_lock(self.path / RUNNING_FILE)
+            clear_temporaries(self.path)
             write_whole(self.path / "config.yaml", self.config)
+            (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the session before
+            self.metrics.begin()
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Puts the config into the checkpoint, which then needs no other file to be tested."""
+        """Puts the config into the checkpoint, which then needs no other file to be tested, and what is counted."""
+        self.metrics.sync()
+        running = time.monotonic() - self._mark if self._mark else 0.0
         checkpoint["config"] = self.config
-        checkpoint["torch_rng_state"] = torch.get_rng_state()
+        checkpoint["run"] = {
+            "rows": self.metrics.rows,
+            "items": self.items,
+            "train_seconds": self.train_seconds + running,
+            "wall_seconds": time.monotonic() - self.began,
+        }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Takes the random state out of the checkpoint of a run that goes on."""
-        self._rng_state = checkpoint.get("torch_rng_state")
+        """Counts on where a run goes on."""
+        if trainer.state.fn == "fit":
+            counted = checkpoint["run"]
+            self.items, self.train_seconds = counted["items"], counted["train_seconds"]
+            self.began -= counted["wall_seconds"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Puts the random state back, so that dropout goes on where it stopped."""
-        if self._rng_state is not None:
-            torch.set_rng_state(self._rng_state)
+        """Starts the clock."""
+        self._mark = time.monotonic()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
@@ -160,9 +225,14 @@ class RunFolder(L.Callback):
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         """Says in the summary how far it got."""
-        if self.path.is_dir():
-            stopped = isinstance(exception, KeyboardInterrupt | SystemExit)
-            self.finish(trainer, pl_module, "interrupted" if stopped else "failed")
+        if self._lock is None:
+            return
+        stopped = isinstance(exception, Stopped | KeyboardInterrupt | SystemExit)
+        status = "interrupted" if stopped else "diverged" if isinstance(exception, DivergedError) else "failed"
+        try:
+            self.finish(trainer, pl_module, status)
+        except OSError as error:  # such as a full disk, which may be why it stops
+            log.warning("the run's summary could not be written: %s", error)
 
     # -- at the end
 
@@ -176,13 +246,17 @@ class RunFolder(L.Callback):
         history = series(rows)
         summary = self._summary(trainer, task, status, history)
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(self.path / "summary.json", text + "\n")
+        write_whole(self.path / SUMMARY_FILE, text + "\n")
         if history:
             self._save_figure(trainer, "curves", plots.curves(history))
         if (figure := task.figure()) is not None:
             self._save_figure(trainer, task.figure_name, figure)
         for logger in trainer.loggers:
             logger.finalize(status)
+        (self.path / RUNNING_FILE).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
         return summary
 
     def _save_figure(self, trainer: L.Trainer, name: str, figure: Figure) -> None:
@@ -213,6 +287,7 @@ class RunFolder(L.Callback):
             "item": task.item,
             "peak_rss_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
             "params": sum(p.numel() for p in task.parameters()),
+            "job": job(),
             "data": getattr(trainer.datamodule, "sources", {}),  # type: ignore[attr-defined]
             "versions": {
                 "python": platform.python_version(),
@@ -251,8 +326,54 @@ def plain(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file, or leaves it as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+# -- which process keeps a run
+
+
+def take_lock(path: Path) -> io.TextIOWrapper:
+    """Notes in `running.json` that this process keeps the run, and locks it for as long as it lives.
+
+    Raises:
+        ValueError: If a living process keeps it.
+    """
+    file = path.open("a+", encoding="utf-8")
+    if not _lock(file):
+        file.close()
+        raise ValueError(f"--run_dir: another process is training in {path.parent}: {path.read_text().strip()}")
+    file.truncate(0)
+    note = {"pid": os.getpid(), "host": socket.gethostname(), "job": job()}
+    file.write(json.dumps({**note, "since": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"}) + "\n")
+    file.flush()
+    return file
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a living process keeps a run."""
+    try:
+        with (folder / RUNNING_FILE).open("r+") as file:
+            return not _lock(file)
+    except OSError:
+        return False
+
+
+def job_of(folder: Path) -> str | None:
+    """The job (see `zoo.stopping.job`) that last kept a run, if it was one."""
+    for name in (RUNNING_FILE, SUMMARY_FILE):
+        try:
+            return json.loads((folder / name).read_text(encoding="utf-8"))["job"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _lock(file: io.TextIOWrapper) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

@@ -61,25 +61,21 @@ def initialize_from(task: Task, source: str | Path, part: str | None = None) -> 
                 f"init_from: {name} is in one of {source} and {task.model_name} only: "
                 "num_layers and embedding_dim must agree"
             )
+        if (mine[name] in axes) != (theirs[name] in other_axes):
+            raise ValueError(f"init_from: {source} takes {other.takes}, and this model takes {task.takes}")
         axis, fact = axes.get(mine[name], (None, ""))
-        if axis is not None:
-            new, old = task.hparams[fact], other.hparams[other_axes[theirs[name]][1]]
-            shared = [(new.index(symbol), old.index(symbol)) for symbol in new if symbol in old]
-            if fact == "classes" and new != old:
-                report[fact] = "other classes, so the head starts fresh"
-                continue
-            report[fact] = f"{fact}: {len(shared)} symbols kept, {len(new) - len(shared)} new"
-            rows, other_rows = torch.tensor(shared, dtype=torch.long).reshape(-1, 2).unbind(1)
-            values = (
-                target.clone().index_copy_(axis, rows, values.index_select(axis, other_rows))
-                if _same_rows(target, values, axis)
-                else values
-            )
-        if target.shape != values.shape:
+        if fact == "classes" and task.hparams[fact] != other.hparams[fact]:
+            report[fact] = "other classes, so the head starts fresh"
+            continue
+        if _shape_beside(axis, target) != _shape_beside(axis, values):
             raise ValueError(
                 f"init_from: {source} is a {other.model_name} with {name} {tuple(values.shape)}, and this is a "
                 f"{task.model_name} with {tuple(target.shape)}: hidden_size and embedding_dim must agree"
             )
+        if axis is not None:
+            new, old = task.hparams[fact], other.hparams[other_axes[theirs[name]][1]]
+            values, kept = _shared_rows(target, values, axis, new, old)
+            report[fact] = f"{fact}: {kept} symbols kept, {len(new) - kept} new"
         copies.append((target, values))
     for target, values in copies:
         target.copy_(values)
@@ -97,9 +93,16 @@ def _tensor_names(task: Task, part: str | None) -> dict[str, str]:
     return found
 
 
-def _same_rows(a: Tensor, b: Tensor, axis: int) -> bool:
-    """Whether two tensors have one shape but for an axis."""
-    return a.ndim == b.ndim and a.select(axis, 0).shape == b.select(axis, 0).shape
+def _shape_beside(axis: int | None, tensor: Tensor) -> list[int]:
+    """The shape without an axis; all of it if that is None."""
+    return [size for number, size in enumerate(tensor.shape) if number != axis]
+
+
+def _shared_rows(target: Tensor, values: Tensor, axis: int, new: list[str], old: list[str]) -> tuple[Tensor, int]:
+    """A copy of the target with the values' rows of the symbols that both alphabets have; how many these are."""
+    shared = [symbol for symbol in new if symbol in old]
+    rows, other_rows = (torch.tensor([side.index(s) for s in shared], dtype=torch.long) for side in (new, old))
+    return target.index_copy(axis, rows, values.index_select(axis, other_rows)), len(shared)
 
 
 def freeze(task: Task, patterns: Sequence[str]) -> tuple[int, int]:

@@ -61,6 +61,7 @@ class Task(
     shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
     item: ClassVar[str]  # what `num_items` counts
     figure_name: ClassVar[str]
+    remembers: ClassVar[tuple[str, ...]] = ()  # attributes that a run which goes on must have back
 
     network: nn.Module
     about: dict[str, Any]  # plain values for the card of a saved bundle, see `zoo.bundle.card`

@@ -63,6 +63,7 @@ class CharLM(Task):
     shown = ("bpc", "accuracy")
     item = "characters"
     figure_name = "samples"
+    remembers = ("_states", "_samples")
     network: CharNet
 
     def __init__(

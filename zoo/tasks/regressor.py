@@ -55,6 +55,7 @@ class Regressor(Task):
     shown = ("mae",)
     item = "sequences"
     figure_name = "predictions"
+    remembers = ("_last_predictions",)
     network: RegressorNet
 
     def __init__(

@@ -98,6 +98,7 @@ class Seq2Seq(Task):
     shown = ("exact_match",)
     item = "pairs"
     figure_name = "samples"
+    remembers = ("_samples",)
     network: EncoderDecoder
 
     def __init__(

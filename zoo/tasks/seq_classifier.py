@@ -66,6 +66,7 @@ class SeqClassifier(Task):
     shown = ("accuracy",)
     item = "sequences"
     figure_name = "confusion_matrix"
+    remembers = ("_confusion",)
     network: ClassifierNet
 
     def __init__(

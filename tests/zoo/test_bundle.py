@@ -1,0 +1,133 @@
+"""Bundles: what they keep, and what is refused."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+import zoo
+from support import TOY, tiny
+from zoo import bundle
+from zoo.nn import CELLS
+from zoo.pretrained import export
+from zoo.tasks import TASKS, Task
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.model_prefix)
+def test_a_bundle_gives_the_same_model_back(task: type[Task], cell: str, tmp_path: Path) -> None:
+    facts: dict[str, dict[str, Any]] = {
+        "char_lm": {},
+        "seq_classifier": {"classes": ["x", "y"], "vocab": list("ab")},
+        "seq2seq": {"source_vocab": list("ab"), "target_vocab": ["<pad>", "<start>", "<end>", "a"]},
+        "regressor": {"input_size": 1, "target_size": 1, "normalize": "dataset", "mean": 3.0, "scale": 2.0},
+    }
+    model = tiny(f"{task.model_prefix}_{cell}", **facts[task.model_prefix])
+    model.save_pretrained(tmp_path / "bundle")
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    state = torch.get_rng_state()
+    loaded = zoo.load(tmp_path / "bundle")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (type(loaded), loaded.training, dict(loaded.hparams)) == (task, False, dict(model.hparams))
+    for name, weight in model.network.state_dict().items():
+        assert torch.equal(loaded.network.state_dict()[name], weight)
+    assert type(task.from_pretrained(tmp_path / "bundle")) is task
+
+
+def test_a_checkpoint_becomes_a_bundle_and_half_precision_is_half_as_large(tmp_path: Path) -> None:
+    assert export(TOY, tmp_path / "copy") == bundle.read_config(bundle.SHIPPED / TOY)
+    zoo.load(TOY).save_pretrained(tmp_path / "full")
+    assert "It knows six words" in (tmp_path / "full" / "README.md").read_text()
+    export(tmp_path / "full", tmp_path / "half", half=True)
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half", "copy")]
+    assert sizes[0] > 1.9 * sizes[1] == 1.9 * sizes[2]
+    assert zoo.load(tmp_path / "half").translate("love") == ["사랑"]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    tiny().save_pretrained(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def change(folder: Path, **values: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def arguments(folder: Path, **values: Any) -> None:
+    change(folder, arguments={**json.loads((folder / "config.json").read_text())["arguments"], **values})
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+
+
+def other_tensors(folder: Path) -> None:
+    data = safetensors.torch.save({"head.1.weight": torch.zeros(3, 3)})
+    (folder / "model.safetensors").write_bytes(data)
+    change(folder, sha256=bundle.sha256(data))
+
+
+BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "damaged weights": (lambda f: flip(f / "model.safetensors"), "model.safetensors: it is damaged: its SHA-256 is"),
+    "truncated weights": (lambda f: os.truncate(f / "model.safetensors", 99), "it is damaged: its SHA-256 is"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors: can't be read: No such file"),
+    "weights of another shape": (other_tensors, "its weights don't fit its arguments: head.1.bias is None, expected"),
+    "other arguments": (lambda f: arguments(f, hidden_size=7), r"head.1.weight is \(4, 6\), expected \(4, 7\)"),
+    "a giant": (lambda f: arguments(f, hidden_size=10**7), r"head.1.weight is \(4, 6\), expected \(4, 10000000\)"),
+    "no config": (lambda f: (f / "config.json").unlink(), "this is no bundle: it has no config.json"),
+    "broken config": (lambda f: (f / "config.json").write_text('{"a":'), "config.json: can't be read as JSON"),
+    "a list": (lambda f: (f / "config.json").write_text("[1]"), "it has no format_version"),
+    "another kind of config": (lambda f: (f / "config.json").write_text("{}"), "it has no format_version"),
+    "newer format": (lambda f: change(f, format_version=2), "its format_version is 2, and zoo .* reads up to 1"),
+    "unknown model": (
+        lambda f: change(f, name="char_lm_lstn"),
+        "'char_lm_lstn', which is no known model; did you mean",
+    ),
+    "another cell": (lambda f: arguments(f, cell="rnn"), "its weights don't fit|its name is char_lm_gru"),
+    "many layers": (lambda f: arguments(f, num_layers=10**6), "num_layers is 1000000"),
+    "a card of other kinds": (lambda f: change(f, about={"metrics": [1]}), r"about: metrics: got \[1\], expected dict"),
+    "unknown argument": (lambda f: arguments(f, hiden_size=6), "unexpected keyword argument 'hiden_size'"),
+    "wrong value": (lambda f: arguments(f, cell="lstn"), "cell: got 'lstn', expected one of"),
+    "wrong type": (lambda f: arguments(f, hidden_size="six"), "its arguments make no char_lm_gru"),
+    "class path": (lambda f: arguments(f, vocab={"class_path": "os.system"}), "vocab: got .*, expected a plain value"),
+    "hidden class path": (lambda f: arguments(f, _class_path="os.system"), "'_class_path' has no name of an argument"),
+    "not a number": (lambda f: (f / "config.json").write_text('{"format_version": NaN}'), "NaN is no JSON"),
+    "not UTF-8": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "can't be read as JSON"),
+    "deeply nested": (lambda f: (f / "config.json").write_text("[" * 10**5), "can't be read as JSON"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_bundle_is_refused(fault: str, saved: Path) -> None:
+    spoil, message = BROKEN[fault]
+    spoil(saved)
+    with pytest.raises(ValueError, match=message):
+        zoo.load(saved)
+
+
+def test_a_shipped_bundle_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(bundle.SHIPPED / TOY, tmp_path / TOY)
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path)
+    assert zoo.load(TOY).translate("love") == ["사랑"]
+    arguments(tmp_path / TOY, max_length=3)
+    with pytest.raises(ValueError, match="config.json: it is damaged: its SHA-256 is"):
+        zoo.load(TOY)
+
+
+def test_a_bundle_of_another_task_is_refused(saved: Path) -> None:
+    with pytest.raises(ValueError, match="this is a char_lm_gru, and no Regressor"):
+        zoo.Regressor.from_pretrained(saved)

@@ -1,0 +1,67 @@
+"""Model cards: what a bundle's config says, as a page of Markdown."""
+
+from typing import Any
+
+PIPELINES = {  # the Hugging Face Hub's names of tasks
+    "char_lm": "text-generation",
+    "seq_classifier": "text-classification",
+    "seq2seq": "translation",
+    "regressor": "time-series-forecasting",
+}
+
+
+def card(config: dict[str, Any]) -> str:
+    """A model card in Markdown, with the Hugging Face Hub's metadata at its head.
+
+    Args:
+        config: A bundle's config. Of its `about`, all optional: `title`; `description`; `dataset`, a name;
+            `data` (source -> SHA-256); `split`; `recipe`, a command; `config_yaml`, a whole
+            config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `hardware`,
+            `training_time`, `limits`, texts; `license`; `pipeline`, the Hub's name of the task; `use`,
+            Python.
+    """
+    import yaml
+
+    about, arguments = config["about"], config["arguments"]
+    of_task = next((task for prefix, task in PIPELINES.items() if config["name"].startswith(prefix)), "other")
+    pipeline = about.get("pipeline", of_task)
+    title = about.get("title", config["name"])
+    metrics = about.get("metrics", {})
+    head: dict[str, Any] = {"library_name": "rnn-zoo", "license": about.get("license", "other")}
+    head |= {"pipeline_tag": pipeline, "tags": ["recurrent-neural-network", config["name"]]}
+    if metrics:
+        result = {
+            "task": {"type": pipeline},
+            "dataset": {"name": about.get("dataset", "unknown"), "type": "other"},
+            "metrics": [{"type": name.split("/")[-1], "name": name, "value": value} for name, value in metrics.items()],
+        }
+        head["model-index"] = [{"name": title, "results": [result]}]
+    lines = ["---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(), "---", "", f"# {title}", ""]
+    if "description" in about:
+        lines += [about["description"], ""]
+    lines += ["| | |", "|---|---|"]
+    shape = ", ".join(f"{key} {_short(value)}" for key, value in arguments.items() if value not in (None, 0.0, False))
+    rows: dict[str, Any] = {
+        "model": f"`{config['name']}`: {shape}",
+        "parameters": f"{config['parameters']:,}, stored in {config['dtype']}",
+        "data": "<br>".join(f"{name}, SHA-256 `{digest}`" for name, digest in about.get("data", {}).items()),
+        "split": about.get("split"),
+        "recipe": f"`{about['recipe']}`" if "recipe" in about else None,
+        "these weights reach": ", ".join(f"{name} {value}" for name, value in metrics.items()),
+        "over seeds": about.get("spread"),
+        "naive baseline": about.get("baseline"),
+        "trained on": about.get("hardware"),
+        "training time": about.get("training_time"),
+        "SHA-256 of the weights": f"`{config['sha256']}`",
+    }
+    lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
+    if "config_yaml" in about:
+        lines += ["", "## Config", "", "```yaml", about["config_yaml"].strip(), "```"]
+    lines += ["", "## Limits", "", about.get("limits", "Nobody has written them down.")]
+    if "use" in about:
+        lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _short(value: Any) -> str:
+    return f"of {len(value)}" if isinstance(value, list) else str(value)

@@ -1,0 +1,331 @@
+"""Runs that can be stopped at any moment and end as if they had never been.
+
+A checkpoint of a run is its state between two optimizer steps: after all that belongs to the last
+one (validation and the end of an epoch included), before anything of the next one. So there is one
+kind of point to go on from, wherever in a run it lies.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.fabric.utilities.apply_func import move_data_to_device
+from torch import Tensor
+from torch import distributed as dist
+
+from zoo.checkpoints import LAST, older, step_name
+from zoo.stopping import DivergedError, Signals
+from zoo.tasks import TASKS, Task
+
+RESUME = "resume"  # the key of this module's part of a checkpoint
+State = dict[str, Any]
+
+
+FREE = (  # settings that change nothing about the numbers
+    *("checkpoint.", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
+    *("trainer.logger", "trainer.profiler"),
+)
+
+
+@dataclass
+class CheckpointPolicy:
+    """When a run's state is saved, beside each epoch's end, the run's end, and a signal.
+
+    Args:
+        every_n_steps: After this many optimizer steps; None for not.
+        every_n_minutes: When this much time has passed; None for not.
+        keep: How many are kept, the last one included.
+    """
+
+    every_n_steps: int | None = None
+    every_n_minutes: float | None = 10.0
+    keep: int = 2
+
+    def check(self) -> None:
+        """Raises ValueError for a number that makes no sense."""
+        for name in ("every_n_steps", "every_n_minutes", "keep"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"checkpoint.{name}: got {value}, expected above 0")
+
+
+class RunState(L.Callback):
+    """Saves the state of a run, and puts it back. It must be the first of a trainer's callbacks.
+
+    Args:
+        folder: Of the run's checkpoints.
+        policy: When to save.
+        signals: Of the process.
+        facts: Plain values that go with the state, such as what the data was.
+        override: What to change of a run that goes on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        policy: CheckpointPolicy,
+        signals: Signals,
+        facts: State,
+        override: "Override | None" = None,
+    ) -> None:
+        policy.check()
+        self.folder, self.policy, self.signals = folder, policy, signals
+        self.facts, self.override = facts, override
+        self.saved_step: int | None = None  # of the newest checkpoint
+        self.saved_at = time.monotonic()
+        self._to_restore: State | None = None
+        self._payload: State | None = None  # while our checkpoint is being made
+        self._bad_step: Tensor | None = None
+        self._group: Any = None
+        self._random_before_validation: State = {}
+
+    # -- between two steps
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Has a run that was at its end stay there."""
+        if self._to_restore is not None and self._to_restore["finished"] and self.override is None:
+            trainer.should_stop = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Has signals wait for the end of a step."""
+        self._bad_step = torch.full((), -1, device=pl_module.device)
+        if trainer.world_size > 1:  # of its own, so that asking the other ranks never waits for a device
+            self._group = dist.new_group(backend="gloo")
+        if self._to_restore is not None and self.override is not None:
+            self.override.apply(trainer)
+        self.signals.defer()
+
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Puts the state back, once; else saves it where that is due."""
+        if self._to_restore is not None:
+            restore(trainer, pl_module, self._to_restore)
+            self._to_restore = None
+        elif batch_idx % trainer.accumulate_grad_batches == 0:
+            self._between_steps(trainer, pl_module, batch_idx)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Notes the first step whose loss is not finite; the host does not wait for it."""
+        assert self._bad_step is not None
+        bad = ~outputs["loss"].isfinite() & (self._bad_step < 0)
+        self._bad_step = torch.where(bad, trainer.global_step, self._bad_step)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Saves the last state."""
+        self._check_finite(trainer, pl_module)
+        self.save(trainer, pl_module, finished=True)
+        self.signals.stop_deferring()
+
+    def _between_steps(self, trainer: L.Trainer, task: Task, batch_idx: int) -> None:
+        step, policy = trainer.global_step, self.policy
+        minutes = (time.monotonic() - self.saved_at) / 60
+        overdue = policy.every_n_minutes is not None and minutes > policy.every_n_minutes
+        received, late = self._agree(self.signals.received, overdue)
+        by_steps = policy.every_n_steps is not None and step % policy.every_n_steps == 0
+        due = step > 0 and (received or late or by_steps or batch_idx == 0)
+        if due or step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._check_finite(trainer, task)
+        if due:
+            self.save(trainer, task)
+        if received:
+            self.signals.stop_deferring()
+
+    def _check_finite(self, trainer: L.Trainer, task: Task) -> None:
+        finite = torch.stack([weight.detach().isfinite().all() for weight in task.parameters()]).all()
+        step, damaged = self._agree(int(self._bad_step), not finite)  # type: ignore[arg-type]
+        if step >= 0 or damaged:
+            raise DivergedError(*((step, "the loss") if step >= 0 else (trainer.global_step, "a weight")))
+
+    def _agree(self, *values: int) -> list[int]:
+        """The largest of all ranks' values."""
+        if self._group is None:
+            return list(values)
+        tensor = torch.tensor(values)
+        dist.all_reduce(tensor, dist.ReduceOp.MAX, self._group)
+        return tensor.tolist()
+
+    # -- around validation
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keeps the random state: validation changes nothing about training."""
+        self._random_before_validation = random_state()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Puts the random state back."""
+        set_random_state(self._random_before_validation)
+
+    # -- the checkpoint
+
+    def save(self, trainer: L.Trainer, task: Task, finished: bool = False) -> None:
+        """Saves the state on all ranks together."""
+        mine = capture(trainer, task)
+        ranks: list[Any] = [mine]
+        if self._group is not None:
+            ranks = [None] * trainer.world_size
+            dist.gather_object(mine, ranks if trainer.is_global_zero else None, group=self._group)
+        self._payload = {
+            "finished": finished,
+            "facts": self.facts,
+            "folder": str(self.folder.resolve()),
+            "world_size": trainer.world_size,
+            "validation": trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict(),
+            "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
+            "ranks": ranks,
+        }
+        aside = None
+        if self.policy.keep > 1 and self.saved_step not in (None, trainer.global_step):
+            aside = self.folder / step_name(self.saved_step)  # type: ignore[arg-type]
+        try:
+            trainer.save_checkpoint(self.folder / LAST, False, storage_options={"aside": aside})
+        finally:
+            self._payload = None
+        self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
+        if trainer.is_global_zero:
+            for path in older(self.folder)[self.policy.keep - 1 :]:
+                path.unlink(missing_ok=True)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: State) -> None:
+        """Adds what Lightning leaves out."""
+        if self._payload is None:  # of another callback, such as the one that keeps the best
+            return
+        checkpoint[RESUME] = self._payload
+        if not self._payload["finished"]:  # a batch was fetched, and is yet to be learned from
+            loop = checkpoint["loops"]["fit_loop"]
+            loop["epoch_loop.batch_progress"]["is_last_batch"] = False
+            for loader in loop["state_dict"].get("combined_loader", []):
+                loader["batch"] -= 1
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: State) -> None:
+        """Takes the state out of a checkpoint, until the first step."""
+        if trainer.state.fn == "fit" and RESUME in checkpoint:
+            self._to_restore = checkpoint[RESUME]
+            if Path(str(trainer.ckpt_path)).name == LAST:  # else the last one is damaged, and not worth keeping
+                self.saved_step = checkpoint["global_step"]
+            relocate(checkpoint.get("callbacks", {}), self._to_restore["folder"], str(self.folder.resolve()))
+
+
+class Override:
+    """Settings of a run that goes on which the command changes, and the checkpoint would put back.
+
+    Args:
+        changes: From `differences`.
+    """
+
+    def __init__(self, changes: dict[str, tuple[Any, Any]]) -> None:
+        self.changes = changes
+
+    def apply(self, trainer: L.Trainer) -> None:
+        """Sets them in the optimizer and the schedules, after these were loaded."""
+        now = {
+            key.rpartition(".")[2]: value for key, (_, value) in self.changes.items() if self._is_of(key, "optimizer")
+        }
+        for optimizer in trainer.optimizers:
+            for group in optimizer.param_groups:
+                group.update({key: value for key, value in now.items() if key in group})
+                group.update({"initial_lr": now["lr"]} if "lr" in now and "initial_lr" in group else {})
+        for config in trainer.lr_scheduler_configs:
+            scheduler = config.scheduler
+            if "lr" in now and hasattr(scheduler, "base_lrs"):
+                scheduler.base_lrs = [now["lr"]] * len(scheduler.base_lrs)
+            for key, (_, value) in self.changes.items():
+                name = key.rpartition(".")[2]
+                if self._is_of(key, "lr_scheduler") and hasattr(scheduler, name):
+                    setattr(scheduler, name, value)
+
+    @staticmethod
+    def _is_of(key: str, group: str) -> bool:
+        return key.startswith(f"{group}.") or (group == "optimizer" and key == "model.init_args.lr")
+
+
+def differences(run: State, command: State) -> tuple[State, State]:
+    """What a command changes of the run that it goes on with.
+
+    Args:
+        run: Its config, as dotted keys.
+        command: The command's.
+
+    Returns:
+        What shapes the model or the data, and the rest that may change the numbers: key -> (before, now).
+    """
+    changed = {key: (run.get(key), command.get(key)) for key in sorted(run.keys() | command.keys())}
+    changed = {key: (a, b) for key, (a, b) in changed.items() if a != b and not key.startswith(FREE)}
+    fixed = {key: pair for key, pair in changed.items() if _shapes(key)}
+    return fixed, {key: pair for key, pair in changed.items() if key not in fixed}
+
+
+def _shapes(key: str) -> bool:
+    if key.startswith("model.init_args."):
+        name = key.split(".")[2]
+        return name in Task.network_arguments() or any(name in task.facts for task in TASKS)
+    return key.startswith(("data.", "model.", "init_from", "freeze"))
+
+
+def capture(trainer: L.Trainer, task: Task) -> State:
+    """A rank's own state, of plain values and tensors on the CPU."""
+    metrics = task.metrics["train_metrics"].items()  # type: ignore[operator, union-attr]
+    state = {
+        "random": random_state(),
+        "task": {name: getattr(task, name) for name in task.remembers},
+        "metrics": {name: dict(metric.metric_state) for name, metric in metrics},
+        "callback_metrics": dict(trainer.callback_metrics),
+    }
+    return move_data_to_device(state, torch.device("cpu"))
+
+
+def restore(trainer: L.Trainer, task: Task, state: State) -> None:
+    """Puts back what `capture` took, and sets right what Lightning's loops make of a restart."""
+    loop = trainer.fit_loop
+    loop._restarting = False  # else the schedulers are not stepped at the end of this epoch
+    progress = loop.epoch_loop.batch_progress.total
+    progress.ready = progress.completed + 1
+    loop.epoch_loop._batches_that_stepped = state["batches_that_stepped"]
+    loop.epoch_loop.val_loop.batch_progress.load_state_dict(state["validation"])
+    if state["world_size"] != trainer.world_size:
+        return
+    mine = move_data_to_device(state["ranks"][trainer.global_rank], task.device)
+    for name, value in mine["task"].items():
+        setattr(task, name, value)
+    for name, values in mine["metrics"].items():
+        metric = task.metric("train", name)
+        for part, value in values.items():
+            setattr(metric, part, value)
+    trainer.callback_metrics.update(mine["callback_metrics"])
+    set_random_state(mine["random"])
+
+
+def relocate(callbacks: State, before: str, now: str) -> None:
+    """Has the states of callbacks point into a run's folder where it is now."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {moved(key): moved(item) for key, item in value.items()}
+        return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
+
+    for name, state in callbacks.items():
+        callbacks[name] = moved(state)
+
+
+def random_state() -> State:
+    """The states of all random generators of this process, as plain values and tensors."""
+    kind, *numbers = np.random.get_state(legacy=True)
+    state = {
+        "torch": torch.get_rng_state(),
+        "numpy": [kind, np.asarray(numbers[0]).tolist(), *numbers[1:]],
+        "python": random.getstate(),
+    }
+    if torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: State) -> None:
+    """Puts back what `random_state` gave."""
+    torch.set_rng_state(state["torch"].cpu())
+    np.random.set_state(tuple(state["numpy"]))
+    random.setstate(state["python"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"].cpu())
