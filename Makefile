@@ -29,7 +29,8 @@ test: .venv/test  ## Run the tests that take less than a minute each, offline
 test-slow: .venv/test  ## Run the trainings among the tests
 	$(BIN)/python -m pytest -m slow
 
-check: .venv/dev  ## Check format, lint, types and who imports whom
+check: .venv/dev  ## Check versions, format, lint, types and who imports whom
+	$(BIN)/python tests/versions.py
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

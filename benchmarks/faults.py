@@ -1,27 +1,77 @@
 """Stops runs in every way that we know of, has them go on, and counts how many end as they should.
 
-    python benchmarks/faults.py [--short] [--only NAME ...]
+    python benchmarks/faults.py [--short] [--only WORD ...]
 
 A run that goes on must end like one that was never stopped, to the last bit: the same weights,
 optimizer, schedules, random states and positions in the last checkpoint, and the same
 `metrics.csv`. Runs of one process are forked from this one, which has loaded everything, so that a
-try takes a second; a child changes what it runs (to stop at a step, say), never what it writes.
+try takes seconds; a child changes what happens to it (a kill at a step, say), never what zoo does.
 """
 
+import argparse
+import contextlib
 import os
+import random
+import shutil
+import signal
+import socket
+import stat
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-COUNTED = ("run", "config", "hyper_parameters")  # of a checkpoint: clocks, texts
+import zoo.cli
+import zoo.durable
+from zoo.__main__ import main as run_command
+from zoo.durable import LAST, is_whole
+from zoo.resume import RunState
+
+ROOT = Path(__file__).parent.parent
+TEXT = "the queen of hearts, she made some tarts, all on a summer day; "
+EVERY_STEP = ["--checkpoint.every_n_steps", "1", "--trainer.log_every_n_steps", "1"]
+CHAR_LM = [
+    *("--model", "CharLM", "--model.hidden_size", "12", "--model.num_layers", "2"),
+    *("--model.dropout", "0.2", "--model.head_dropout", "0.2"),
+    *("--data", "TextString", "--data.text", TEXT * 5, "--data.seq_len", "6", "--data.batch_size", "6"),
+    *("--data.val_fraction", "0.2", "--data.test_fraction", "0.1"),
+    *("--trainer.max_epochs", "4", "--trainer.limit_train_batches", "6", "--trainer.val_check_interval", "0.5"),
+    *("--trainer.callbacks", "EarlyStopping", "--trainer.callbacks.monitor", "val/loss"),
+    *("--optimizer", "AdamW", "--optimizer.lr", "0.01"),
+]
+COSINE = ["--lr_scheduler", "CosineAnnealingLR", "--lr_scheduler.T_max", "5"]
+CYCLE = ["--lr_scheduler", "OneCycleLR", "--lr_scheduler.max_lr", "0.1", "--lr_scheduler.total_steps", "24"]
+PLATEAU = ["--lr_scheduler", "ReduceLROnPlateau", "--lr_scheduler.monitor", "val/loss", "--lr_scheduler.patience", "0"]
+CASES = {  # of 24 steps each
+    "CharLM": [*CHAR_LM, *COSINE],
+    "CharLM, carried state": [*CHAR_LM, *CYCLE, "--data.mode", "stream", "--data.seq_len", "4"],
+    "CharLM, bf16-mixed": [*CHAR_LM, *PLATEAU, "--trainer.precision", "bf16-mixed"],
+    "Seq2Seq": [
+        *("--config", str(ROOT / "configs" / "toy_en_ko.yaml"), "--model.teacher_forcing", "0.5"),
+        *("--data.batch_size", "3", "--trainer.max_epochs", "12"),
+    ],
+    "SeqClassifier": [
+        *("--config", str(ROOT / "configs" / "four_letter_words.yaml"), "--model.dropout", "0.2"),
+        *("--data.batch_size", "2", "--trainer.max_epochs", "6", "--trainer.limit_train_batches", "4"),
+    ],
+    "Regressor": [
+        *("--config", str(ROOT / "configs" / "three_steps.yaml"), "--model.head_dropout", "0.2"),
+        *("--data.batch_size", "3", "--trainer.max_epochs", "8", "--trainer.limit_train_batches", "3"),
+    ],
+}
+CPU = ["--trainer.accelerator", "cpu", "--seed_everything", "3"]
+TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 
 
-def fork(argv: list[str], prepare: Callable[[], None] = lambda: None, quiet: bool = True) -> int:
+# -- runs of which this process is the parent
+
+
+def fork(argv: list[str], prepare: Callable[[], Any] = lambda: None, log: Path | None = None) -> int:
     """Runs a command in a child of this process, and returns its PID."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -29,42 +79,371 @@ def fork(argv: list[str], prepare: Callable[[], None] = lambda: None, quiet: boo
         return pid
     code = 1
     try:
-        if quiet:
-            log = os.open(os.devnull, os.O_WRONLY) if quiet is True else quiet
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-        from zoo.__main__ import main
-
-        prepare()
+        out = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         os.environ.pop("PL_GLOBAL_SEED", None)
-        sys.argv = ["zoo", *argv]
-        code = main(argv)
+        prepare()
+        code = run_command(argv)
+        sys.stdout.flush()
     finally:
         os._exit(code)
 
 
 def wait(pid: int, timeout: float = 120.0) -> int:
-    """The exit code of a child; the negative signal where one ended it."""
+    """The exit code of a child; negative, and a signal's number, where one ended it."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.005)
-    os.kill(pid, 9)
+    os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     raise TimeoutError(f"process {pid} did not end in {timeout:.0f} s")
 
 
+def fit(case: list[str], folder: Path, *more: str) -> list[str]:
+    """The command of a run."""
+    return ["fit", *case, *CPU, *EVERY_STEP, *more, "--run_dir", str(folder)]
+
+
+def kill_at(step: int, number: int = signal.SIGKILL) -> Callable[[], None]:
+    """Has a child receive a signal in the middle of a step, counted from 0."""
+
+    def prepare() -> None:
+        before = RunState.on_train_batch_start
+
+        def hook(self: RunState, trainer: Any, *args: Any) -> None:
+            before(self, trainer, *args)
+            if trainer.global_step == step:
+                os.kill(os.getpid(), number)
+
+        RunState.on_train_batch_start = hook  # type: ignore[method-assign]
+
+    return prepare
+
+
+# -- comparing two runs
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    """All of a run's last checkpoint but where it lies, and when it was written."""
+    checkpoint: dict[str, Any] = torch.load(run / "checkpoints" / LAST, weights_only=True)
+    del checkpoint["run"]
+    for name, state in checkpoint["callbacks"].items():
+        if "Checkpoint" in name:  # Lightning doesn't load `current_score`, and uses it for messages only
+            paths = [key for key in state if "path" in key or key in ("dirpath", "best_k_models", "current_score")]
+            for key in paths:
+                del state[key]
+    return checkpoint
+
+
 def different(first: Any, second: Any, where: str = "") -> list[str]:
-    """Where two checkpoints differ by a bit."""
+    """Where two states differ by a bit."""
     if isinstance(first, dict) and isinstance(second, dict):
-        keys = first.keys() | second.keys()
-        return [x for key in sorted(keys, key=str) for x in different(first.get(key), second.get(key), f"{where}/{key}")]
+        keys = sorted(first.keys() | second.keys(), key=str)
+        return [place for key in keys for place in different(first.get(key), second.get(key), f"{where}/{key}")]
     if isinstance(first, list | tuple) and isinstance(second, list | tuple) and len(first) == len(second):
-        return [x for i, pair in enumerate(zip(first, second, strict=True)) for x in different(*pair, f"{where}/{i}")]
+        pairs = enumerate(zip(first, second, strict=True))
+        return [place for i, pair in pairs for place in different(*pair, f"{where}/{i}")]
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
         same = first.shape == second.shape and torch.equal(first, second)
     else:
         same = type(first) is type(second) and first == second
     return [] if same else [where]
+
+
+def unlike(first: Path, second: Path) -> list[str]:
+    """Where two runs ended differently; nothing if to the last bit alike."""
+    try:
+        found = different(state_of(first), state_of(second))
+        same = (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes()
+    except OSError as error:
+        return [str(error)]
+    return found if same else [*found, "metrics.csv"]
+
+
+class Bench:
+    """A folder for the runs, and the ones that were never stopped.
+
+    Args:
+        folder: Where to.
+        short: Whether to take few of the many tries.
+    """
+
+    def __init__(self, folder: Path, short: bool) -> None:
+        self.folder, self.short = folder, short
+        self._straight: dict[str, Path] = {}
+        self.seconds = 0.0
+
+    def straight(self, name: str, *more: str) -> Path:
+        """A run that is never stopped."""
+        key = " ".join([name, *more])
+        if key not in self._straight:
+            folder = self.folder / f"straight-{len(self._straight)}"
+            began = time.monotonic()
+            code = wait(fork(fit(CASES[name], folder, *more), log=self.folder / "log"), 300)
+            assert code == 0, (self.folder / "log").read_text()
+            self.seconds = time.monotonic() - began
+            self._straight[key] = folder
+        return self._straight[key]
+
+    def new(self) -> Path:
+        """The folder of the next run."""
+        shutil.rmtree(self.folder / "run", ignore_errors=True)
+        return self.folder / "run"
+
+    def goes_on(self, name: str, run: Path, *more: str) -> list[str]:
+        """Has a stopped run go on, and says where it ends differently from one that was never stopped."""
+        straight = self.straight(name, *more)
+        code = wait(fork(fit(CASES[name], run, "--resume", *more), log=self.folder / "log"), 300)
+        if code:
+            return [f"exit code {code}: {(self.folder / 'log').read_text()[-500:]}"]
+        return unlike(straight, run)
+
+
+# -- the rows: each yields, for a try, what is wrong; nothing where it ended as it should
+
+Row = Callable[[Bench], Iterator[list[str]]]
+
+
+def each_step(bench: Bench) -> Iterator[list[str]]:
+    """SIGKILL at each step of 24, for every task."""
+    for name, case in CASES.items():
+        straight = bench.straight(name)
+        steps = state_of(straight)["global_step"]
+        if steps != 24:
+            yield [f"{name} has {steps} steps"]
+        for step in [0, 2, 5, 6, 11, 23] if bench.short else range(24):
+            run = bench.new()
+            code = wait(fork(fit(case, run), kill_at(step)))
+            yield ([] if code == -signal.SIGKILL else [f"exit code {code}"]) + bench.goes_on(name, run)
+
+
+def random_kills(bench: Bench) -> Iterator[list[str]]:
+    """SIGKILL at a random time, one process."""
+    draw = random.Random(1)
+    bench.straight("CharLM")
+    for _ in range(3 if bench.short else 20):
+        run = bench.new()
+        pid = fork(fit(CASES["CharLM"], run))
+        time.sleep(draw.uniform(0, bench.seconds))
+        os.kill(pid, signal.SIGKILL)
+        wait(pid)
+        yield bench.goes_on("CharLM", run)
+
+
+def kills_of_two_ranks(bench: Bench) -> Iterator[list[str]]:
+    """SIGKILL of one of two ranks, at a random time."""
+    draw = random.Random(2)
+    straight = bench.folder / "two"
+    began = time.monotonic()
+    assert command(fit(CASES["CharLM, carried state"], straight, *TWO)).returncode == 0
+    seconds = time.monotonic() - began
+    for number in range(1 if bench.short else 5):
+        run = bench.new()
+        with start(fit(CASES["CharLM, carried state"], run, *TWO)) as process:
+            time.sleep(draw.uniform(0.4, 0.95) * seconds)
+            ranks = [process.pid, *children_of(process.pid)]
+            os.kill(ranks[number % len(ranks)], signal.SIGKILL)
+            process.wait(60)
+            left = wait_for(lambda ranks=ranks: not any(alive(pid) for pid in ranks), 60)
+        result = command(fit(CASES["CharLM, carried state"], run, *TWO, "--resume"))
+        wrong = [] if result.returncode == 0 else [result.stderr[-500:]]
+        yield wrong + ([] if left else ["a rank lived on"]) + unlike(straight, run)
+
+
+def killed_writes(bench: Bench) -> Iterator[list[str]]:
+    """SIGKILL while a checkpoint is written, temporary folder on another file system."""
+    straight = bench.straight("CharLM")
+    others = [path for path in ("/dev/shm", "/tmp") if os.path.isdir(path)]
+    other = next((path for path in others if os.stat(path).st_dev != os.stat(straight).st_dev), None)
+    moments = ["fsync", "replace", "replace", "sync_folder", "half"]
+    for number, moment in enumerate(moments):
+
+        def prepare(number: int = number, moment: str = moment) -> None:
+            tempfile.tempdir = other
+            calls = iter(range(10_000))
+            of = zoo.durable if moment == "sync_folder" else zoo.durable.os
+            name = "fsync" if moment == "half" else moment
+            true = getattr(of, name)
+
+            def killing(first: Any, *rest: Any) -> Any:
+                regular = moment != "half" or stat.S_ISREG(os.fstat(first).st_mode)  # fsync takes folders, too
+                if regular and next(calls) == 20 + number:
+                    if moment == "half":
+                        with contextlib.suppress(OSError):  # one that was opened to be read
+                            os.ftruncate(first, 1000)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return true(first, *rest)
+
+            setattr(of, name, killing)
+
+        run = bench.new()
+        code = wait(fork(fit(CASES["CharLM"], run), prepare))
+        wrong = bench.goes_on("CharLM", run)
+        left = list(run.rglob(f".*{zoo.durable.TEMPORARY}"))
+        yield wrong + ([f"left {left}"] if left else []) + ([] if code == -signal.SIGKILL else [f"exit code {code}"])
+
+
+def full_disk(bench: Bench) -> Iterator[list[str]]:
+    """The disk is full (3 MB)."""
+    disk = bench.folder / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode:
+        return
+    try:
+        wide = ["--model.hidden_size", "96"]  # a checkpoint of a megabyte, of which there are up to four
+        log = bench.folder / "log"
+        code = wait(fork(fit(CASES["CharLM"], disk / "run", *wide), log=log))
+        text, last = log.read_text(), disk / "run" / "checkpoints" / LAST
+        wrong = [] if code == 1 and "no space left" in text and "checkpoints/" in text else [f"{code}: {text[-500:]}"]
+        wrong += [] if is_whole(last) else ["the checkpoint before is not whole"]
+        subprocess.run(["mount", "-o", "remount,size=30m", disk], check=True)
+        yield wrong + bench.goes_on("CharLM", disk / "run", *wide)
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def truncated(bench: Bench) -> Iterator[list[str]]:
+    """The newest checkpoint is truncated, at each 4 KB."""
+    stopped = bench.folder / "stopped"
+    wait(fork(fit(CASES["CharLM"], stopped), kill_at(14)))
+    size = (stopped / "checkpoints" / LAST).stat().st_size
+    for length in range(0, size, 4096 * (5 if bench.short else 1)):
+        run = bench.new()
+        shutil.copytree(stopped, run)
+        os.truncate(run / "checkpoints" / LAST, length)
+        wrong = bench.goes_on("CharLM", run)
+        told = f"{LAST} is damaged" in (bench.folder / "log").read_text()
+        yield wrong + ([] if told else ["it didn't say so"])
+
+
+def signals(bench: Bench) -> Iterator[list[str]]:
+    """SIGINT, SIGTERM, SIGUSR1 at a step: saved there, the right exit code."""
+    fake = bench.folder / "bin"  # a SLURM that notes what it is asked
+    fake.mkdir()
+    (fake / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {fake}/asked\n")
+    (fake / "scontrol").chmod(0o755)
+
+    def under_slurm() -> None:
+        os.environ |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "PATH": f"{fake}:{os.environ['PATH']}"}
+        os.environ |= {"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
+
+    for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 0)):
+        for step in (7,) if bench.short else (0, 5, 6, 22, 23):
+            run = bench.new()
+            slurm = number == signal.SIGUSR1
+
+            def prepare(number: int = number, step: int = step, slurm: bool = slurm) -> None:
+                if slurm:
+                    under_slurm()
+                kill_at(step, number)()
+
+            code = wait(fork(fit(CASES["CharLM"], run), prepare, bench.folder / "log"))
+            wrong = [] if code == expected else [f"exit code {code}: {(bench.folder / 'log').read_text()[-300:]}"]
+            saved = torch.load(run / "checkpoints" / LAST, weights_only=True)["global_step"]
+            wrong += [] if saved == step + 1 else [f"saved at step {saved}, not at {step + 1}"]
+            if slurm:
+                asked = (fake / "asked").read_text().splitlines()
+                (fake / "asked").unlink()
+                wrong += [] if asked == ["requeue 7"] else [f"asked {asked}"]
+            yield wrong + bench.goes_on("CharLM", run)
+
+
+# -- runs of several processes, which begin from nothing
+
+
+def command(argv: list[str], program: tuple[str, ...] = ("-m", "zoo")) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end."""
+    whole = [sys.executable, *program, *argv]
+    return subprocess.run(whole, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+
+
+@contextlib.contextmanager
+def start(argv: list[str], program: tuple[str, ...] = ("-m", "zoo")) -> Iterator[subprocess.Popen[str]]:
+    """A command while it runs; nothing of it is left behind."""
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(
+        [sys.executable, *program, *argv], env=environment(), cwd=ROOT, start_new_session=True, **options
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def environment() -> dict[str, str]:
+    """One thread, and this checkout."""
+    here = os.pathsep.join([str(ROOT), str(ROOT / "benchmarks")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": here, "MASTER_PORT": str(free_port())}
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has launched."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool], timeout: float) -> bool:
+    """Whether a condition came true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+ROWS: list[Row] = [each_step, random_kills, killed_writes, full_disk, truncated, signals, kills_of_two_ranks]
+
+
+def main() -> int:
+    """Prints the table, a row as soon as it is known."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="few of the many tries")
+    parser.add_argument("--only", nargs="+", default=[""], help="rows whose function has one of these in its name")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    zoo.cli.quieten()
+    lost = 0
+    print("| what happens | tries | as they should | minutes |\n|---|---|---|---|", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for row in ROWS:
+            if not any(word in row.__name__ for word in options.only):
+                continue
+            began = time.monotonic()
+            here = Path(folder) / row.__name__
+            here.mkdir()
+            tries = list(row(Bench(here, options.short)))
+            good = sum(not wrong for wrong in tries)
+            lost += len(tries) - good
+            minutes = (time.monotonic() - began) / 60
+            print(
+                f"| {str(row.__doc__).rstrip('.')} | {len(tries) or 'skipped'} | {good} | {minutes:.1f} |", flush=True
+            )
+            for number, wrong in enumerate(tries):
+                for place in wrong[:5]:
+                    print(f"    try {number}: {place}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

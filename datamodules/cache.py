@@ -6,15 +6,25 @@ beside its place, checked, and put in place with one rename: a broken download l
 
 import gzip
 import hashlib
+import http.client
 import os
 import tempfile
+import time
 import urllib.error
+import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
-TIMEOUT_S = 30
-MAX_BYTES = 256 * 2**20
+TIMEOUT_S = 30  # between two pieces of an answer
+MAX_SECONDS = 1800  # of a whole download
+MAX_BYTES = 256 * 2**20  # of a file, as it comes and unpacked
+PIECE = 2**20
+THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+DAMAGE = (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException)  # of a download, or of what it gave
 
 
 def cache_dir() -> Path:
@@ -34,25 +44,31 @@ def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
 
     Args:
         name: Its path inside the cache.
-        url: Its official address; a name ending in `.gz` is unpacked.
+        url: Its official address, https; a name ending in `.gz` is unpacked.
         check: Raises ValueError for a damaged file, with the reason.
 
     Raises:
-        OSError: If the file can't be fetched, or if it is damaged; it says where to put it by hand.
+        OSError: If the file can't be fetched, or if it is damaged or larger than `MAX_BYTES`; it
+            says where to put it by hand.
+        ValueError: If the name leads out of the cache.
     """
-    path = cache_dir() / name
+    path = _place(name)
     if not path.exists():
         new_folders = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            _check_inside(path)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as temporary:
                 fetched = Path(temporary) / path.name
                 _download(url, fetched)
                 check(fetched)
                 os.replace(fetched, path)
-        except (OSError, EOFError, ValueError) as error:
-            for folder in new_folders:
-                folder.rmdir()
+        except BaseException as error:
+            with suppress(OSError):  # somebody else may have put something there by now
+                for folder in new_folders:
+                    folder.rmdir()
+            if not isinstance(error, DAMAGE):
+                raise
             raise OSError(f"{path}: could not be fetched from {url} ({error}); get it and put it there") from error
     try:
         check(path)
@@ -71,13 +87,65 @@ def check_sha256(expected: str) -> Callable[[Path], None]:
     return check
 
 
+def _place(name: str) -> Path:
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise ValueError(f"{name!r}: expected a path inside the cache")
+    return cache_dir() / name
+
+
+def _check_inside(path: Path) -> None:
+    """Raises ValueError if links lead a download out of the cache."""
+    folder = path.parent.resolve()
+    if not folder.is_relative_to(cache_dir().resolve()):
+        raise ValueError(f"its folder is a link out of the cache, to {folder}")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not out of https."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request that follows."""
+        parts = urllib.parse.urlsplit(newurl)
+        if parts.scheme == "http" and urllib.parse.urlsplit(req.full_url).scheme == "https":
+            newurl = parts._replace(scheme="https").geturl()  # servers forget the s; every mirror has it
+        _check_address(newurl, local=_is_local(req.full_url))
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_local(url: str) -> bool:
+    return urllib.parse.urlsplit(url).hostname in THIS_MACHINE
+
+
+def _check_address(url: str, local: bool) -> None:
+    if urllib.parse.urlsplit(url).scheme != "https" and not (local and url.startswith("http://") and _is_local(url)):
+        raise ValueError(f"{url}: expected an address with https")
+
+
 def _download(url: str, path: Path) -> None:
+    _check_address(url, local=True)
+    deadline = time.monotonic() + MAX_SECONDS
     request = urllib.request.Request(url, headers={"User-Agent": "rnn-zoo"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+    packed = path.with_name(f"{path.name}.gz") if url.endswith(".gz") else path
+    with urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT_S) as answer:
         expected = answer.headers.get("Content-Length")
-        body = answer.read(MAX_BYTES + 1)
-    if len(body) > MAX_BYTES:
-        raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-    if expected is not None and len(body) != int(expected):
-        raise ValueError(f"got {len(body)} of {expected} bytes")
-    path.write_bytes(gzip.decompress(body) if url.endswith(".gz") else body)
+        with packed.open("wb") as file:
+            size = _copy(answer, file, deadline)
+    if expected is not None and size != int(expected):
+        raise ValueError(f"got {size} of {expected} bytes")
+    if packed != path:
+        with gzip.open(packed) as archive, path.open("wb") as file:
+            _copy(archive, file, deadline)
+
+
+def _copy(source: Any, target: BinaryIO, deadline: float) -> int:
+    """Copies piece by piece, and returns how many bytes; no more is read than the first one too many."""
+    size = 0
+    while piece := source.read(min(PIECE, MAX_BYTES + 1 - size)):
+        size += len(piece)
+        if size > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise ValueError(f"it took longer than {MAX_SECONDS} s")
+        target.write(piece)
+    return size

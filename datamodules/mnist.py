@@ -9,6 +9,7 @@ from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from datamodules.base import Part, Parts, SequenceData
 from datamodules.cache import cached, check_sha256
+from datamodules.idx import check_idx
 from zoo.batch import ClassBatch
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror
@@ -61,8 +62,8 @@ class MNISTRows(SequenceData):
         return cut
 
     def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
-        images = read_image_file(str(_path(f"{prefix}-images-idx3-ubyte")))  # (N, 28, 28) uint8
-        labels = read_label_file(str(_path(f"{prefix}-labels-idx1-ubyte")))
+        images = read_image_file(check_idx(_path(f"{prefix}-images-idx3-ubyte"), axes=3))  # (N, 28, 28) uint8
+        labels = read_label_file(check_idx(_path(f"{prefix}-labels-idx1-ubyte"), axes=1))
         if self.view != "rows":
             images = images.reshape(-1, 784, 1)
         if self.view == "permuted":

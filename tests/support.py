@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,18 @@ ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
 DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
+ADDRESSES = [
+    *("http://127.0.0.1:1/a.ckpt", "https://127.0.0.1:1/a.ckpt", "s3://bucket/a.ckpt", "gs://bucket/a.ckpt"),
+    *("hf://user/name/a.ckpt", "file:///a.ckpt", "file:a.ckpt", "memory://a.ckpt", "simplecache::memory://a.ckpt"),
+    *("data:text/plain,a", "registry:name", "registry:name:version:3", "zip://a.ckpt::memory://b.zip"),
+]
+
+
+def laughs(levels: int) -> str:
+    """A text of a few lines, which is 9 ** levels values with its aliases written out."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
 
 
 def needs(*names: str) -> pytest.MarkDecorator:
@@ -56,3 +71,15 @@ def tiny(name: str = "char_lm_gru", **arguments: Any) -> zoo.Task:
     given = {"hidden_size": 6, **({"vocab": list("abc ")} if name.startswith("char_lm") else {}), **arguments}
     torch.manual_seed(0)
     return zoo.create(name, **given)
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A web server on this machine; gives its address."""
+    handler.log_message = lambda *_: None  # type: ignore[method-assign]
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()

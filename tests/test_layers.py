@@ -11,12 +11,18 @@ from support import ROOT
 
 # Each layer may import those before it, and itself.
 LAYERS = [
-    {"zoo.vocab", "zoo.batch", "zoo.reference", "zoo.plots", "zoo.images", "zoo.messages", "zoo.card", "zoo.bundle"},
+    {
+        f"zoo.{name}"
+        for name in ("vocab", "batch", "reference", "plots", "images", "messages", "limits", "card", "trust")
+    },
+    {"zoo.bundle", "zoo.checkpoints", "zoo.history", "zoo.durable", "zoo.processes"},
+    {"zoo.stopping"},
     {"zoo.nn"},
     {"zoo.decoding"},
     {"zoo.tasks"},
     {"zoo.pretrained"},
-    {"zoo.transfer", "zoo.runs", "zoo.arguments"},
+    {"zoo.transfer", "zoo.runs", "zoo.resume", "zoo.arguments"},
+    {"zoo.continuation"},
     {"zoo.cli", "zoo.commands", "zoo.catalogue"},
     {"zoo.__main__"},
 ]

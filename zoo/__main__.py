@@ -6,7 +6,7 @@ import sys
 import zoo
 from zoo.messages import nearest
 
-CATALOGUE = ("list", "show")
+CATALOGUE = ("list", "show", "runs")
 USING = ("generate", "infer", "export")
 TRAINING = ("fit", "validate", "test", "predict")
 PIPE_CLOSED = 141  # as a shell has it of a program that SIGPIPE ends
@@ -23,7 +23,9 @@ use a model: a MODEL is a name from the list, a bundle's folder, a checkpoint, o
   export    MODEL -o DIR [--half]                      turn a checkpoint into a bundle
 
 train a model: a CONFIG is a file, or the name of a packaged one
-  fit       --config CONFIG [--run_dir DIR] [--resume | --init_from MODEL] [--freeze PATTERNS]
+  fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]
+  fit       --run_dir DIR --resume [--override]        go on with a run that was stopped, to the same last bit
+  runs      [FOLDER] [--json]                          the runs in a folder: status, epoch, best metric, age
   validate  --ckpt_path MODEL [--config CONFIG]        validation metrics
   test      --ckpt_path MODEL [--config CONFIG]        test metrics
   predict   --ckpt_path MODEL [--config CONFIG]        predictions as CSV on standard output
@@ -32,6 +34,7 @@ options
   any key of a config         --model.hidden_size 64 --data.batch_size 16 --trainer.max_epochs 5
   COMMAND --help              all of them
   COMMAND --print_config      the complete config
+  --allow_import PACKAGE      lets a config name classes of a package of yours; may be repeated
   --debug                     the whole traceback when something fails
   -h, --help                  this page
   --version                   the version

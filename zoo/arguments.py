@@ -6,6 +6,7 @@ from typing import Any
 
 import zoo
 from zoo import bundle
+from zoo.limits import MAX_CONFIG_BYTES
 from zoo.messages import UsageError, nearest
 from zoo.pretrained import read_checkpoint
 
@@ -34,6 +35,9 @@ def arrange(argv: list[str]) -> list[str]:
             files += ["--config", find_config(value or options.pop(0))]
         else:
             files.append(option)
+    if not files and command == "fit" and "--resume" in others and (folders := values_of(others, "--run_dir")):
+        config = Path(folders[-1]) / "config.yaml"
+        return [command, *(["--config", str(config)] if config.is_file() else []), *others]
     paths = values_of(others, "--ckpt_path")
     if files or not paths or command == "fit" or {"-h", "--help", "--print_config"} & set(others):
         return [command, *files, *others]
@@ -54,7 +58,8 @@ def config_of(source: str) -> Any:
         return None
     if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
         bundle.find_shipped(source)  # says which name is the nearest
-    return read_checkpoint(source).get("config")
+    config = read_checkpoint(source).get("config")
+    return None if config is None else f"# of {source!r}\n{config}"  # the line makes it text, whatever it says
 
 
 def packaged_configs() -> dict[str, Path]:
@@ -68,12 +73,16 @@ def find_config(name: str) -> str:
     """The path of a config: of a file, or else of a packaged config of this name.
 
     Raises:
-        UsageError: If there is neither.
+        UsageError: If there is neither, or if it is too large for a config.
     """
     known = packaged_configs()
     if name in known and not Path(name).is_file():
         return str(known[name])
-    if "\n" in name or (len(name) < MAX_NAME and Path(name).exists()):
+    if "\n" in name:
+        return name
+    if len(name) < MAX_NAME and Path(name).exists():
+        if Path(name).stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"{name}: got {Path(name).stat().st_size} bytes, expected at most {MAX_CONFIG_BYTES}")
         return name
     hint = nearest(Path(name).stem, known)
     raise UsageError(f"{name}: there is no such file, and no packaged config of this name{hint}")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.card import card
+from zoo.limits import brief, check_size
 from zoo.messages import nearest
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (WEIGHTS, CONFIG, CARD)
 FORMAT_VERSION = 1
+MAX_CONFIG_BYTES = 2**22  # a vocabulary may be long
+MAX_INTEGER = 2**63
 SHIPPED = Path(__file__).parent / "weights"
 INDEX = SHIPPED / "index.json"  # name -> SHA-256 of its config.json, which holds that of its weights
 Config = dict[str, Any]
@@ -94,6 +97,7 @@ def read_config(folder: Path) -> Config:
     """
     path = folder / CONFIG
     try:
+        check_size(path, MAX_CONFIG_BYTES, "a config")
         config = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise ValueError(f"{folder}: this is no bundle: it has no {CONFIG}") from None
@@ -143,25 +147,22 @@ def check_plain(arguments: Mapping[str, Any], where: str) -> None:
     """
     for name, value in arguments.items():
         if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*", name):
-            raise ValueError(f"{where}: the argument {name!r} has no name of an argument")
+            raise ValueError(f"{where}: the argument {brief(name)} has no name of an argument")
         plain = value is None or type(value) in (str, int, float, bool)
+        if type(value) is int and abs(value) >= MAX_INTEGER:
+            raise ValueError(f"{where}: {name}: got a number of {value.bit_length()} bits, expected at most 63")
         if not plain and not (type(value) is list and all(type(item) is str for item in value)):
-            raise ValueError(f"{where}: {name}: got {_brief(value)}, expected a plain value")
+            raise ValueError(f"{where}: {name}: got {brief(value)}, expected a plain value")
 
 
 def _check_kinds(values: Config, kinds: Mapping[str, type], where: str) -> None:
     for key, kind in kinds.items():
         if not isinstance(values.get(key), kind):
-            raise ValueError(f"{where}: {key}: got {_brief(values.get(key))}, expected {kind.__name__}")
+            raise ValueError(f"{where}: {key}: got {brief(values.get(key))}, expected {kind.__name__}")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # -- writing

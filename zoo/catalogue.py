@@ -1,15 +1,16 @@
-"""The commands that look into the models that come with the package: list, show. They need no torch."""
+"""The commands that look at what is there: list, show, runs. They need no torch."""
 
 import json
 import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from zoo import bundle, messages
+from zoo import bundle, history, messages
 from zoo.card import card
 
 USAGE = {
     "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",
+    "runs": "usage: python -m zoo runs [FOLDER] [--json]\n\nThe runs in a folder and below, the latest first.",
     "show": "usage: python -m zoo show NAME\n\nThe card of a packaged model, or of a bundle's folder.",
 }
 
@@ -42,13 +43,32 @@ def show(name: str) -> None:
     print(card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
 
 
+def list_runs(folder: str = "runs", as_json: bool = False) -> None:
+    """Lists the runs in a folder."""
+    if not Path(folder).is_dir():
+        raise ValueError(f"runs: there is no folder {folder}")
+    found = history.runs(Path(folder))
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    if not found:
+        print(f"{folder} holds no runs")
+        return
+    print(f"{'status':<12} {'epoch':>5}  {'best':<28} {'age':>7}  run")
+    for run in found:
+        best = "" if run["best"] is None else f"{run['metric']} {run['best']:.4f}"
+        print(f"{run['status']:<12} {run['epoch']:>5}  {best:<28} {history.age(run['age_s']):>7}  {run['run']}")
+    if any(run["status"] in ("interrupted", "killed", "failed") for run in found):
+        print("\nto go on with one that stopped: python -m zoo fit --run_dir RUN --resume")
+
+
 def main(argv: list[str]) -> int:
-    """Runs list or show; returns the exit code."""
+    """Runs list, show or runs; returns the exit code."""
     command, *rest = (arg for arg in argv if arg != "--debug")
     if {"-h", "--help"} & set(rest):
         print(USAGE[command])
         return 0
-    options = ["--json"] if command == "list" else []
+    options = [] if command == "show" else ["--json"]
     names = [arg for arg in rest if not arg.startswith("-")]
     try:
         for option in rest:
@@ -58,6 +78,8 @@ def main(argv: list[str]) -> int:
             raise ValueError(f"{command}: got {len(names)} names, expected one; a pattern stands in quotes")
         if command == "list":
             list_models(names[0] if names else "*", "--json" in rest)
+        elif command == "runs":
+            list_runs(names[0] if names else "runs", "--json" in rest)
         else:
             show(names[0])
     except ValueError as error:

@@ -1,119 +1,149 @@
-"""Checkpoint files that are whole or not there: how they are written, checked, kept and found again."""
+"""Lightning checkpoints, read as tensors and plain values, and checked before anything is made of them.
 
-import errno
-import io
+Nothing in a checkpoint is run, and nothing in it decides where files are read, written or deleted.
+"""
+
+import copy
 import os
-import pickle
 import re
+import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
+import yaml
+from torch import Tensor
 
-LAST = "last.ckpt"
-TEMPORARY = ".tmp"  # the ending of what a killed process may leave behind
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+from zoo import bundle
+from zoo.limits import brief, check_local, check_yaml
+
+TIED = 4  # times a tensor's values may be used; tied weights stand in a file once
+PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
 
 
-def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
-    """Writes a file, or leaves it as it was; when this returns, it outlasts a power failure.
-
-    The data goes to a file beside the target, so that putting it in place is one rename.
-
-    Args:
-        path: The file.
-        data: Bytes, or text, which becomes UTF-8.
-        aside: Where to put the file that is there.
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a Lightning checkpoint; see `check` for what it may hold.
 
     Raises:
-        OSError: If it can't be written; where the disk is full, with the path and what remains.
+        ValueError: If it is missing or damaged, or holds anything else; nothing in it is run.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    check_local(path)
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: there is no such file")
     try:
-        with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        if aside is not None and path.exists():
-            os.replace(path, aside)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno not in _NO_SPACE:
-            raise
-        kept = "; the one before is as it was" if path.exists() else ""
-        raise OSError(error.errno, f"no space left on the disk to write {path}{kept}") from error
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that torch didn't write, which are then refused
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive makes its readers raise anything
+        raise ValueError(
+            f"{path} can't be read as a checkpoint: it is damaged, or holds more than tensors and plain values"
+        ) from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
+    check(checkpoint, str(path))
+    return checkpoint
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder outlast a power failure, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _check_archive(path: str | os.PathLike[str]) -> None:
+    """Raises ValueError unless what a file unpacks to is no larger than the file: torch doesn't compress."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
+            raise ValueError("its parts are larger than the file")
 
 
-def clear_temporaries(folder: Path) -> None:
-    """Removes what a killed process left half-written in a folder and in those below."""
-    for path in folder.rglob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+def check(checkpoint: Mapping[str, Any], where: str) -> None:
+    """Checks what a checkpoint holds, beyond being plain.
+
+    Args:
+        checkpoint: What `torch.load` gave.
+        where: Its name, for messages.
+
+    Raises:
+        ValueError: If a hyperparameter is no plain value, a weight no tensor that is there in full,
+            the config no text that can be read, or a path one that Lightning would follow to
+            another place.
+    """
+    arguments = checkpoint.get("hyper_parameters", {})
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"{where}: hyper_parameters: got {brief(arguments)}, expected names and plain values")
+    bundle.check_plain(arguments, where)
+    _check_tensors(checkpoint.get("state_dict", {}), where)
+    _check_config(checkpoint.get("config"), where)
+    _check_callbacks(checkpoint.get("callbacks"), where)
+    version = checkpoint.get("pytorch-lightning_version", "0")
+    if not isinstance(version, str) or not re.fullmatch(r"\d{1,9}(\.\w{1,20}){0,9}", version):
+        raise ValueError(f"{where}: pytorch-lightning_version: got {brief(version)}, expected a version")
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Lightning's reader and writer, but that a checkpoint is put in place by one rename, on its own file system."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes a checkpoint with `write_whole`, which the storage options are for."""
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue(), **(storage_options or {}))
-
-
-# -- the checkpoints of a run
-
-
-def step_name(step: int) -> str:
-    """The name of a checkpoint that is no longer the last one."""
-    return f"step-{step}.ckpt"
+def _check_tensors(tensors: Mapping[str, Any], where: str) -> None:
+    used, stored = 0, {}
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor) or tensor.layout is not torch.strided:
+            raise ValueError(f"{where}: state_dict: {brief(name)}: got {type(tensor).__name__}, expected a tensor")
+        storage, size = tensor.untyped_storage(), tensor.numel() * tensor.element_size()
+        if tensor.device.type != "meta" and size > storage.nbytes():
+            raise ValueError(f"{where}: state_dict: {brief(name)}: its values are not all there")
+        used += size
+        stored[storage.data_ptr()] = storage.nbytes()
+    if used > TIED * sum(stored.values()):
+        raise ValueError(f"{where}: state_dict: its tensors use {used} bytes, and it has {sum(stored.values())}")
 
 
-def older(folder: Path) -> list[Path]:
-    """The checkpoints that were put aside, the newest one first."""
-    found = {int(match[1]): path for path in folder.glob("step-*.ckpt") if (match := re.search(r"-(\d+)\.", path.name))}
-    return [found[step] for step in sorted(found, reverse=True)]
-
-
-def newest_whole(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint of a run that is whole, and the damaged ones that are newer."""
-    damaged: list[Path] = []
-    for path in _newest_first(folder):
-        if is_whole(path):
-            return path, damaged
-        damaged.append(path)
-    return None, damaged
-
-
-def _newest_first(folder: Path) -> Iterator[Path]:
-    if (folder / LAST).exists():
-        yield folder / LAST
-    yield from older(folder)
-
-
-def is_whole(path: Path) -> bool:
-    """Whether every byte of a checkpoint file is as it was written, by the checksums that it holds."""
+def _check_config(config: Any, where: str) -> None:
+    if config is None:
+        return
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return False
-        torch.load(path, map_location="meta", weights_only=True)
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return False
-    return True
+        if not isinstance(config, str):
+            raise yaml.YAMLError(f"got {type(config).__name__}, expected text")
+        check_yaml(config)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{where}: its config can't be read: {error}") from error
+
+
+def _check_callbacks(states: Any, where: str) -> None:
+    """Refuses paths that lead elsewhere: Lightning deletes the checkpoint that a better one replaces."""
+    for callback, state in states.items() if isinstance(states, Mapping) else ():
+        if not isinstance(state, Mapping):
+            continue
+        best = state.get("best_k_models")
+        for path in (*(state.get(name) for name in PATHS), *(best if isinstance(best, Mapping) else ())):
+            if path is None or (isinstance(path, str) and not path):
+                continue
+            key = f"{where}: callbacks: {brief(callback)}"
+            if not isinstance(path, str):
+                raise ValueError(f"{key}: got {brief(path)}, expected a path")
+            check_local(path, key)
+            if ".." in Path(path).parts or not path.endswith(".ckpt"):
+                raise ValueError(f"{key}: got {brief(path)}, expected a checkpoint in its folder")
+
+
+def check_fits(task: L.LightningModule, checkpoint: Mapping[str, Any], where: str) -> None:
+    """Checks that a checkpoint's weights are those of a model, before memory is taken for the model.
+
+    Args:
+        task: The model; its network needn't be there yet.
+        checkpoint: What `read` gave.
+        where: Its name, for messages.
+
+    Raises:
+        ValueError: If hyperparameters, or the names and shapes of weights, differ.
+    """
+    twin = copy.deepcopy(task)
+    twin.on_load_checkpoint(dict(checkpoint))
+    weights = checkpoint.get("state_dict", {})
+    # Each layer has tensors of its own; a million layers would take long to build, even without memory.
+    if (layers := twin.hparams.get("num_layers", 1)) > len(weights) > 0:
+        raise ValueError(f"{where}: its weights don't fit the model: num_layers is {layers}")
+    if not weights or "network" in twin._modules:
+        return
+    with torch.device("meta"):
+        twin.configure_model()
+    try:
+        twin.load_state_dict(weights, strict=twin.strict_loading, assign=True)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise ValueError(f"{where}: its weights don't fit the model: {lines[min(1, len(lines) - 1)]}") from error

@@ -4,8 +4,7 @@ import csv
 import inspect
 import logging
 import math
-import os
-import platform
+import re
 import sys
 import traceback
 import warnings
@@ -18,7 +17,6 @@ import lightning as L
 import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
-from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -27,14 +25,17 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import datamodules
-from zoo import messages
+from zoo import checkpoints, messages, trust
 from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
-from zoo.checkpoints import WholeCheckpointIO, newest_whole
+from zoo.continuation import Continuation
+from zoo.durable import WholeCheckpointIO
+from zoo.history import CONFIG_FILE, is_running, job_of
 from zoo.messages import UsageError
 from zoo.pretrained import load, read_checkpoint
-from zoo.resume import RESUME, CheckpointPolicy, Override, RunState, differences
-from zoo.runs import MetricsLogger, ProgressBar, RunFolder, is_running, job_of
-from zoo.stopping import EXIT_CODES, DivergedError, Signals, Stopped, job, requeue, slurm_job, started_again
+from zoo.processes import end_with_parent, is_main_process, job, machine, requeue, say, slurm_job, started_again
+from zoo.resume import CheckpointPolicy, RunState
+from zoo.runs import MetricsLogger, ProgressBar, RunFolder
+from zoo.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 from zoo.transfer import freeze, initialize_from
 
@@ -55,9 +56,9 @@ QUIET = (  # true, but of no use to whoever runs a command
     "The `compute` method of metric",
     "Total length of `list` across ranks is zero",  # no validation part
     "Precision bf16-mixed is not supported by the model summary",
+    "The `srun` command is available",
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
-    "The `srun` command is available",  # on a login node, and wherever SLURM's clients are installed
 )
 
 
@@ -66,10 +67,9 @@ class ZooCLI(LightningCLI):
 
     run: RunFolder | None = None
     run_dir: Path  # of fit
-    resumes = False
+    going_on: Continuation | None = None
     checkpoint: dict[str, Any] = {}  # that was named, or found
     weights: dict[str, torch.Tensor] | None = None  # of a model that is no checkpoint file
-    changes: dict[str, tuple[Any, Any]] | None = None  # what --override changes
 
     def __init__(self, signals: Signals, **options: Any) -> None:
         self.signals = signals
@@ -96,8 +96,10 @@ class ZooCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
-        super().parse_arguments(parser, args)
+        with trust.parsing():
+            super().parse_arguments(parser, args)
         self.options: Namespace = self.config[self.config["subcommand"]]
+        trust.check_options(self.options)
         self.ckpt_path = self.options.pop("ckpt_path", None)
 
     def before_instantiate_classes(self) -> None:
@@ -114,8 +116,8 @@ class ZooCLI(LightningCLI):
             self._check_data_and_model()
             self._add_configure_optimizers_method_to_model(self.subcommand)
             self.trainer = self.instantiate_trainer()
-            if self.resumes:
-                self._check_same_machine()
+            if self.going_on is not None:
+                self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
             raise UsageError(str(error)) from error
 
@@ -126,7 +128,7 @@ class ZooCLI(LightningCLI):
             raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
         elif Path(self.ckpt_path).is_file():
             self.checkpoint = read_checkpoint(self.ckpt_path)
-            self.options["weights_only"] = True
+            self.options["ckpt_path"] = str(Path(self.ckpt_path).resolve())  # nothing else can be meant by it
         else:  # any other source of `zoo.load`
             task = load(self.ckpt_path)
             self.checkpoint = {"hyper_parameters": dict(task.hparams)}
@@ -141,71 +143,29 @@ class ZooCLI(LightningCLI):
         self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
         if self.run_dir.exists() and not self.run_dir.is_dir():
             raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
-        begun = (self.run_dir / "config.yaml").exists()
+        begun = (self.run_dir / CONFIG_FILE).exists()
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
         again = begun and started_again() and job_of(self.run_dir) == job()
         if self.options["resume"] and self.options["run_dir"] is None:
             raise ValueError("--resume: which run? Give its folder with --run_dir")
         if self.options["resume"] or again:
-            self._find_checkpoint()
+            self._go_on()
         elif begun and is_main_process():
             raise ValueError(
                 f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
             )
 
-    def _find_checkpoint(self) -> None:
-        """Picks the newest whole checkpoint of the run; there is none where it was stopped before the first."""
-        path, damaged = newest_whole(self.run_dir / "checkpoints")
-        for file in damaged:
-            say(f"warning: {file} is damaged; looking for the one before it", sys.stderr)
-        if path is None and damaged:
-            raise ValueError(f"--resume: no checkpoint in {damaged[0].parent} is whole; begin anew in another folder")
-        if path is None:
+    def _go_on(self) -> None:
+        self.going_on = Continuation.find(self.run_dir)
+        if self.going_on is None:
             say(f"{self.run_dir} has no checkpoint yet: beginning at the start")
             return
-        self.checkpoint = read_checkpoint(path)
-        if RESUME not in self.checkpoint:
-            raise ValueError(f"--resume: {path} is not of a run of this version of zoo; take --init_from {path}")
-        self.resumes = True
-        self.options["ckpt_path"], self.options["weights_only"] = str(path), True
-        self._check_same_run()
-        say(f"going on from {path}, step {self.checkpoint['global_step']:,}")
-
-    def _check_same_run(self) -> None:
-        """Raises ValueError if the command differs from the run in what must not, or needs --override."""
-        run = yaml.safe_load(self.checkpoint["config"])
-        if self.options["init_from"] is None:  # a run that goes on has its weights
-            self.options["init_from"] = run.get("init_from")
-        fixed, others = differences(flat(run), flat(yaml.safe_load(self._dump())))
-        lines = [f"{key}: the run has {before!r}, and the command {now!r}" for key, (before, now) in fixed.items()]
-        if lines:
-            raise ValueError("\n".join([*lines[:8], "--resume: these can't change within a run; begin a new one"]))
-        lines = [f"{key}: the run has {before!r}, and the command {now!r}" for key, (before, now) in others.items()]
-        if lines and not self.options["override"]:
-            raise ValueError("\n".join([*lines[:8], "--resume: to go on with the command's settings, add --override"]))
-        self.changes = others if self.options["override"] else None
-        for line in lines:
-            say(f"--override: {line}")
-
-    def _check_same_machine(self) -> None:
-        """Raises ValueError if the run had another number of processes, or other data; notes other versions."""
-        state = self.checkpoint[RESUME]
-        processes, data = state["world_size"], state["facts"].pop("data")
-        if processes != self.trainer.world_size and self.changes is None:
-            raise ValueError(
-                f"--resume: the run has {processes} processes, and the command {self.trainer.world_size}; "
-                "start as many, or add --override to go on without the promise of the same numbers"
-            )
-        if data != (found := getattr(self.datamodule, "sources", {})):
-            changed = sorted(name for name in data.keys() | found.keys() if data.get(name) != found.get(name))
-            raise ValueError(f"--resume: the data changed since the run began: {', '.join(changed)}")
-        before, now = state["facts"], machine()
-        other = [f"{name} was {before.get(name)}, and is {now[name]}" for name in now if before.get(name) != now[name]]
-        if processes != self.trainer.world_size:
-            other.append(f"processes were {processes}, and are {self.trainer.world_size}")
-        if other:
-            say(f"warning: the numbers need not be the same to the last bit: {'; '.join(other)}", sys.stderr)
+        self.checkpoint = self.going_on.checkpoint
+        self.options["ckpt_path"], self.options["weights_only"] = str(self.going_on.path), True
+        if self.options["init_from"] is None:  # its weights are in the checkpoint
+            self.options["init_from"] = self.going_on.config.get("init_from")
+        self.going_on.compare(yaml.safe_load(self._dump()), self.options["override"])
 
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
@@ -225,6 +185,8 @@ class ZooCLI(LightningCLI):
         self.datamodule.setup(self.subcommand)
         if hasattr(self.datamodule, "spec"):
             self.model.bind(self.datamodule.spec, type(self.datamodule).__name__)
+        if self.ckpt_path is not None:
+            checkpoints.check_fits(self.model, self.checkpoint, self.ckpt_path)
         self.model.configure_model()
         default = inspect.signature(type(self.model)).parameters["lr"].default
         if self._get(self.config_init, "optimizer") and self.model.hparams["lr"] != default:
@@ -242,7 +204,7 @@ class ZooCLI(LightningCLI):
 
     def _prepare_weights(self) -> None:
         """Takes weights from elsewhere, and freezes some, as the options say."""
-        sources = None if self.resumes else self.options["init_from"]
+        sources = None if self.going_on else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
             report = initialize_from(self.model, source, part)
             say(f"{part}: {report}" if part else report)
@@ -272,8 +234,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
             return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
-        counted = self.checkpoint["run"] if self.resumes else {}
-        metrics = MetricsLogger(self.run_dir, counted.get("rows", 0))
+        metrics = MetricsLogger(self.run_dir, self.going_on.rows if self.going_on else 0)
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, self.options["seed_everything"], metrics)
         callbacks.append(self.run)
         if config["enable_checkpointing"] is not False:
@@ -281,11 +242,11 @@ class ZooCLI(LightningCLI):
             callbacks.append(self.run.best_checkpoint(*(self.model.monitor if validates else ("train/loss", "min"))))
             policy = CheckpointPolicy(**vars(self.options["checkpoint"]))
             facts = {"data": getattr(self.datamodule, "sources", {}), **machine()}
-            override = None if self.changes is None else Override(self.changes)
+            override = self.going_on.override if self.going_on else None
             callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, facts, override))
         loggers = config["logger"]
         if loggers in (None, True):
-            purge = {"purge_step": self.checkpoint[RESUME]["batches_that_stepped"]} if self.resumes else {}
+            purge: dict[str, Any] = {"purge_step": self.going_on.logged_steps} if self.going_on else {}
             loggers = [TensorBoardLogger(self.run_dir, name="", version="", **purge)]
         loggers = [metrics, *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
         plugins = config["plugins"] or []
@@ -354,30 +315,6 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     print(f"run folder: {folder}   ({', '.join(name for name in names if (folder / name).exists())})")
 
 
-def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """What else the last bit of a number depends on."""
-    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "processor": platform.machine()}
-
-
-def is_main_process() -> bool:
-    """Whether this is the process that speaks and writes."""
-    return rank_zero_only.rank == 0  # type: ignore[attr-defined, no-any-return]
-
-
-def say(text: str, file: Any = None) -> None:
-    """Prints a line once, whatever the number of processes."""
-    if is_main_process():
-        print(text, file=file, flush=True)
-
-
 def quieten() -> None:
     """Turns off what would hide the run's own lines."""
     for message in QUIET:
@@ -391,13 +328,14 @@ def main(argv: list[str]) -> int:
     debug = "--debug" in argv
     argv = [arg for arg in argv if arg != "--debug"]
     quieten()
+    end_with_parent()
     with Signals() as signals:
         try:
             ZooCLI(
                 signals,
                 model_class=Task,
                 datamodule_class=L.LightningDataModule,
-                args=arrange(argv),
+                args=arrange(trust.enforce(argv)),
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=None,
@@ -409,9 +347,8 @@ def main(argv: list[str]) -> int:
         except Stopped as stopped:
             return stop(stopped)
         except BrokenPipeError:  # whoever read has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
-        except SystemExit as end:
+            raise
+        except SystemExit as end:  # --help
             return int(end.code or 0)
         except Exception as error:
             if debug:
@@ -424,14 +361,17 @@ def text_of(error: Exception, argv: list[str]) -> str:
     """An error as a user reads it."""
     if isinstance(error, ArgumentError):
         return messages.explain(str(error), values_of(argv, *CONFIG_OPTIONS), CLASS_NAMES)
+    if re.search(r"\bgloo\b|NCCL", str(error)):
+        return "another process of this run has ended, or can't be reached; what it said stands above"
     if isinstance(error, UsageError | OSError | DivergedError):
         return str(error)
     return f"{type(error).__name__}: {error}"
 
 
 def stop(stopped: Stopped) -> int:
-    """Says why the run stopped, and puts a SLURM job back into the queue; returns the exit code."""
-    say(str(stopped), sys.stderr)
+    """Puts a SLURM job back into the queue; returns the exit code."""
+    if not is_main_process() and job() is None:
+        return 0  # of a process that another one launched, and looks after
     code = EXIT_CODES.get(stopped.signal, 0)
     if code == 0 and is_main_process() and (problem := requeue(slurm_job() or "")):
         print(f"zoo: error: the job was not requeued: {problem}", file=sys.stderr)

@@ -3,11 +3,14 @@
 import difflib
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 
 MAX_LINES = 12
 MAX_WIDTH = 400
+MAX_VALUE = 100
+MAX_TEXT = 100_000  # characters of an error; a value in it may be of any length
+TRUSTED = ("zoo", "datamodules", "lightning.pytorch", "lightning.fabric", "torch.optim", "torchmetrics")
 TOP_KEYS = (
     *("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"),
     *("config", "ckpt_path", "run_dir", "resume", "override", "init_from", "freeze", "checkpoint"),
@@ -33,10 +36,33 @@ def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
         files: The config files of the command, for the message.
         classes: Known class names.
     """
-    where = f"{', '.join(files)}: " if files else ""
-    kinds = (_unknown_argument, _unknown_key, _unknown_class, _wrong_value, _wrong_config)
+    where = f"{', '.join(map(_brief, files))}: " if files else ""
+    text = text[:MAX_TEXT]
+    kinds = (
+        _not_trusted,
+        _unknown_argument,
+        _missing_argument,
+        _unknown_key,
+        _unknown_class,
+        _wrong_value,
+        _wrong_config,
+    )
     known = (explained for kind in kinds if (explained := kind(text, classes)))
     return where + str(next(known, text))
+
+
+def _not_trusted(text: str, classes: Sequence[str]) -> str | None:
+    match = re.search(r"Importing '([\w.]+)' is not allowed", text)
+    if not match:
+        return None
+    given = _given_value(text)
+    is_path = given is not None and given != match[1] and re.fullmatch(r"\w+(\.\w+)+", given)
+    path = f"{given}, which is {match[1]}," if is_path else match[1]
+    return (
+        f"{_innermost_key(text)}: {path} is nothing that a config may name, expected a class of "
+        f"{', '.join(TRUSTED)}; for a package of yours, or one that you trust: --allow_import PACKAGE"
+        + nearest(match[1].rpartition(".")[2], classes)
+    )
 
 
 def _unknown_argument(text: str, classes: Sequence[str]) -> str | None:
@@ -47,6 +73,11 @@ def _unknown_argument(text: str, classes: Sequence[str]) -> str | None:
     known = arguments_of(path)
     hint = nearest(option, known) or "."
     return f"{path.split('.')[-1]} has no argument {option!r}{hint} It takes {', '.join(known)}"
+
+
+def _missing_argument(text: str, classes: Sequence[str]) -> str | None:
+    match = re.search(r"Problem with given class_path '([\w.]+)':\s+the following arguments are required: (.+)", text)
+    return f"{_innermost_key(text)}: {match[1].split('.')[-1]} needs {match[2]}" if match else None
 
 
 def _unknown_key(text: str, classes: Sequence[str]) -> str | None:
@@ -76,10 +107,11 @@ def _wrong_value(text: str, classes: Sequence[str]) -> str | None:
     given = next((value for _, value in expected if value), None) or _given_value(text)
     if not expected or given is None:
         return None
+    given = given if len(given) <= MAX_VALUE else f"{given[:MAX_VALUE]}..."
     choices = [choice for kind, _ in expected for choice in re.findall(r"'([\w.-]+)'", kind) if "Literal" in kind]
     kinds = [kind for kind, _ in expected if "Literal" not in kind and "NoneType" not in kind]
     names = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind) for kind in kinds]
-    wanted = " or ".join(dict.fromkeys([*names, *([f"one of {', '.join(choices)}"] if choices else [])]))
+    wanted = " or ".join(dict.fromkeys([*names, *([f"one of {', '.join(choices)}"] if choices else [])])) or "a class"
     hint = "; write it in quotes" if "str" in names else ""
     return f"{_innermost_key(text)}: got {given}, expected {wanted}{hint}" + nearest(given, choices)
 
@@ -94,11 +126,16 @@ def _wrong_config(text: str, classes: Sequence[str]) -> str | None:
     if "Problems parsing config" in text:
         lines = text.replace("<unicode string>", "the file").splitlines()
         return "no valid YAML: " + "; ".join(line.strip().removeprefix("Problems parsing config: ") for line in lines)
-    return None
+    return text.removeprefix(prefix) if text.startswith(prefix := 'Parser key "config": ') else None
 
 
 def _innermost_key(text: str) -> str:
     return (re.findall(r'Parser key "([\w.]+)"', text) or ["config"])[-1]
+
+
+def _brief(name: str) -> str:
+    """A config's name; of one that was given as text, its first line."""
+    return name if "\n" not in name else "the config"
 
 
 def _given_value(text: str) -> str | None:
@@ -118,7 +155,8 @@ def arguments_of(path: str) -> list[str]:
     """The constructor arguments of a class and of the parents that it hands its options to."""
     module, _, name = path.rpartition(".")
     found: dict[str, None] = {}
-    for cls in getattr(import_module(module), name).__mro__:
+    # What is named was imported before; here it may be a name in a message, which is not to be imported.
+    for cls in getattr(getattr(sys.modules.get(module), name, None), "__mro__", ()):
         if "__init__" not in vars(cls):
             continue
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]

@@ -5,18 +5,16 @@ as `char_lm_lstm.alice`, for one with weights.
 """
 
 import json
-import pickle
 import re
 import shutil
-import warnings
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
-
 from zoo import bundle
+from zoo.checkpoints import read as read_checkpoint
+from zoo.limits import check_local
 from zoo.messages import arguments_of, nearest
 from zoo.nn import CELLS
 from zoo.tasks import TASKS, Task
@@ -146,8 +144,7 @@ def load(source: str | Path, revision: str | None = None) -> Task:
     name = str(source)
     if name in bundle.shipped():
         return _load_bundle(bundle.find_shipped(name))
-    if "://" in name:
-        raise ValueError(f"{name}: models are not loaded from addresses; download it, and give its path")
+    check_local(name)
     path = _best_of(Path(source).expanduser())
     if path.is_dir() and name:
         return _load_bundle(path)
@@ -178,39 +175,13 @@ def load_checkpoint(path: str | Path) -> Task:
             or if it is of no known model.
     """
     checkpoint = read_checkpoint(path)
-    arguments, name = checkpoint.get("hyper_parameters", {}), checkpoint.get("model_name")
-    if not isinstance(name, str) or not isinstance(arguments, dict):
+    name = checkpoint.get("model_name")
+    if not isinstance(name, str):
         raise ValueError(f"{path}: it names no model; was it written by a task of zoo?")
-    bundle.check_plain(arguments, str(path))
     tensors = {
         key.removeprefix("network."): t for key, t in checkpoint["state_dict"].items() if key.startswith("network.")
     }
-    return _task_of(name, str(path)).from_parts(name, arguments, tensors, str(path))
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a Lightning checkpoint of plain values and tensors; nothing else in it is run.
-
-    Raises:
-        ValueError: If it is missing, damaged, or holds anything else.
-    """
-    if "://" in str(path):
-        raise ValueError(f"{path}: checkpoints are not read from addresses; download it, and give its path")
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: there is no such file")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles that torch didn't write, which are then refused
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} can't be read as a checkpoint: it is damaged, or holds more than tensors and plain values"
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged, or not one") from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
-        raise ValueError(f"{path} is not a Lightning checkpoint: it has no state_dict")
-    return checkpoint
+    return _task_of(name, str(path)).from_parts(name, checkpoint.get("hyper_parameters", {}), tensors, str(path))
 
 
 def _load_bundle(folder: Path) -> Task:

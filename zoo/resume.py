@@ -6,6 +6,8 @@ kind of point to go on from, wherever in a run it lies.
 """
 
 import random
+import shlex
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +20,13 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
-from zoo.checkpoints import LAST, older, step_name
-from zoo.stopping import DivergedError, Signals
-from zoo.tasks import TASKS, Task
+from zoo.durable import LAST, older, step_name
+from zoo.processes import end_children
+from zoo.stopping import DivergedError, Signals, Stopped
+from zoo.tasks import Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
 State = dict[str, Any]
-
-
-FREE = (  # settings that change nothing about the numbers
-    *("checkpoint.", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
-    *("trainer.logger", "trainer.profiler"),
-)
 
 
 @dataclass
@@ -62,7 +59,7 @@ class RunState(L.Callback):
         policy: When to save.
         signals: Of the process.
         facts: Plain values that go with the state, such as what the data was.
-        override: What to change of a run that goes on.
+        override: What changes in a run that goes on: a `zoo.continuation.Override`.
     """
 
     def __init__(
@@ -71,7 +68,7 @@ class RunState(L.Callback):
         policy: CheckpointPolicy,
         signals: Signals,
         facts: State,
-        override: "Override | None" = None,
+        override: Any = None,
     ) -> None:
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
@@ -118,7 +115,8 @@ class RunState(L.Callback):
         """Saves the last state."""
         self._check_finite(trainer, pl_module)
         self.save(trainer, pl_module, finished=True)
-        self.signals.stop_deferring()
+        (received,) = self._agree(self.signals.received)
+        self.signals.stop_deferring(received)
 
     def _between_steps(self, trainer: L.Trainer, task: Task, batch_idx: int) -> None:
         step, policy = trainer.global_step, self.policy
@@ -132,7 +130,7 @@ class RunState(L.Callback):
         if due:
             self.save(trainer, task)
         if received:
-            self.signals.stop_deferring()
+            self.signals.stop_deferring(received)
 
     def _check_finite(self, trainer: L.Trainer, task: Task) -> None:
         finite = torch.stack([weight.detach().isfinite().all() for weight in task.parameters()]).all()
@@ -147,6 +145,23 @@ class RunState(L.Callback):
         tensor = torch.tensor(values)
         dist.all_reduce(tensor, dist.ReduceOp.MAX, self._group)
         return tensor.tolist()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Says where the run stopped, and how it goes on; no process of it is left behind."""
+        end_children(trainer)
+        if not trainer.is_global_zero or trainer.state.fn != "fit":
+            return
+        if isinstance(exception, DivergedError):
+            how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
+        else:
+            how = f"go on with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
+        why = f"{exception} " if isinstance(exception, Stopped) else "stopped "
+        saved = "there is no checkpoint yet"
+        if self.saved_step is not None:
+            saved = f"the last {'good ' if isinstance(exception, DivergedError) else ''}checkpoint"
+            saved += f" is {self.folder / LAST}, of step {self.saved_step:,}"
+        at = f"in epoch {trainer.current_epoch + 1}, at step {trainer.global_step:,}"
+        print(f"\n{why}{at}; {saved}\n{how}", file=sys.stderr, flush=True)
 
     # -- around validation
 
@@ -170,7 +185,6 @@ class RunState(L.Callback):
         self._payload = {
             "finished": finished,
             "facts": self.facts,
-            "folder": str(self.folder.resolve()),
             "world_size": trainer.world_size,
             "validation": trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict(),
             "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
@@ -205,63 +219,6 @@ class RunState(L.Callback):
             self._to_restore = checkpoint[RESUME]
             if Path(str(trainer.ckpt_path)).name == LAST:  # else the last one is damaged, and not worth keeping
                 self.saved_step = checkpoint["global_step"]
-            relocate(checkpoint.get("callbacks", {}), self._to_restore["folder"], str(self.folder.resolve()))
-
-
-class Override:
-    """Settings of a run that goes on which the command changes, and the checkpoint would put back.
-
-    Args:
-        changes: From `differences`.
-    """
-
-    def __init__(self, changes: dict[str, tuple[Any, Any]]) -> None:
-        self.changes = changes
-
-    def apply(self, trainer: L.Trainer) -> None:
-        """Sets them in the optimizer and the schedules, after these were loaded."""
-        now = {
-            key.rpartition(".")[2]: value for key, (_, value) in self.changes.items() if self._is_of(key, "optimizer")
-        }
-        for optimizer in trainer.optimizers:
-            for group in optimizer.param_groups:
-                group.update({key: value for key, value in now.items() if key in group})
-                group.update({"initial_lr": now["lr"]} if "lr" in now and "initial_lr" in group else {})
-        for config in trainer.lr_scheduler_configs:
-            scheduler = config.scheduler
-            if "lr" in now and hasattr(scheduler, "base_lrs"):
-                scheduler.base_lrs = [now["lr"]] * len(scheduler.base_lrs)
-            for key, (_, value) in self.changes.items():
-                name = key.rpartition(".")[2]
-                if self._is_of(key, "lr_scheduler") and hasattr(scheduler, name):
-                    setattr(scheduler, name, value)
-
-    @staticmethod
-    def _is_of(key: str, group: str) -> bool:
-        return key.startswith(f"{group}.") or (group == "optimizer" and key == "model.init_args.lr")
-
-
-def differences(run: State, command: State) -> tuple[State, State]:
-    """What a command changes of the run that it goes on with.
-
-    Args:
-        run: Its config, as dotted keys.
-        command: The command's.
-
-    Returns:
-        What shapes the model or the data, and the rest that may change the numbers: key -> (before, now).
-    """
-    changed = {key: (run.get(key), command.get(key)) for key in sorted(run.keys() | command.keys())}
-    changed = {key: (a, b) for key, (a, b) in changed.items() if a != b and not key.startswith(FREE)}
-    fixed = {key: pair for key, pair in changed.items() if _shapes(key)}
-    return fixed, {key: pair for key, pair in changed.items() if key not in fixed}
-
-
-def _shapes(key: str) -> bool:
-    if key.startswith("model.init_args."):
-        name = key.split(".")[2]
-        return name in Task.network_arguments() or any(name in task.facts for task in TASKS)
-    return key.startswith(("data.", "model.", "init_from", "freeze"))
 
 
 def capture(trainer: L.Trainer, task: Task) -> State:
@@ -297,25 +254,14 @@ def restore(trainer: L.Trainer, task: Task, state: State) -> None:
     set_random_state(mine["random"])
 
 
-def relocate(callbacks: State, before: str, now: str) -> None:
-    """Has the states of callbacks point into a run's folder where it is now."""
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {moved(key): moved(item) for key, item in value.items()}
-        return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
-
-    for name, state in callbacks.items():
-        callbacks[name] = moved(state)
-
-
 def random_state() -> State:
     """The states of all random generators of this process, as plain values and tensors."""
-    kind, *numbers = np.random.get_state(legacy=True)
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    version, numbers, gauss = random.getstate()
     state = {
         "torch": torch.get_rng_state(),
-        "numpy": [kind, np.asarray(numbers[0]).tolist(), *numbers[1:]],
-        "python": random.getstate(),
+        "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
+        "python": (version, torch.tensor(numbers), gauss),
     }
     if torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -325,7 +271,9 @@ def random_state() -> State:
 def set_random_state(state: State) -> None:
     """Puts back what `random_state` gave."""
     torch.set_rng_state(state["torch"].cpu())
-    np.random.set_state(tuple(state["numpy"]))
-    random.setstate(state["python"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.cpu().numpy(), *rest))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers.tolist()), gauss))
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -8,11 +8,9 @@ import math
 import os
 import platform
 import resource
-import socket
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,14 +24,12 @@ from matplotlib.figure import Figure
 
 import zoo
 from zoo import plots
-from zoo.checkpoints import clear_temporaries, write_whole
-from zoo.stopping import DivergedError, Stopped, job
+from zoo.durable import clear_temporaries, write_whole
+from zoo.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
+from zoo.processes import job
+from zoo.stopping import DivergedError, Stopped
 from zoo.tasks import Task
 from zoo.tasks.base import STAGES
-
-METRICS_FILE = "metrics.csv"
-RUNNING_FILE = "running.json"  # it is there while a run goes on, and where it was killed
-SUMMARY_FILE = "summary.json"
 
 log = logging.getLogger(__name__)
 
@@ -142,10 +138,12 @@ class RunFolder(L.Callback):
         self.train_seconds = 0.0
         self._mark = 0.0
         self.best: ModelCheckpoint | None = None
+        self.monitor: list[str] = []  # the metric that tells which checkpoint is the best, and whether min or max is
         self._lock: Any = None
 
     def best_checkpoint(self, monitor: str, mode: str) -> ModelCheckpoint:
         """The callback that writes `checkpoints/best.ckpt`."""
+        self.monitor = [monitor, mode]
         self.best = BestCheckpoint(
             dirpath=self.path / "checkpoints",
             filename="best",
@@ -162,7 +160,7 @@ class RunFolder(L.Callback):
         """Makes the folder, with the config in it."""
         if stage == "fit" and trainer.is_global_zero:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(self.path / RUNNING_FILE)
+            self._lock = take_lock(self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor})
             clear_temporaries(self.path)
             write_whole(self.path / "config.yaml", self.config)
             (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the session before
@@ -174,6 +172,7 @@ class RunFolder(L.Callback):
         running = time.monotonic() - self._mark if self._mark else 0.0
         checkpoint["config"] = self.config
         checkpoint["run"] = {
+            "folder": str(self.path.resolve()),
             "rows": self.metrics.rows,
             "items": self.items,
             "train_seconds": self.train_seconds + running,
@@ -182,8 +181,9 @@ class RunFolder(L.Callback):
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Counts on where a run goes on."""
+        counted = checkpoint["run"]
+        relocate(checkpoint.get("callbacks", {}), counted["folder"], str(self.path.resolve()))
         if trainer.state.fn == "fit":
-            counted = checkpoint["run"]
             self.items, self.train_seconds = counted["items"], counted["train_seconds"]
             self.began -= counted["wall_seconds"]
 
@@ -288,6 +288,7 @@ class RunFolder(L.Callback):
             "peak_rss_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
             "params": sum(p.numel() for p in task.parameters()),
             "job": job(),
+            "monitor": self.monitor,
             "data": getattr(trainer.datamodule, "sources", {}),  # type: ignore[attr-defined]
             "versions": {
                 "python": platform.python_version(),
@@ -297,12 +298,16 @@ class RunFolder(L.Callback):
         }
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's `metrics.csv`; none if there is no such file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
+    """Has the states of callbacks point into a run's folder where it is now."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {moved(key): moved(item) for key, item in value.items()}
+        return now + value[len(before) :] if isinstance(value, str) and value.startswith(before) else value
+
+    for name, state in callbacks.items():
+        callbacks[name] = moved(state)
 
 
 def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
@@ -324,56 +329,3 @@ def best(higher_is_better: bool, values: Iterable[float]) -> float:
 def plain(number: float) -> float | None:
     """A number as JSON can hold it: None for NaN and the infinities."""
     return number if math.isfinite(number) else None
-
-
-# -- which process keeps a run
-
-
-def take_lock(path: Path) -> io.TextIOWrapper:
-    """Notes in `running.json` that this process keeps the run, and locks it for as long as it lives.
-
-    Raises:
-        ValueError: If a living process keeps it.
-    """
-    file = path.open("a+", encoding="utf-8")
-    if not _lock(file):
-        file.close()
-        raise ValueError(f"--run_dir: another process is training in {path.parent}: {path.read_text().strip()}")
-    file.truncate(0)
-    note = {"pid": os.getpid(), "host": socket.gethostname(), "job": job()}
-    file.write(json.dumps({**note, "since": f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S%z}"}) + "\n")
-    file.flush()
-    return file
-
-
-def is_running(folder: Path) -> bool:
-    """Whether a living process keeps a run."""
-    try:
-        with (folder / RUNNING_FILE).open("r+") as file:
-            return not _lock(file)
-    except OSError:
-        return False
-
-
-def job_of(folder: Path) -> str | None:
-    """The job (see `zoo.stopping.job`) that last kept a run, if it was one."""
-    for name in (RUNNING_FILE, SUMMARY_FILE):
-        try:
-            return json.loads((folder / name).read_text(encoding="utf-8"))["job"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return None
-
-
-def _lock(file: io.TextIOWrapper) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

@@ -25,6 +25,9 @@ fi
 
 # When a process dies, torchrun ends the others and starts all again, so many times; the run then goes on from its last
 # checkpoint. It can only find that in a folder that stays the same: hence --run_dir.
+# Its store still knows the addresses of processes that have ended, unless each start gets a store of its own:
+# https://github.com/pytorch/pytorch/issues/135712
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 exec torchrun "${rendezvous[@]}" --nproc_per_node "$processes" --max_restarts "${RESTARTS:-3}" \
   -m zoo fit --config "$config" \
   --trainer.num_nodes "$nodes" --trainer.devices "$processes" --trainer.strategy ddp "$@"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,26 @@ def check_ended_as_if_never_stopped(cluster: Slurm, job: str, run: Path, referen
     assert not differences(run, reference), story
 
 
-@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def signal_one(cluster: Slurm, folder: Path, **settings: Any) -> str:
+    """Hands in a job and signals it in its midst."""
+    job = submit(cluster, folder, **settings)
+    cluster.wait_for(job, "epoch 2/8")
+    cluster.run("scancel", "--signal=USR1", job)
+    return job
+
+
+def test_a_signalled_job_of_one_task_requeues_itself(cluster: Slurm, reference_alone: Path, tmp_path: Path) -> None:
+    job = signal_one(cluster, tmp_path, options=("--ntasks-per-node=1",))
+    check_ended_as_if_never_stopped(cluster, job, run_of(tmp_path, job), reference_alone)
+    assert cluster.requeues(job) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nodes", [1, 2])
 def test_a_signalled_job_requeues_itself_and_ends_as_if_never_stopped(
     nodes: int, cluster: Slurm, reference: Path, tmp_path: Path
 ) -> None:
-    job = submit(cluster, tmp_path, nodes=nodes)
-    cluster.wait_for(job, "epoch 2/8")
-    cluster.run("scancel", "--signal=USR1", job)
+    job = signal_one(cluster, tmp_path, nodes=nodes)
     check_ended_as_if_never_stopped(cluster, job, run_of(tmp_path, job), reference)
     assert cluster.requeues(job) == 1
 

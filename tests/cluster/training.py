@@ -17,8 +17,9 @@ OPTIONS = (
     *("--data.mode", "stream", "--data.seq_len", "20", "--model.hidden_size", "128", "--model.dropout", "0.2"),
     *("--trainer.limit_train_batches", "10", "--trainer.max_epochs", "8", "--trainer.accelerator", "cpu"),
 )
-SLOWLY = ("--trainer.callbacks+=cluster.trouble.SlowAtFirst", "--trainer.callbacks.seconds=1")
-FAILS = ("--trainer.callbacks+=cluster.trouble.FailsOnRank", "--trainer.callbacks.rank=1")
+ALLOWED = ("--allow_import", "cluster")
+SLOWLY = (*ALLOWED, "--trainer.callbacks+=cluster.trouble.SlowAtFirst", "--trainer.callbacks.seconds=1")
+FAILS = (*ALLOWED, "--trainer.callbacks+=cluster.trouble.FailsOnRank", "--trainer.callbacks.rank=1")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -29,12 +30,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**clean, "PATH": path, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1", **more}
 
 
-def torchrun(folder: Path, *options: str, **variables: str) -> subprocess.Popen[str]:
-    """Starts the template of torchrun, in this folder, with two processes on this machine."""
+def torchrun(folder: Path, *options: str, processes: int = 2, **variables: str) -> subprocess.Popen[str]:
+    """Starts the template of torchrun, in this folder, with some processes on this machine."""
     return subprocess.Popen(
         [TEMPLATES / "torchrun.sh", CONFIG, *OPTIONS, "--run_dir", "run", *options],
         cwd=folder,
-        env=environment(NPROC="2", **variables),
+        env=environment(NPROC=str(processes), **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -32,7 +32,8 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
     "wrong choice": (TOY, ["--model.cell", "lstn"], 2, "cell: got lstn, expected one of rnn, rnn_relu, lstm, gru"),
     "unknown task": (replaced("Seq2Seq\n", "Seq2Sec\n"), [], 2, "unknown class 'Seq2Sec'; did you mean Seq2Seq?"),
     "unknown data": (replaced("ToySeq2Seq", "ToySeq2Sec"), [], 2, "did you mean ToySeq2Seq?"),
-    "unknown module": (replaced("ToySeq2Seq", "zooo.Toy"), [], 2, "there is no module 'zooo'"),
+    "unknown module": (replaced("ToySeq2Seq", "zooo.Toy"), [], 2, "data: zooo.Toy is nothing that a config may name"),
+    "unknown module of ours": (replaced("ToySeq2Seq", "zoo.zooo.Toy"), [], 2, "data: there is no 'zooo' in zoo"),
     "unknown optimizer": (TOY, ["--optimizer", "Adamm"], 2, "unknown class 'Adamm'; did you mean Adam?"),
     "optimizer argument": (TOY, ["--optimizer", "Adam", "--optimizer.lrr", "1"], 2, "did you mean lr?"),
     "missing YAML": (None, [], 2, "c.yaml: there is no such file"),
@@ -63,7 +64,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
         "text: its train part has 5 characters, expected at least 61",
     ),
     "no inputs": (TOY, ["--data.predict_inputs", "[no]"], 2, "got False, expected str; write it in quotes"),
-    "no resume without a run": (TOY, ["--resume"], 2, "--resume: run has no checkpoints/last.ckpt to go on from"),
+    "no checkpoint in fit": (TOY, ["--ckpt_path", "a.ckpt"], 2, "--ckpt_path: fit takes --resume to go on with a run"),
 }
 FILE_FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "empty word list": ("w.txt", "", {"class_path": "WordCompletion", "path": "w.txt"}, "w.txt: the file is empty"),
@@ -219,7 +220,7 @@ def test_a_folder_that_holds_a_run_is_refused(zoo_command: Callable) -> None:
 
 
 def test_an_unknown_command_is_named(zoo_command: Callable) -> None:
-    commands = "list, show, generate, infer, export, fit, validate, test, predict"
+    commands = "list, show, runs, generate, infer, export, fit, validate, test, predict"
     check(zoo_command("fitt"), 2, f"unknown command 'fitt', expected one of {commands}; did you mean fit?")
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_a_run_is_one_complete_folder(zoo_command: Callable) -> None:
     names = {path.name for path in run.rglob("*") if not path.name.startswith("events.out.tfevents")}
     assert names == {
         *("config.yaml", "metrics.csv", "hparams.yaml", "summary.json", "curves.png", "samples.png"),
-        *("checkpoints", "best.ckpt", "last.ckpt"),
+        *("checkpoints", "best.ckpt", "last.ckpt", "step-59.ckpt"),
     }
     summary = json.loads((run / "summary.json").read_text())
     assert {name: summary[name] for name in ("status", "seed", "epochs", "steps", "item")} == {
@@ -70,7 +71,12 @@ def test_the_saved_config_repeats_the_run_to_the_bit(zoo_command: Callable) -> N
 def test_a_run_goes_on_where_it_stopped(zoo_command: Callable) -> None:
     assert zoo_command(*TOY, "--run_dir", "straight", "--trainer.max_epochs", "5").code == 0
     assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "3").code == 0
-    result = zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "5", "--resume")
+    longer = ["--run_dir", "a", "--trainer.max_epochs", "5", "--resume"]
+    refused = zoo_command(*TOY, *longer)
+    assert refused.code == 2
+    assert "trainer.max_epochs: the run has 3, and the command 5" in refused.err
+    assert refused.err.strip().endswith("add --override")
+    result = zoo_command(*TOY, *longer, "--override")
     assert result.code == 0, result.err
     assert Path("a/metrics.csv").read_text() == Path("straight/metrics.csv").read_text()
     assert json.loads(Path("a/summary.json").read_text())["steps"] == 5
@@ -133,20 +139,31 @@ def test_two_processes_predict_every_row_once_in_order(zoo_command: Callable) ->
     assert two.stdout == alone.out, two.stderr
 
 
-def test_a_resumed_run_may_change_the_trainer_but_nothing_else(zoo_command: Callable) -> None:
+def test_a_run_that_goes_on_changes_what_it_learns_only_on_demand(zoo_command: Callable) -> None:
     assert zoo_command(*TOY, "--run_dir", "a", "--trainer.max_epochs", "1").code == 0
     before = Path("a/config.yaml").read_text()
-    result = zoo_command(*TOY, "--run_dir", "a", "--resume", "--model.lr", "0.5")
+    faster = [*TOY, "--run_dir", "a", "--resume", "--trainer.max_epochs", "2", "--model.lr", "0.5"]
+    result = zoo_command(*faster)
     assert result.code == 2
     assert "model.init_args.lr: the run has 0.01, and the command 0.5" in result.err
     assert Path("a/config.yaml").read_text() == before
+    other_data = zoo_command(*faster, "--override", "--data.batch_size", "3")
+    assert other_data.code == 2
+    assert "these can't change in a run" in other_data.err
+    assert zoo_command(*faster, "--override").code == 0
+    groups = torch.load("a/checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
+    assert [group["lr"] for group in groups] == [0.5]
 
 
-def test_a_run_that_diverges_still_has_a_valid_summary(zoo_command: Callable) -> None:
+def test_a_loss_that_is_no_longer_finite_stops_the_run(zoo_command: Callable) -> None:
     steps = ["fit", "--model", "Regressor", "--data", "NumericSequences", "--optimizer", "SGD", "--run_dir", "a"]
-    assert zoo_command(*steps, "--optimizer.lr", "1e30", "--trainer.max_epochs", "3").code == 0
+    result = zoo_command(*steps, "--optimizer.lr", "1e30", "--trainer.max_epochs", "50", "--data.batch_size", "2")
+    assert result.code == 1
+    assert re.search(r"the loss is not finite at step \d+", result.err)
+    assert "gradient_clip_val" in result.err
     summary = json.loads(Path("a/summary.json").read_text(), parse_constant=pytest.fail)
-    assert summary["metrics"]["train/loss"]["last"] is None
+    assert summary["status"] == "diverged"
+    assert summary["epochs"] < 3
 
 
 def test_a_regressor_keeps_its_own_scale_on_other_data(zoo_command: Callable) -> None:

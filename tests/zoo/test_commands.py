@@ -101,7 +101,7 @@ def test_unknown_symbols_are_skipped_on_request(zoo_command: Callable) -> None:
 def test_only_language_models_generate(zoo_command: Callable) -> None:
     refused(zoo_command("generate", TOY), "generates no text: it takes texts; use `zoo infer`")
     refused(zoo_command("generate", "char_lm_lstm.alicia"), "did you mean char_lm_lstm.alice")
-    refused(zoo_command("generate", "https://x.org/a.ckpt"), "models are not loaded from addresses")
+    refused(zoo_command("generate", "https://x.org/a.ckpt"), "this is an address")
 
 
 # -- infer

@@ -61,7 +61,7 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
             "unknown model 'char_lm_lstm.alic'; did you mean char_lm_lstm.alice",
         ),
         (lambda: zoo.load("char_lm_lstm"), "this model has no weights; with weights there are char_lm_lstm.alice"),
-        (lambda: zoo.load("https://example.com/a.ckpt"), "models are not loaded from addresses"),
+        (lambda: zoo.load("https://example.com/a.ckpt"), "this is an address"),
         (lambda: zoo.load("no/such/folder/a.ckpt"), "there is no such file"),
         (lambda: zoo.load("best.ckpt"), "there is no such file"),
     ],

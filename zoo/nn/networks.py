@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
-from zoo.nn.recurrent import Recurrent, State, check_choice, check_dropout, check_sizes, initialize
+from zoo.nn.recurrent import Recurrent, State, allocating, check_choice, check_dropout, check_sizes, initialize
 
+MAX_ONE_HOT = 10_000  # symbols; their vectors take the square of it
 Pooling = Literal["last", "mean", "max"]
 
 
@@ -39,9 +40,12 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
     """An embedding of a width, or one-hot vectors where the width is None."""
     check_sizes(vocab_size=vocab_size)
     if embedding_dim is None:
+        if vocab_size > MAX_ONE_HOT:
+            raise ValueError(f"vocab: got {vocab_size} symbols, expected at most {MAX_ONE_HOT}, or an embedding_dim")
         return OneHot(vocab_size)
     check_sizes(embedding_dim=embedding_dim)
-    return nn.Embedding(vocab_size, embedding_dim)
+    with allocating(vocab_size=vocab_size, embedding_dim=embedding_dim):
+        return nn.Embedding(vocab_size, embedding_dim)
 
 
 def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, int]:
@@ -60,7 +64,8 @@ def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, i
 def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
     """The last layer: dropout, then linear."""
     check_dropout("head_dropout", dropout)
-    return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
+    with allocating(head_inputs=input_size, head_outputs=output_size):
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
 
 
 HEAD_AXES = {"head.1.weight": 0, "head.1.bias": 0}  # tensors with a row for each symbol or class to predict

@@ -7,7 +7,8 @@ GRU, `(h, c)` for the LSTM. The whole sequence at once, step by step, and split 
 state carried over, give the same outputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -19,6 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 State = tuple[Tensor, ...]
 CellName = Literal["rnn", "rnn_relu", "lstm", "gru"]
 InitName = Literal["torch", "keras"]
+MAX_LAYERS = 1000  # a layer takes time to build even where there is no memory for it
 
 
 class LayerWeights(NamedTuple):
@@ -84,8 +86,8 @@ class Recurrent(nn.Module):
         init: `torch` (uniform in +-1/sqrt(H)) or `keras` (see `initialize`).
 
     Raises:
-        ValueError: If a size is below 1, dropout outside [0, 1) or given to a single layer, which
-            has no next one, or a name unknown.
+        ValueError: If a size is below 1, or too large for the memory, dropout outside [0, 1) or
+            given to a single layer, which has no next one, or a name unknown.
 
     Example:
         >>> rnn = Recurrent(5, 8, cell="lstm")
@@ -107,6 +109,8 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if num_layers > MAX_LAYERS:
+            raise ValueError(f"num_layers: got {num_layers}, expected at most {MAX_LAYERS}")
         check_dropout("dropout", dropout)
         if dropout and num_layers == 1:
             raise ValueError(f"dropout: got {dropout} with one layer, but it acts between layers; try head_dropout")
@@ -116,15 +120,16 @@ class Recurrent(nn.Module):
         self.bidirectional = bidirectional
         self.num_directions = 2 if bidirectional else 1
         self.output_size = hidden_size * self.num_directions
-        self.layers = self.cell.module(
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            **self.cell.module_args,
-        )
+        with allocating(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers):
+            self.layers = self.cell.module(
+                input_size,
+                hidden_size,
+                num_layers,
+                batch_first=True,
+                bidirectional=bidirectional,
+                dropout=dropout,
+                **self.cell.module_args,
+            )
         initialize(self, init)
 
     @property
@@ -283,6 +288,16 @@ def check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name}: got {size}, expected at least 1")
+
+
+@contextmanager
+def allocating(**sizes: int) -> Iterator[None]:
+    """Raises ValueError, naming the sizes, where there is no memory for what is built of them."""
+    try:
+        yield
+    except (RuntimeError, OverflowError, MemoryError) as error:
+        given = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ValueError(f"{given}: there is no memory for this: {str(error).splitlines()[0]}") from error
 
 
 def check_dropout(name: str, dropout: float) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from zoo import bundle
+from zoo import bundle, checkpoints
 from zoo.tasks.metrics import Mean
 from zoo.vocab import describe
 
@@ -182,6 +182,7 @@ class Task(
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another model or another alphabet, naming what differs."""
+        checkpoints.check(checkpoint, "the checkpoint")  # Lightning finds some by itself, as after a requeue
         hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         if foreign := hyperparameters.keys() - self.hparams.keys():
             name = type(self).__name__

@@ -1,0 +1,147 @@
+"""A run that was stopped, and goes on, ends like one that never was, to the last bit."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import faults
+import pytest
+import torch
+from faults import CASES, CHAR_LM, Bench, fit, fork, kill_at, wait
+
+STEPS = {  # the validation boundary, an epoch's last batch, and within an epoch
+    "CharLM": (2, 5, 6),
+    "CharLM, carried state": (7,),
+    "CharLM, bf16-mixed": (10,),
+    "Seq2Seq": (3,),
+    "SeqClassifier": (4,),
+    "Regressor": (23,),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("faults"), short=True)
+
+
+@pytest.mark.parametrize(("case", "step"), [(case, step) for case, steps in STEPS.items() for step in steps])
+def test_a_run_killed_at_a_step_ends_as_if_it_had_not_been(bench: Bench, case: str, step: int) -> None:
+    run = bench.new()
+    assert wait(fork(fit(CASES[case], run), kill_at(step))) == -signal.SIGKILL
+    assert bench.goes_on(case, run) == []
+
+
+@pytest.mark.parametrize("row", [faults.killed_writes, faults.truncated, faults.signals, faults.full_disk])
+def test_nothing_is_lost(row: Callable[[Bench], Iterator[list[str]]], tmp_path: Path) -> None:
+    assert [wrong for wrong in row(Bench(tmp_path, short=True)) if wrong] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [faults.each_step, faults.random_kills, faults.kills_of_two_ranks])
+def test_nothing_is_lost_in_many_tries(row: Callable[[Bench], Iterator[list[str]]], tmp_path: Path) -> None:
+    assert [wrong for wrong in row(Bench(tmp_path, short=False)) if wrong] == []
+
+
+def test_the_bench_sees_a_single_bit(bench: Bench) -> None:
+    copy = bench.folder / "copy"
+    shutil.copytree(bench.straight("CharLM"), copy)
+    last = copy / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    weight = checkpoint["state_dict"]["network.head.1.bias"]
+    weight[0] = torch.nextafter(weight[0], torch.tensor(torch.inf))
+    torch.save(checkpoint, last)
+    assert faults.unlike(bench.straight("CharLM"), copy) == ["/state_dict/network.head.1.bias"]
+
+
+def test_resume_needs_no_config_and_may_find_the_run_elsewhere(bench: Bench, zoo_command: Callable) -> None:
+    run = bench.new()
+    wait(fork(fit(CASES["CharLM"], run), kill_at(9)))
+    moved = Path("elsewhere").resolve()
+    shutil.move(run, moved)
+    result = zoo_command("fit", "--run_dir", "elsewhere", "--resume")
+    assert result.code == 0, result.err
+    assert "going on from elsewhere/checkpoints/last.ckpt, step 9" in result.out
+    assert faults.unlike(bench.straight("CharLM"), moved) == []
+
+
+def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
+    run = bench.new()
+    shutil.copytree(bench.straight("CharLM"), run)
+    assert bench.goes_on("CharLM", run) == []
+
+
+def test_a_run_without_a_checkpoint_begins_at_the_start(bench: Bench) -> None:
+    run = bench.new()
+    assert bench.goes_on("CharLM", run) == []
+    assert "has no checkpoint yet" in (bench.folder / "log").read_text()
+
+
+def test_a_run_belongs_to_one_process(bench: Bench, zoo_command: Callable) -> None:
+    run = bench.new()
+    pid = fork(fit(CASES["CharLM"], run, "--trainer.max_epochs", "100000"))
+    assert faults.wait_for((run / "checkpoints" / "last.ckpt").exists, 60)
+    result = zoo_command("fit", "--run_dir", run, "--resume")
+    os.kill(pid, signal.SIGKILL)
+    wait(pid)
+    assert result.code == 2
+    assert "another process is training" in result.err
+
+
+def test_data_that_changed_is_seen(zoo_command: Callable) -> None:
+    Path("text.txt").write_text("abcdef" * 50)
+    data = ["--data", "TextFile", "--data.paths", "[text.txt]", "--data.seq_len", "8"]
+    command = ["fit", "--model", "CharLM", "--model.hidden_size", "4", *data, "--run_dir", "a"]
+    assert zoo_command(*command, "--trainer.max_epochs", "1").code == 0
+    Path("text.txt").write_text("fedcba" * 50)
+    result = zoo_command(*command, "--trainer.max_epochs", "2", "--resume", "--override")
+    assert result.code == 2
+    assert "the data changed since the run began: text.txt" in result.err
+
+
+def test_checkpoints_come_as_often_as_one_likes(zoo_command: Callable) -> None:
+    assert zoo_command(*fit(CHAR_LM, Path("a")), "--checkpoint.keep", "4").code == 0
+    names = sorted(path.name for path in Path("a/checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt", "step-21.ckpt", "step-22.ckpt", "step-23.ckpt"]
+    rare = [*fit(CHAR_LM, Path("b")), "--checkpoint.every_n_steps", "null", "--checkpoint.keep", "9"]
+    assert zoo_command(*rare).code == 0
+    names = sorted(path.name for path in Path("b/checkpoints").iterdir())
+    assert names == ["best.ckpt", "last.ckpt", "step-12.ckpt", "step-18.ckpt", "step-6.ckpt"]
+    assert zoo_command(*fit(CHAR_LM, Path("c")), "--checkpoint.keep", "0").code == 2
+
+
+def test_another_number_of_processes_is_refused(bench: Bench, zoo_command: Callable) -> None:
+    run = bench.new()
+    wait(fork(fit(CASES["CharLM"], run), kill_at(9)))
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    checkpoint["resume"]["world_size"] = 2
+    torch.save(checkpoint, run / "checkpoints" / "last.ckpt")
+    refused = zoo_command("fit", "--run_dir", run, "--resume")
+    assert refused.code == 2
+    assert "the run has 2 processes, and the command 1" in refused.err
+    result = zoo_command("fit", "--run_dir", run, "--resume", "--override")
+    assert result.code == 0, result.err
+    assert "the last bits of the numbers may differ: processes: 2 -> 1" in result.err
+
+
+def test_runs_are_listed_with_what_became_of_them(bench: Bench, zoo_command: Callable) -> None:
+    Path("all").mkdir()
+    shutil.copytree(bench.straight("CharLM"), "all/done")
+    wait(fork(fit(CASES["CharLM"], Path("all/dead")), kill_at(9)))
+    wait(fork(fit(CASES["CharLM"], Path("all/told")), kill_at(9, signal.SIGTERM)))
+    pid = fork(fit(CASES["CharLM"], Path("all/lives"), "--trainer.max_epochs", "100000"))
+    assert faults.wait_for(Path("all/lives/checkpoints/last.ckpt").exists, 60)
+    result = zoo_command("runs", "all")
+    os.kill(pid, signal.SIGKILL)
+    wait(pid)
+    lines = [line.split() for line in result.out.splitlines()[1:5]]
+    states = {line[-1].removeprefix("all/"): line[0] for line in lines}
+    assert states == {"done": "finished", "dead": "killed", "told": "interrupted", "lives": "running"}
+    assert result.out.strip().endswith("--resume")
+    rows = {row["run"]: row for row in json.loads(zoo_command("runs", "all", "--json").out)}
+    assert (rows["all/done"]["epoch"], rows["all/done"]["metric"]) == (4, "val/loss")
+    summary = json.loads(Path("all/done/summary.json").read_text())
+    assert rows["all/done"]["best"] == summary["metrics"]["val/loss"]["best"]
+    assert zoo_command("runs", "nowhere").code == 2

@@ -1,0 +1,119 @@
+"""Checkpoint files that are whole or not there: how they are written, checked, kept and found again."""
+
+import errno
+import io
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+
+LAST = "last.ckpt"
+TEMPORARY = ".tmp"  # the ending of what a killed process may leave behind
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
+    """Writes a file, or leaves it as it was; when this returns, it outlasts a power failure.
+
+    The data goes to a file beside the target, so that putting it in place is one rename.
+
+    Args:
+        path: The file.
+        data: Bytes, or text, which becomes UTF-8.
+        aside: Where to put the file that is there.
+
+    Raises:
+        OSError: If it can't be written; where the disk is full, with the path and what remains.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        if aside is not None and path.exists():
+            os.replace(path, aside)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno not in _NO_SPACE:
+            raise
+        kept = "; the one before is as it was" if path.exists() else ""
+        raise OSError(error.errno, f"no space left on the disk to write {path}{kept}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder outlast a power failure, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def clear_temporaries(folder: Path) -> None:
+    """Removes what a killed process left half-written in a folder and in those below."""
+    for path in folder.rglob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Lightning's reader and writer, but that a checkpoint is put in place by one rename, on its own file system."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Writes a checkpoint with `write_whole`, which the storage options are for."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, buffer.getvalue(), **(storage_options or {}))
+
+
+# -- the checkpoints of a run
+
+
+def step_name(step: int) -> str:
+    """The name of a checkpoint that is no longer the last one."""
+    return f"step-{step}.ckpt"
+
+
+def older(folder: Path) -> list[Path]:
+    """The checkpoints that were put aside, the newest one first."""
+    found = {int(match[1]): path for path in folder.glob("step-*.ckpt") if (match := re.search(r"-(\d+)\.", path.name))}
+    return [found[step] for step in sorted(found, reverse=True)]
+
+
+def newest_whole(folder: Path) -> tuple[Path | None, list[Path]]:
+    """The newest checkpoint of a run that is whole, and the damaged ones that are newer."""
+    damaged: list[Path] = []
+    for path in _newest_first(folder):
+        if is_whole(path):
+            return path, damaged
+        damaged.append(path)
+    return None, damaged
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    if (folder / LAST).exists():
+        yield folder / LAST
+    yield from older(folder)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether every byte of a checkpoint file is as it was written, by the checksums that it holds."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                return False
+        torch.load(path, map_location="meta", weights_only=True)
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
+        return False
+    return True

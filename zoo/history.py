@@ -1,0 +1,124 @@
+"""What run folders tell of their runs, without torch: which there are, how far they are, and who keeps them."""
+
+import csv
+import io
+import json
+import math
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.csv"
+RUNNING_FILE = "running.json"  # it is there while a run goes on, and where it was killed
+SUMMARY_FILE = "summary.json"
+CONFIG_FILE = "config.yaml"
+UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def runs(folder: Path) -> list[dict[str, Any]]:
+    """The runs in a folder and below, the ones that were last written to first.
+
+    Returns:
+        For each: `run`, its folder; `status`: finished, running, interrupted, killed, failed or
+        diverged; `epoch`, the last one that was trained in, counted from 1; `metric` and `best`, of
+        the metric that picks the best checkpoint; `age_s`, seconds since it was last written to.
+    """
+    found = [_describe(path.parent) for path in folder.rglob(CONFIG_FILE) if (path.parent / METRICS_FILE).exists()]
+    return sorted(found, key=lambda run: (run["age_s"], run["run"]))
+
+
+def _describe(run: Path) -> dict[str, Any]:
+    summary, note = _read(run / SUMMARY_FILE), _read(run / RUNNING_FILE)
+    status = "running" if is_running(run) else summary.get("status", "killed")
+    metric, mode = (note.get("monitor") or summary.get("monitor") or ("train/loss", "min"))[:2]
+    rows = read_rows(run / METRICS_FILE)
+    values = [float(row[metric]) for row in rows if row.get(metric)]
+    known = [value for value in values if not math.isnan(value)]
+    trained = (row for row in rows if any(value and name.startswith("train/") for name, value in row.items()))
+    epochs = [int(row["epoch"]) for row in trained if row.get("epoch")]
+    return {
+        "run": str(run),
+        "status": status,
+        "epoch": max(epochs, default=-1) + 1,
+        "metric": metric,
+        "best": (max if mode == "max" else min)(known, default=None),
+        "age_s": round(time.time() - max(path.stat().st_mtime for path in run.glob("*.*"))),
+    }
+
+
+def age(seconds: float) -> str:
+    """A span of time in its largest unit, as `3 h`."""
+    size, unit = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
+    return f"{seconds // size:.0f} {unit}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a run's `metrics.csv`; none if there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# -- which process keeps a run
+
+
+def take_lock(path: Path, note: dict[str, Any]) -> io.TextIOWrapper:
+    """Notes in `running.json` that this process keeps the run, and locks it for as long as it lives.
+
+    Args:
+        path: The file.
+        note: What else to note, plain values.
+
+    Raises:
+        ValueError: If a living process keeps it.
+    """
+    file = path.open("a+", encoding="utf-8")
+    if not _lock(file):
+        file.close()
+        raise ValueError(f"--run_dir: another process is training in {path.parent}: {path.read_text().strip()}")
+    file.truncate(0)
+    file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), **note}) + "\n")
+    file.flush()
+    return file
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a living process keeps a run."""
+    try:
+        with (folder / RUNNING_FILE).open("r+") as file:
+            return not _lock(file)
+    except OSError:
+        return False
+
+
+def job_of(folder: Path) -> str | None:
+    """The job (see `zoo.processes.job`) that last kept a run, if it was one."""
+    for name in (RUNNING_FILE, SUMMARY_FILE):
+        if "job" in (note := _read(folder / name)):
+            return note["job"]  # type: ignore[no-any-return]
+    return None
+
+
+def _lock(file: io.TextIOWrapper) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

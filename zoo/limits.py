@@ -1,0 +1,100 @@
+"""How large and deep a text may be that others wrote, and that a path is one of this machine.
+
+What is read here is read before anybody trusts it, so nothing is built of it: only counted.
+"""
+
+import os
+import re
+import reprlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+MAX_CONFIG_BYTES = 2**20
+MAX_NODES = 20_000  # mappings, lists and values of a config, with what aliases stand for
+MAX_DEPTH = 50
+MAX_DIGITS = 300  # of a number; Python takes a time for reading it that grows with their square
+PLAIN_TAGS = {
+    None,
+    "!",
+    *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")),
+}
+ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:|.*?::", re.DOTALL)  # C: is a drive of Windows
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 60, 60, 60
+
+
+def brief(value: Any) -> str:
+    """A value in a few characters, for messages; also one that would be endless when written out."""
+    return _short.repr(value)
+
+
+def check_local(path: str | os.PathLike[str], key: str = "") -> None:
+    """Raises ValueError for a path that Lightning or fsspec would take for an address.
+
+    Example:
+        >>> check_local("runs/a/checkpoints/best.ckpt")
+        >>> check_local("memory://a.ckpt")
+        Traceback (most recent call last):
+            ...
+        ValueError: memory://a.ckpt: this is an address (memory:), expected a path; download what is there, ...
+    """
+    text = os.fspath(path)
+    if match := ADDRESS.match(text):
+        where = f"{key}: {brief(text)}" if key else text
+        raise ValueError(
+            f"{where}: this is an address ({match[0]}), expected a path; download what is there, and give its path"
+            + ("" if match[0].endswith("::") else f", or ./{text} if that is its name")
+        )
+
+
+def check_size(path: str | os.PathLike[str], limit: int, what: str) -> None:
+    """Raises ValueError for a file of more bytes than a limit."""
+    if (size := Path(path).stat().st_size) > limit:
+        raise ValueError(f"{path}: got {size} bytes, expected {what} of at most {limit}")
+
+
+def check_yaml(text: str) -> None:
+    """Raises yaml.YAMLError for a text that is too large or too deep, also with its aliases written out."""
+    if len(text) > MAX_CONFIG_BYTES:
+        raise yaml.YAMLError(f"it has {len(text)} characters, expected at most {MAX_CONFIG_BYTES}")
+    sizes: dict[str, int] = {}  # of each anchor, in nodes
+    parents: list[tuple[str | None, int]] = []  # mappings and lists that go on: anchor, and size so far
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            _check_tag(event)
+            parents.append((event.anchor, 1))
+            if len(parents) > MAX_DEPTH:
+                raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} deep")
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise yaml.YAMLError(f"the alias *{event.anchor} stands for nothing, or for what it is a part of")
+            anchor, size = None, sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = parents.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            _check_tag(event)
+            _check_number(event)
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor is not None:
+            sizes[anchor] = size
+        if parents:
+            parents[-1] = (parents[-1][0], size := parents[-1][1] + size)
+        if size > MAX_NODES:
+            raise yaml.YAMLError(f"it has more than {MAX_NODES} values")
+
+
+def _check_tag(event: Any) -> None:
+    if event.tag not in PLAIN_TAGS:
+        raise yaml.YAMLError(f"got the tag {brief(event.tag)}, expected plain YAML")
+
+
+def _check_number(event: Any) -> None:
+    may_be_number = event.implicit[0] or event.tag is not None
+    if may_be_number and len(event.value) > MAX_DIGITS and re.fullmatch(r"[-+0-9a-fA-FxXoO_.:]+", event.value):
+        raise yaml.YAMLError(f"got a number of {len(event.value)} characters, expected at most {MAX_DIGITS}")
