@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format cards bench clean
+.PHONY: help run test test-slow check format cards bench faults clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ cards: .venv/run  ## Write the README's table and the models' cards from benchma
 bench: .venv/run  ## Compare training and generation with hand-written loops (10 minutes; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
+
+faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
+	$(BIN)/python benchmarks/faults.py
 
 clean:  ## Remove the environment and all caches; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -234,6 +234,7 @@ class ZooCLI(LightningCLI):
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
             return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
+        io = WholeCheckpointIO()
         metrics = MetricsLogger(self.run_dir, self.going_on.rows if self.going_on else 0)
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, self.options["seed_everything"], metrics)
         callbacks.append(self.run)
@@ -243,14 +244,14 @@ class ZooCLI(LightningCLI):
             policy = CheckpointPolicy(**vars(self.options["checkpoint"]))
             facts = {"data": getattr(self.datamodule, "sources", {}), **machine()}
             override = self.going_on.override if self.going_on else None
-            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, facts, override))
+            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, facts, override))
         loggers = config["logger"]
         if loggers in (None, True):
             purge: dict[str, Any] = {"purge_step": self.going_on.logged_steps} if self.going_on else {}
             loggers = [TensorBoardLogger(self.run_dir, name="", version="", **purge)]
         loggers = [metrics, *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
         plugins = config["plugins"] or []
-        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpointIO()]
+        kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), io]
         trainer = super().instantiate_trainer(**kwargs, logger=loggers, default_root_dir=self.run_dir)
         # Lightning's own handlers talk to the other ranks in the middle of a step, and requeue by rules of their own.
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]

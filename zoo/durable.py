@@ -68,13 +68,16 @@ def clear_temporaries(folder: Path) -> None:
 class WholeCheckpointIO(TorchCheckpointIO):
     """Lightning's reader and writer, but that a checkpoint is put in place by one rename, on its own file system."""
 
+    aside: Path | None = None  # where the next write puts the file that is there; no option, as FSDP refuses those
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes a checkpoint with `write_whole`, which the storage options are for."""
+        """Writes a checkpoint whole: see `write_whole`."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue(), **(storage_options or {}))
+        aside, self.aside = self.aside, None
+        write_whole(path, buffer.getvalue(), aside)
 
 
 # -- the checkpoints of a run

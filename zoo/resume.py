@@ -20,7 +20,7 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
-from zoo.durable import LAST, older, step_name
+from zoo.durable import LAST, WholeCheckpointIO, older, step_name
 from zoo.processes import end_children
 from zoo.stopping import DivergedError, Signals, Stopped
 from zoo.tasks import Task
@@ -58,6 +58,7 @@ class RunState(L.Callback):
         folder: Of the run's checkpoints.
         policy: When to save.
         signals: Of the process.
+        io: What writes the trainer's checkpoints.
         facts: Plain values that go with the state, such as what the data was.
         override: What changes in a run that goes on: a `zoo.continuation.Override`.
     """
@@ -67,11 +68,13 @@ class RunState(L.Callback):
         folder: Path,
         policy: CheckpointPolicy,
         signals: Signals,
+        io: WholeCheckpointIO,
         facts: State,
         override: Any = None,
     ) -> None:
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
+        self.io = io
         self.facts, self.override = facts, override
         self.saved_step: int | None = None  # of the newest checkpoint
         self.saved_at = time.monotonic()
@@ -190,11 +193,10 @@ class RunState(L.Callback):
             "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
             "ranks": ranks,
         }
-        aside = None
         if self.policy.keep > 1 and self.saved_step not in (None, trainer.global_step):
-            aside = self.folder / step_name(self.saved_step)  # type: ignore[arg-type]
+            self.io.aside = self.folder / step_name(self.saved_step)  # type: ignore[arg-type]
         try:
-            trainer.save_checkpoint(self.folder / LAST, False, storage_options={"aside": aside})
+            trainer.save_checkpoint(self.folder / LAST, weights_only=False)
         finally:
             self._payload = None
         self.saved_step, self.saved_at = trainer.global_step, time.monotonic()
