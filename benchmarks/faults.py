@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import torch
 
@@ -381,13 +382,50 @@ def close(metric: str, first: str, second: str) -> bool:
     return math.isclose(float(first), float(second), rel_tol=1e-5, abs_tol=1e-6)
 
 
+# -- launchers and clusters: each test in tests/cluster is a try
+
+
+def tested(file: str, words: str) -> Iterator[list[str]]:
+    """Runs tests of tests/cluster by the words in their names; those that are skipped are no tries."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = ["-q", "-m", "slow or not slow", "-k", words, f"--junitxml={report}"]
+        command([*options, f"tests/cluster/{file}.py"], ("-m", "pytest"), 1800)
+        for case in ElementTree.parse(report).iter("testcase"):
+            if case.find("skipped") is None:
+                yield [str(part.get("message")) for part in case if part.tag in ("failure", "error")]
+
+
+def torchrun_restarts(bench: Bench) -> Iterator[list[str]]:
+    """Torchrun starts a run again whose worker was killed."""
+    yield from tested("test_torchrun", "replaced")
+
+
+def one_rank_fails(bench: Bench) -> Iterator[list[str]]:
+    """An exception on one rank ends all of them in 60 s, under torchrun, Lightning's launcher and SLURM."""
+    yield from tested("test_torchrun", "failure")
+    yield from tested("test_slurm", "failure")
+
+
+def slurm_requeues(bench: Bench) -> Iterator[list[str]]:
+    """A real SLURM requeues a job: SIGUSR1, its time is up, preemption, a failed node, by hand."""
+    yield from tested("test_slurm", "not failure")
+
+
+def two_hosts(bench: Bench) -> Iterator[list[str]]:
+    """Two hosts under torchrun, with a network between them."""
+    yield from tested("test_two_hosts", "")
+
+
 # -- runs of several processes, which begin from nothing
 
 
-def command(argv: list[str], program: tuple[str, ...] = ("-m", "zoo")) -> subprocess.CompletedProcess[str]:
+def command(
+    argv: list[str], program: tuple[str, ...] = ("-m", "zoo"), timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end."""
-    whole = [sys.executable, *program, *argv]
-    return subprocess.run(whole, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    options: dict[str, Any] = {"env": environment(), "cwd": ROOT, "capture_output": True, "text": True}
+    return subprocess.run([sys.executable, *program, *argv], **options, check=False, timeout=timeout)
 
 
 @contextlib.contextmanager
@@ -439,9 +477,9 @@ def wait_for(condition: Callable[[], bool], timeout: float) -> bool:
     return condition()
 
 
-ROWS: list[Row] = [
-    *(each_step, random_kills, killed_writes, full_disk, truncated, signals, kills_of_two_ranks, two_ranks),
-]
+ALONE: list[Row] = [each_step, random_kills, killed_writes, full_disk, truncated, signals]
+TOGETHER: list[Row] = [kills_of_two_ranks, two_ranks]
+CLUSTER: list[Row] = [torchrun_restarts, one_rank_fails, slurm_requeues, two_hosts]
 
 
 def main() -> int:
@@ -455,7 +493,7 @@ def main() -> int:
     lost = 0
     print("| what happens | tries | as they should | minutes |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for row in ROWS:
+        for row in [*ALONE, *TOGETHER, *([] if options.short else CLUSTER)]:
             if not any(word in row.__name__ for word in options.only):
                 continue
             began = time.monotonic()
