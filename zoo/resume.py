@@ -89,6 +89,7 @@ class RunState(L.Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Has a run that was at its end stay there."""
         if self._to_restore is not None and self._to_restore["finished"] and self.override is None:
+            recall(trainer, pl_module, self._to_restore)  # for its pictures
             trainer.should_stop = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -96,6 +97,8 @@ class RunState(L.Callback):
         self._bad_step = torch.full((), -1, device=pl_module.device)
         if trainer.world_size > 1:  # of its own, so that asking the other ranks never waits for a device
             self._group = dist.new_group(backend="gloo")
+        if self._to_restore is not None:
+            trainer.accumulate_grad_batches = self._to_restore["accumulate_grad_batches"]
         if self._to_restore is not None and self.override is not None:
             self.override.apply(trainer)
         self.signals.defer()
@@ -152,7 +155,7 @@ class RunState(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         """Says where the run stopped, and how it goes on; no process of it is left behind."""
         end_children(trainer)
-        if not trainer.is_global_zero or trainer.state.fn != "fit":
+        if not trainer.is_global_zero:
             return
         if isinstance(exception, DivergedError):
             how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
@@ -164,6 +167,7 @@ class RunState(L.Callback):
             saved = f"the last {'good ' if isinstance(exception, DivergedError) else ''}checkpoint"
             saved += f" is {self.folder / LAST}, of step {self.saved_step:,}"
         at = f"in epoch {trainer.current_epoch + 1}, at step {trainer.global_step:,}"
+        at = at if trainer.state.fn == "fit" else "while the best checkpoint was tested"
         print(f"\n{why}{at}; {saved}\n{how}", file=sys.stderr, flush=True)
 
     # -- around validation
@@ -191,6 +195,7 @@ class RunState(L.Callback):
             "world_size": trainer.world_size,
             "validation": trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict(),
             "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
+            "accumulate_grad_batches": trainer.accumulate_grad_batches,
             "ranks": ranks,
         }
         if self.policy.keep > 1 and self.saved_step not in (None, trainer.global_step):
@@ -243,17 +248,24 @@ def restore(trainer: L.Trainer, task: Task, state: State) -> None:
     progress.ready = progress.completed + 1
     loop.epoch_loop._batches_that_stepped = state["batches_that_stepped"]
     loop.epoch_loop.val_loop.batch_progress.load_state_dict(state["validation"])
-    if state["world_size"] != trainer.world_size:
+    if (mine := recall(trainer, task, state)) is None:
         return
-    mine = move_data_to_device(state["ranks"][trainer.global_rank], task.device)
-    for name, value in mine["task"].items():
-        setattr(task, name, value)
     for name, values in mine["metrics"].items():
         metric = task.metric("train", name)
         for part, value in values.items():
             setattr(metric, part, value)
     trainer.callback_metrics.update(mine["callback_metrics"])
     set_random_state(mine["random"])
+
+
+def recall(trainer: L.Trainer, task: Task, state: State) -> State | None:
+    """Gives a task back what it remembers; returns the rank's state, if there is one for each of the ranks."""
+    if state["world_size"] != trainer.world_size:
+        return None
+    mine: State = move_data_to_device(state["ranks"][trainer.global_rank], task.device)
+    for name, value in mine["task"].items():
+        setattr(task, name, value)
+    return mine
 
 
 def random_state() -> State:

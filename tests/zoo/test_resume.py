@@ -70,7 +70,9 @@ def test_resume_needs_no_config_and_may_find_the_run_elsewhere(bench: Bench, zoo
 def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
     run = bench.new()
     shutil.copytree(bench.straight("CharLM"), run)
+    (run / "samples.png").unlink()
     assert bench.goes_on("CharLM", run) == []
+    assert (run / "samples.png").exists()
 
 
 def test_a_run_without_a_checkpoint_begins_at_the_start(bench: Bench) -> None:
