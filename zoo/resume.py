@@ -86,7 +86,7 @@ class RunState(L.Callback):
 
     # -- between two steps
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Has a run that was at its end stay there."""
         if self._to_restore is not None and self._to_restore["finished"] and self.override is None:
             recall(trainer, pl_module, self._to_restore)  # for its pictures
