@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 
 LAST = "last.ckpt"
 TEMPORARY = ".tmp"  # the ending of what a killed process may leave behind
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
@@ -33,7 +33,7 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
-        with temporary.open("wb") as file:
+        with naming_a_full_disk(path), temporary.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
@@ -41,9 +41,18 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
             os.replace(path, aside)
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
+    except OSError:
         temporary.unlink(missing_ok=True)
-        if error.errno not in _NO_SPACE:
+        raise
+
+
+@contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Has the error of a full disk say which file it is about, and what became of it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         kept = "; the one before is as it was" if path.exists() else ""
         raise OSError(error.errno, f"no space left on the disk to write {path}{kept}") from error

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 
 import zoo
 from zoo import plots
-from zoo.durable import clear_temporaries, write_whole
+from zoo.durable import clear_temporaries, naming_a_full_disk, write_whole
 from zoo.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.processes import job
 from zoo.stopping import DivergedError, Stopped
@@ -72,7 +72,7 @@ class MetricsLogger(Logger):
             self._columns = sorted({*self._columns, *added})
             self._write([*before, row])
         else:
-            with self.file.open("a", newline="", encoding="utf-8") as file:
+            with naming_a_full_disk(self.file), self.file.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns, lineterminator="\n").writerow(row)
         self.rows += 1
 
