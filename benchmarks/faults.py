@@ -29,11 +29,11 @@ from xml.etree import ElementTree
 import torch
 
 import zoo.cli
-import zoo.durable
+import zoo.runs.files
 from zoo.__main__ import main as run_command
-from zoo.durable import LAST, is_whole
-from zoo.history import read_rows
-from zoo.resume import RunState
+from zoo.runs.files import LAST, is_whole
+from zoo.runs.history import read_rows
+from zoo.runs.resume import RunState
 
 ROOT = Path(__file__).parent.parent
 TEXT = "the queen of hearts, she made some tarts, all on a summer day; "
@@ -269,7 +269,7 @@ def killed_writes(bench: Bench) -> Iterator[list[str]]:
         def prepare(number: int = number, moment: str = moment) -> None:
             tempfile.tempdir = other
             calls = iter(range(10_000))
-            of = zoo.durable if moment == "sync_folder" else zoo.durable.os
+            of = zoo.runs.files if moment == "sync_folder" else zoo.runs.files.os
             name = "fsync" if moment == "half" else moment
             true = getattr(of, name)
 
@@ -287,7 +287,7 @@ def killed_writes(bench: Bench) -> Iterator[list[str]]:
         run = bench.new()
         code = wait(fork(fit(CASES["CharLM"], run), prepare))
         wrong = bench.goes_on("CharLM", run)
-        left = list(run.rglob(f".*{zoo.durable.TEMPORARY}"))
+        left = list(run.rglob(f".*{zoo.runs.files.TEMPORARY}"))
         yield wrong + ([f"left {left}"] if left else []) + ([] if code == -signal.SIGKILL else [f"exit code {code}"])
 
 

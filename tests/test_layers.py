@@ -15,14 +15,12 @@ LAYERS = [
         f"zoo.{name}"
         for name in ("vocab", "batch", "reference", "plots", "images", "messages", "limits", "card", "trust")
     },
-    {"zoo.bundle", "zoo.checkpoints", "zoo.history", "zoo.durable", "zoo.processes"},
-    {"zoo.stopping"},
+    {"zoo.bundle", "zoo.checkpoints"},
     {"zoo.nn"},
     {"zoo.decoding"},
     {"zoo.tasks"},
     {"zoo.pretrained"},
-    {"zoo.transfer", "zoo.runs", "zoo.resume", "zoo.arguments"},
-    {"zoo.continuation"},
+    {"zoo.transfer", "zoo.runs", "zoo.arguments"},
     {"zoo.cli", "zoo.commands", "zoo.catalogue"},
     {"zoo.__main__"},
 ]

@@ -5,8 +5,9 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from zoo import bundle, history, messages
+from zoo import bundle, messages
 from zoo.card import card
+from zoo.runs import history
 
 USAGE = {
     "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",

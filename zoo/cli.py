@@ -27,15 +27,15 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 import datamodules
 from zoo import checkpoints, messages, trust
 from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
-from zoo.continuation import Continuation
-from zoo.durable import WholeCheckpointIO
-from zoo.history import CONFIG_FILE, is_running, job_of
 from zoo.messages import UsageError
 from zoo.pretrained import load, read_checkpoint
-from zoo.processes import end_with_parent, is_main_process, job, machine, requeue, say, slurm_job, started_again
-from zoo.resume import CheckpointPolicy, RunState
-from zoo.runs import MetricsLogger, ProgressBar, RunFolder
-from zoo.stopping import EXIT_CODES, DivergedError, Signals, Stopped
+from zoo.runs.continuation import Continuation
+from zoo.runs.files import WholeCheckpointIO
+from zoo.runs.folder import MetricsLogger, ProgressBar, RunFolder
+from zoo.runs.history import CONFIG_FILE, is_running, job_of
+from zoo.runs.processes import end_with_parent, is_main_process, job, machine, requeue, say, slurm_job, started_again
+from zoo.runs.resume import CheckpointPolicy, RunState
+from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 from zoo.transfer import freeze, initialize_from
 

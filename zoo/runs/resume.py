@@ -20,9 +20,9 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
-from zoo.durable import LAST, WholeCheckpointIO, older, step_name
-from zoo.processes import end_children
-from zoo.stopping import DivergedError, Signals, Stopped
+from zoo.runs.files import LAST, WholeCheckpointIO, older, step_name
+from zoo.runs.processes import end_children
+from zoo.runs.stopping import DivergedError, Signals, Stopped
 from zoo.tasks import Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
@@ -60,7 +60,7 @@ class RunState(L.Callback):
         signals: Of the process.
         io: What writes the trainer's checkpoints.
         facts: Plain values that go with the state, such as what the data was.
-        override: What changes in a run that goes on: a `zoo.continuation.Override`.
+        override: What changes in a run that goes on: a `zoo.runs.continuation.Override`.
     """
 
     def __init__(

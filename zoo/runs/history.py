@@ -103,7 +103,7 @@ def is_running(folder: Path) -> bool:
 
 
 def job_of(folder: Path) -> str | None:
-    """The job (see `zoo.processes.job`) that last kept a run, if it was one."""
+    """The job (see `zoo.runs.processes.job`) that last kept a run, if it was one."""
     for name in (RUNNING_FILE, SUMMARY_FILE):
         if "job" in (note := _read(folder / name)):
             return note["job"]  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ from typing import Any, Self
 import lightning as L
 import yaml
 
-from zoo.durable import newest_whole
 from zoo.pretrained import read_checkpoint
-from zoo.processes import machine, say
-from zoo.resume import RESUME
+from zoo.runs.files import newest_whole
+from zoo.runs.processes import machine, say
+from zoo.runs.resume import RESUME
 from zoo.tasks import TASKS, Task
 
 Changes = dict[str, tuple[Any, Any]]  # dotted key -> what the run has, and what the command has

@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 
 import zoo
 from zoo import plots
-from zoo.durable import clear_temporaries, naming_a_full_disk, write_whole
-from zoo.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
-from zoo.processes import job
-from zoo.stopping import DivergedError, Stopped
+from zoo.runs.files import clear_temporaries, naming_a_full_disk, write_whole
+from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
+from zoo.runs.processes import job
+from zoo.runs.stopping import DivergedError, Stopped
 from zoo.tasks import Task
 from zoo.tasks.base import STAGES
 

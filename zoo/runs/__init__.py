@@ -1,0 +1,1 @@
+"""Runs: their folders, how they stop, and how they go on."""
