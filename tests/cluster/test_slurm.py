@@ -72,6 +72,8 @@ def test_a_signalled_job_requeues_itself_and_ends_as_if_never_stopped(
 def test_a_job_out_of_time_requeues_itself(cluster: Slurm, reference: Path, tmp_path: Path) -> None:
     # SLURM looks every 30 seconds for jobs of which 10 + 30 are left, of a minute: after 20 to 50.
     job = submit(cluster, tmp_path, *SLOWLY, options=("--time=1", "--signal=SIGUSR1@10"))
+    cluster.until(lambda: cluster.job(job)["Restarts"] == "1", 90, lambda: cluster.story(job))
+    cluster.run("scontrol", "update", f"JobId={job}", "TimeLimit=10")  # a slow machine must not run out of it again
     check_ended_as_if_never_stopped(cluster, job, run_of(tmp_path, job), reference)
     assert cluster.requeues(job) == 1
 
