@@ -146,9 +146,8 @@ class ZooCLI(LightningCLI):
         begun = (self.run_dir / CONFIG_FILE).exists()
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
-        if is_main_process():
-            again = begun and started_again() and job_of(self.run_dir) == job()
-        else:  # the main process decides, and ends them all if it refuses; torchrun counts starts for each host
+        again = begun and started_again() and job_of(self.run_dir) == job()
+        if not is_main_process():  # that one decides, and ends them all if it refuses; torchrun counts for each host
             again = begun
         if self.options["resume"] and self.options["run_dir"] is None:
             raise ValueError("--resume: which run? Give its folder with --run_dir")
