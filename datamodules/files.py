@@ -28,7 +28,7 @@ def read_table(path: str, as_text: bool = False) -> dict[str, list[Any]]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If its ending is unknown, or if it can't be read or is empty.
+        ValueError: If its ending is unknown, or if it can't be read, is empty, or is an archive.
     """
     file = check_file(path)
     if file.suffix.lower() not in READERS:
@@ -36,7 +36,10 @@ def read_table(path: str, as_text: bool = False) -> dict[str, list[Any]]:
     if not file.stat().st_size:
         raise ValueError(f"{path}: the file is empty")
     import datasets
+    from datasets.utils.extract import Extractor
 
+    if Extractor.infer_extractor_format(file):  # datasets would unpack it, however large
+        raise ValueError(f"{path}: this is an archive; unpack it, and give the file in it")
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     options: dict[str, Any] = {}
@@ -51,7 +54,7 @@ def read_table(path: str, as_text: bool = False) -> dict[str, list[Any]]:
         try:
             reader = READERS[file.suffix.lower()]
             table = getattr(datasets.Dataset, f"from_{reader}")(
-                str(file), cache_dir=folder, keep_in_memory=True, **options
+                str(file.resolve()), cache_dir=folder, keep_in_memory=True, **options
             ).to_dict()
         except Exception as error:  # datasets wraps whatever its many readers raise
             reason = str(error.__cause__ or error).strip().splitlines()

@@ -78,7 +78,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     """A web server on this machine; gives its address."""
     handler.log_message = lambda *_: None  # type: ignore[method-assign]
     with HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -3,11 +3,12 @@
 Legend: N sequences, T time steps (rows of an image), D features (pixels of a row).
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 
@@ -18,12 +19,15 @@ def read(path: str) -> Image.Image:
         ValueError: If there is none, or it is no image.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what stands in a file beside the pixels
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                return image.copy()
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file") from None
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+    except Exception as error:  # a damaged file makes Pillow's many readers raise anything
         raise ValueError(f"{path}: this is no image that can be read") from error
 
 

@@ -56,8 +56,8 @@ def _not_trusted(text: str, classes: Sequence[str]) -> str | None:
     if not match:
         return None
     given = _given_value(text)
-    is_path = given is not None and given != match[1] and re.fullmatch(r"\w+(\.\w+)+", given)
-    path = f"{given}, which is {match[1]}," if is_path else match[1]
+    direct = not re.fullmatch(r"\w+(\.\w+)+", given or "") or given == match[1]
+    path = match[1] if direct else f"{given}, which is {match[1]},"
     return (
         f"{_innermost_key(text)}: {path} is nothing that a config may name, expected a class of "
         f"{', '.join(TRUSTED)}; for a package of yours, or one that you trust: --allow_import PACKAGE"
@@ -81,7 +81,7 @@ def _missing_argument(text: str, classes: Sequence[str]) -> str | None:
 
 
 def _unknown_key(text: str, classes: Sequence[str]) -> str | None:
-    match = re.search(r"(?:does not accept option '|unrecognized arguments: --)([\w.]+)", text)
+    match = re.search(r"(?:does not accept option '|^Option '|unrecognized arguments: --)([\w.]+)", text)
     if not match:
         return None
     group, _, rest = match[1].partition(".")
@@ -93,8 +93,9 @@ def _unknown_key(text: str, classes: Sequence[str]) -> str | None:
 
 def _unknown_class(text: str, classes: Sequence[str]) -> str | None:
     key = _innermost_key(text)
-    if match := re.search(r"Expected a dot import path string: (\S+)", text):
-        return f"{key}: unknown class {match[1]!r}" + nearest(match[1], classes)
+    unknown = [name for name in re.findall(r"Expected a dot import path string: (\S+)", text) if name not in classes]
+    if unknown:
+        return f"{key}: unknown class {unknown[0]!r}" + nearest(unknown[0], classes)
     if match := re.search(r"No module named [\'\"]([\w.]+)", text):
         return f"{key}: there is no module {match[1]!r}"
     if match := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text):

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import isqrt
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import lightning
 import yaml
@@ -25,6 +26,8 @@ from zoo.messages import TRUSTED, UsageError
 OPTION = "--allow_import"
 FOLDERS = ("default_root_dir", "dirpath", "save_dir", "run_dir")  # arguments that Lightning would open by any protocol
 CLASS_LISTS = ("callbacks", "logger", "plugins")
+PLAIN_KINDS = (list, tuple, dict, Literal, Union, UnionType)
+MAX_SEED = 2**32 - 1  # NumPy's
 MAX_CLASSES = 100  # in one of these lists
 MAX_ITEMS = 2_000  # of any list; fewer if the items are large
 
@@ -94,11 +97,15 @@ def check_options(options: Namespace) -> None:
 
     Raises:
         UsageError: If they name a function, and of no package that the user trusts, if a folder is
-            an address, or if checkpoints were to be run.
+            an address, if a value is null that can't be, if the seed is none, or if checkpoints
+            were to be run.
     """
     if options.get("weights_only") is False:
         raise UsageError("weights_only: got false, but nothing in a checkpoint is run; leave it out")
     options["weights_only"] = True
+    seed = options.get("seed_everything")
+    if type(seed) is int and not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"seed_everything: got {seed}, expected 0 to {MAX_SEED}")
     try:
         _check_values(options, "")
     except ValueError as error:
@@ -113,7 +120,8 @@ def _check_values(values: Any, key: str) -> None:
         items = vars(values) if isinstance(values, Namespace) else values
         path = items.get("class_path")
         if isinstance(path, str):
-            _check_class(_resolve(path), path, key)
+            _check_class(found := _resolve(path), path, key)
+            _check_nulls(found, items.get("init_args"), key)
         for name, value in items.items():
             inner = key if name == "init_args" else f"{key}.{name}".lstrip(".")
             if name in FOLDERS and isinstance(value, str | os.PathLike):
@@ -128,6 +136,26 @@ def _check_class(found: Any, path: str, key: str) -> None:
     """Refuses what is no class: jsonargparse takes functions that return one, and `zoo.load` would be a model."""
     if not isinstance(found, type) and not _is_below(path, allowed):
         raise ValueError(f"{key}: {path} is no class; of a package that you trust, anything goes: {OPTION} PACKAGE")
+
+
+def _check_nulls(cls: Any, arguments: Any, key: str) -> None:
+    """Refuses null where an argument takes none: jsonargparse takes it for no value at all."""
+    for name, value in vars(arguments).items() if isinstance(arguments, Namespace) and isinstance(cls, type) else ():
+        if value is None and (kind := _kind(cls, name)) is not None and NoneType not in get_args(kind):
+            raise ValueError(f"{key}.{name}: got null, expected {getattr(kind, '__name__', kind)}")
+
+
+def _kind(cls: type, name: str) -> Any:
+    """The plain type of a constructor's argument; None if it has another one, or null as its default."""
+    for base in cls.__mro__:
+        init = vars(base).get("__init__")
+        parameter = inspect.signature(init).parameters.get(name) if inspect.isfunction(init) else None
+        if parameter is not None and parameter.default is not None:
+            kind = parameter.annotation
+            return kind if kind in (int, float, str, bool) or get_origin(kind) in PLAIN_KINDS else None
+        if parameter is not None:
+            return None
+    return None
 
 
 def _resolve(path: str) -> Any:

@@ -32,7 +32,12 @@ class Continuation:
         self.path, self.checkpoint = path, read_checkpoint(path)
         if RESUME not in self.checkpoint:
             raise ValueError(f"--resume: {path} is of no run that can go on; begin a new one with --init_from {path}")
-        self.config: dict[str, Any] = yaml.safe_load(self.checkpoint["config"])
+        try:
+            self.config: dict[str, Any] = yaml.safe_load(self.checkpoint["config"])
+            self.rows = int(self.checkpoint["run"]["rows"])  # of metrics.csv, that were there by then
+            self.logged_steps = int(self.checkpoint[RESUME]["batches_that_stepped"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"--resume: {path} is no checkpoint of a run: its {error} is missing or wrong") from error
         self.changes: Changes | None = None  # by --override
 
     @classmethod
@@ -79,16 +84,6 @@ class Continuation:
             )
         if other := [f"{name}: {facts.get(name)} -> {now[name]}" for name in now if facts.get(name) != now[name]]:
             say(f"warning: the last bits of the numbers may differ: {', '.join(other)}", sys.stderr)
-
-    @property
-    def rows(self) -> int:
-        """How many rows of `metrics.csv` are of the time before the checkpoint."""
-        return int(self.checkpoint["run"]["rows"])
-
-    @property
-    def logged_steps(self) -> int:
-        """How many steps were logged before the checkpoint."""
-        return int(self.checkpoint[RESUME]["batches_that_stepped"])
 
     @property
     def override(self) -> "Override | None":
