@@ -25,7 +25,7 @@ SHORT = [
 
 
 # The others have the same tasks, data and schedules, in other sizes: their runs on two processes are slow tests.
-ON_TWO = ("addition", "alice_lstm_heldout", "apple_rnn", "mnist_rnn", "three_steps", "toy_en_ko", "words_gutenberg")
+ON_TWO = ("alice_lstm_heldout", "mnist_rnn", "toy_en_ko")
 
 
 def configs(fast: tuple[str, ...] | None = None) -> list:

@@ -26,6 +26,7 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (WEIGHTS, CONFIG, CARD)
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**22  # a vocabulary may be long
+MAX_WEIGHTS_BYTES = 2**36
 MAX_INTEGER = 2**63
 SHIPPED = Path(__file__).parent / "weights"
 INDEX = SHIPPED / "index.json"  # name -> SHA-256 of its config.json, which holds that of its weights
@@ -129,6 +130,7 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
 
     path = folder / WEIGHTS
     try:
+        check_size(path, MAX_WEIGHTS_BYTES, "weights")
         data = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: can't be read: {error.strerror}") from error

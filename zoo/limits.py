@@ -6,6 +6,7 @@ What is read here is read before anybody trusts it, so nothing is built of it: o
 import os
 import re
 import reprlib
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,12 @@ def check_local(path: str | os.PathLike[str], key: str = "") -> None:
 
 
 def check_size(path: str | os.PathLike[str], limit: int, what: str) -> None:
-    """Raises ValueError for a file of more bytes than a limit."""
-    if (size := Path(path).stat().st_size) > limit:
-        raise ValueError(f"{path}: got {size} bytes, expected {what} of at most {limit}")
+    """Raises ValueError for a file of more bytes than a limit, or for what is no file: a pipe would be endless."""
+    status = Path(path).stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path}: this is no file, expected {what}")
+    if status.st_size > limit:
+        raise ValueError(f"{path}: got {status.st_size} bytes, expected {what} of at most {limit}")
 
 
 def check_yaml(text: str) -> None:

@@ -110,7 +110,9 @@ def _wrong_value(text: str, classes: Sequence[str]) -> str | None:
         return None
     given = given if len(given) <= MAX_VALUE else f"{given[:MAX_VALUE]}..."
     choices = [choice for kind, _ in expected for choice in re.findall(r"'([\w.-]+)'", kind) if "Literal" in kind]
+    beside = ("path but ", "dot import path ")  # a string would do, too, if it were one
     kinds = [kind for kind, _ in expected if "Literal" not in kind and "NoneType" not in kind]
+    kinds = [kind for kind in kinds if not kind.startswith(beside)]
     names = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind) for kind in kinds]
     wanted = " or ".join(dict.fromkeys([*names, *([f"one of {', '.join(choices)}"] if choices else [])])) or "a class"
     hint = "; write it in quotes" if "str" in names else ""

@@ -134,8 +134,12 @@ def _check_values(values: Any, key: str) -> None:
 
 def _check_class(found: Any, path: str, key: str) -> None:
     """Refuses what is no class: jsonargparse takes functions that return one, and `zoo.load` would be a model."""
-    if not isinstance(found, type) and not _is_below(path, allowed):
-        raise ValueError(f"{key}: {path} is no class; of a package that you trust, anything goes: {OPTION} PACKAGE")
+    trusted = isinstance(found, type) and _is_below(found.__module__, (*TRUSTED, *allowed))
+    if not trusted and not _is_below(path, allowed):
+        raise ValueError(
+            f"{key}: {path} is no class of {', '.join(TRUSTED)}; for a package of yours, or one that you trust: "
+            f"{OPTION} PACKAGE"
+        )
 
 
 def _check_nulls(cls: Any, arguments: Any, key: str) -> None:

@@ -56,6 +56,16 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
     ),
     "learning rate twice": (TOY, ["--optimizer", "Adam"], 2, "lr: got 0.01 beside an optimizer"),
     "negative seed": (TOY, ["--data.seed", "-1"], 2, "seed: got -1, expected at least 0"),
+    "a seed that is none": (TOY, ["--seed_everything", "-1"], 2, "seed_everything: got -1, expected 0 to 4294967295"),
+    "null": (replaced("batch_size: 6", "batch_size: null"), [], 2, "data.batch_size: got null, expected int"),
+    "missing argument": (TOY, ["--trainer.callbacks", "EarlyStopping"], 2, "callbacks: EarlyStopping needs monitor"),
+    "wrong argument of a schedule": (
+        TOY,
+        ["--lr_scheduler", "{class_path: StepLR, init_args: {step_size: a}}"],
+        2,
+        "step_size: got a, expected int",
+    ),
+    "endless decoding": (TOY, ["--model.max_length", "1000000"], 2, "max_length: got 1000000, expected at most 10000"),
     "misspelt checkpoint option": (TOY, ["--ckpt_pth", "x"], 2, "did you mean ckpt_path?"),
     "text too short": (
         "model: {class_path: CharLM}\ndata: {class_path: TextString, init_args: {text: hello}}\n",

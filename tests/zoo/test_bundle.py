@@ -105,6 +105,15 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "wrong type": (lambda f: arguments(f, hidden_size="six"), "its arguments make no char_lm_gru"),
     "class path": (lambda f: arguments(f, vocab={"class_path": "os.system"}), "vocab: got .*, expected a plain value"),
     "hidden class path": (lambda f: arguments(f, _class_path="os.system"), "'_class_path' has no name of an argument"),
+    "a pipe": (
+        lambda f: [(f / "config.json").unlink(), os.mkfifo(f / "config.json")],
+        "config.json: this is no file, expected a config",
+    ),
+    "a large config": (lambda f: os.truncate(f / "config.json", 2**23), "got 8388608 bytes, expected a config of at"),
+    "weights that are a pipe": (
+        lambda f: [(f / "model.safetensors").unlink(), os.mkfifo(f / "model.safetensors")],
+        "model.safetensors: this is no file, expected weights",
+    ),
     "not a number": (lambda f: (f / "config.json").write_text('{"format_version": NaN}'), "NaN is no JSON"),
     "not UTF-8": (lambda f: (f / "config.json").write_bytes(b"\xff\xfe"), "can't be read as JSON"),
     "deeply nested": (lambda f: (f / "config.json").write_text("[" * 10**5), "can't be read as JSON"),

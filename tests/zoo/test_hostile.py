@@ -116,6 +116,10 @@ def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) 
     lambdas = ["--trainer.callbacks+=LambdaCallback", "--trainer.callbacks.on_fit_start"]
     refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.pretrained.load is no class")
     refused(*FIT, "--config", TOY, "--model", "zoo.load", "--model.source", "x", message="model: zoo.load is no class")
+    logger = (
+        "{class_path: TensorBoardLogger, init_args: {save_dir: x}, dict_kwargs: {a: {class_path: subprocess.Popen}}}"
+    )
+    refused(*FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is no class of")
     schedule = ["--lr_scheduler", "LambdaLR", "--lr_scheduler.lr_lambda", "zoo.bundle.write"]
     refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.bundle.write is no class")
 

@@ -73,7 +73,6 @@ def every_way(path: str) -> list[list[str]]:
         ["export", path, "-o", "out"],
         [*FIT, "--config", TOY, "--init_from", path],
         [*FIT, "--config", TOY, "--init_from", json.dumps({"encoder": path})],
-        [*FIT, "--config", TOY, "--ckpt_path", path],
         *([command, "--ckpt_path", path] for command in ("validate", "test", "predict")),
         *([command, "--ckpt_path", path, "--config", TOY] for command in ("validate", "test", "predict")),
         *([["fit", "--config", TOY, "--run_dir", "resumed", "--resume"]] if Path(path).is_file() else []),

@@ -133,12 +133,12 @@ def test_a_run_that_began_with_other_weights_goes_on_with_its_own(zoo_command: C
     best = "run/checkpoints/best.ckpt"
     assert zoo_command(*again, "1", "--init_from", best, "--freeze", "[head.*]").code == 0
     before = zoo.load("again/checkpoints/last.ckpt").network.head[1].weight
-    result = zoo_command(*again, "2", "--freeze", "[head.*]", "--resume")
+    result = zoo_command(*again, "2", "--freeze", "[head.*]", "--resume", "--override")
     assert (result.code, "tensors" in result.out) == (0, False), result.err
     assert torch.equal(zoo.load("again/checkpoints/last.ckpt").network.head[1].weight, before)
     assert f"init_from: {best}" in Path("again/config.yaml").read_text()
     other = zoo_command(*again, "3", "--init_from", ALICE, "--freeze", "[head.*]", "--resume")
-    refused(other, "--resume: init_from: the run has 'run/checkpoints/best.ckpt'")
+    refused(other, "init_from: the run has 'run/checkpoints/best.ckpt'")
 
 
 def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:

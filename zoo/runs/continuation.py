@@ -8,7 +8,7 @@ import lightning as L
 import yaml
 
 from zoo.pretrained import read_checkpoint
-from zoo.runs.files import newest_whole
+from zoo.runs.files import check_sums, newest_first
 from zoo.runs.processes import machine, say
 from zoo.runs.resume import RESUME
 from zoo.tasks import TASKS, Task
@@ -30,14 +30,15 @@ class Continuation:
 
     def __init__(self, path: Path) -> None:
         self.path, self.checkpoint = path, read_checkpoint(path)
+        check_sums(path)
         if RESUME not in self.checkpoint:
-            raise ValueError(f"--resume: {path} is of no run that can go on; begin a new one with --init_from {path}")
+            raise ValueError(f"{path} is of no run that can go on; begin a new one with --init_from {path}")
         try:
             self.config: dict[str, Any] = yaml.safe_load(self.checkpoint["config"])
             self.rows = int(self.checkpoint["run"]["rows"])  # of metrics.csv, that were there by then
             self.logged_steps = int(self.checkpoint[RESUME]["batches_that_stepped"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"--resume: {path} is no checkpoint of a run: its {error} is missing or wrong") from error
+            raise ValueError(f"{path} is no checkpoint of a run: its {error} is missing or wrong") from error
         self.changes: Changes | None = None  # by --override
 
     @classmethod
@@ -47,13 +48,15 @@ class Continuation:
         Raises:
             ValueError: If there are some, and none is whole.
         """
-        path, damaged = newest_whole(folder / "checkpoints")
-        for file in damaged:
-            say(f"warning: {file} is damaged; looking for the one before it", sys.stderr)
-        if path is not None:
-            return cls(path)
-        if damaged:
-            raise ValueError(f"--resume: no checkpoint in {damaged[0].parent} is whole; begin anew in another folder")
+        problems = []
+        for path in newest_first(folder / "checkpoints"):
+            try:
+                return cls(path)
+            except ValueError as error:
+                problems.append(str(error))
+                say(f"warning: {error}; looking for the one before it", sys.stderr)
+        if problems:
+            raise ValueError(f"--resume: no checkpoint of {folder} can be gone on from: {problems[0]}")
         return None
 
     def compare(self, config: dict[str, Any], override: bool) -> None:

@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator
@@ -103,29 +102,19 @@ def older(folder: Path) -> list[Path]:
     return [found[step] for step in sorted(found, reverse=True)]
 
 
-def newest_whole(folder: Path) -> tuple[Path | None, list[Path]]:
-    """The newest checkpoint of a run that is whole, and the damaged ones that are newer."""
-    damaged: list[Path] = []
-    for path in _newest_first(folder):
-        if is_whole(path):
-            return path, damaged
-        damaged.append(path)
-    return None, damaged
-
-
-def _newest_first(folder: Path) -> Iterator[Path]:
+def newest_first(folder: Path) -> Iterator[Path]:
+    """A run's checkpoints, the last one first."""
     if (folder / LAST).exists():
         yield folder / LAST
     yield from older(folder)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether every byte of a checkpoint file is as it was written, by the checksums that it holds."""
+def check_sums(path: Path) -> None:
+    """Raises ValueError unless every byte of a checkpoint is as it was written, by the checksums that it holds."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return False
-        torch.load(path, map_location="meta", weights_only=True)
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile):
-        return False
-    return True
+            damaged = archive.testzip()
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged") from error
+    if damaged is not None:
+        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged in {damaged}")

@@ -25,6 +25,7 @@ from zoo.vocab import END, START, OnUnknown, Vocab
 
 Schedule = Literal["constant", "linear", "inverse_sigmoid"]
 SHOWN_PAIRS = 12
+MAX_LENGTH = 10_000  # a model that never ends would else decode for hours
 
 
 def teacher_forcing_ratio(epoch: float, schedule: Schedule, start: float, end: float, epochs: float) -> float:
@@ -79,7 +80,7 @@ class Seq2Seq(Task):
             `teacher_forcing_ratio`.
         teacher_forcing_end: The ratio that the schedule goes to, in [0, 1].
         teacher_forcing_epochs: The schedule's length in epochs, or k of `inverse_sigmoid`.
-        max_length: The most symbols to decode.
+        max_length: The most symbols to decode; at most 10,000.
         lr: Learning rate of Adam.
 
     Example:
@@ -126,6 +127,8 @@ class Seq2Seq(Task):
             if not 0.0 <= self.hparams[name] <= 1.0:
                 raise ValueError(f"{name}: got {self.hparams[name]}, expected a ratio in [0, 1]")
         check_sizes(teacher_forcing_epochs=teacher_forcing_epochs, max_length=max_length)
+        if max_length > MAX_LENGTH:
+            raise ValueError(f"max_length: got {max_length}, expected at most {MAX_LENGTH}")
         check_choice("teacher_forcing_schedule", teacher_forcing_schedule, get_args(Schedule))
         self._shown_pairs: list[dict[str, str]] = []
         self._samples: list[tuple[int, list[dict[str, str]]]] = []
