@@ -375,6 +375,8 @@ def stop(stopped: Stopped) -> int:
     """Puts a SLURM job back into the queue; returns the exit code."""
     if not is_main_process() and job() is None:
         return 0  # of a process that another one launched, and looks after
+    if not stopped.told:
+        say(str(stopped), sys.stderr)
     code = EXIT_CODES.get(stopped.signal, 0)
     if code == 0 and is_main_process() and (problem := requeue(slurm_job() or "")):
         print(f"zoo: error: the job was not requeued: {problem}", file=sys.stderr)

@@ -43,7 +43,7 @@ def end_with_parent(seconds: float = 1.0) -> None:
             time.sleep(seconds)
         os._exit(1)
 
-    if "LOCAL_RANK" in os.environ:
+    if os.environ.get("LOCAL_RANK", "0") != "0" or "TORCHELASTIC_RUN_ID" in os.environ:
         threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
@@ -62,7 +62,7 @@ def job(environment: Mapping[str, str] = os.environ) -> str | None:
         return f"slurm {slurm}"
     if run := environment.get("TORCHELASTIC_RUN_ID"):
         # torchrun's own default is no name: then its process stands for it
-        return f"torchrun {run if run != 'none' else f'{os.uname().nodename}:{os.getppid()}'}"
+        return f"torchrun {run if run != 'none' else f'{platform.node()}:{os.getppid()}'}"
     return None
 
 

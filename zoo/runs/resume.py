@@ -161,7 +161,9 @@ class RunState(L.Callback):
             how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
         else:
             how = f"go on with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
-        why = f"{exception} " if isinstance(exception, Stopped) else "stopped "
+        why = "stopped "
+        if isinstance(exception, Stopped):
+            why, exception.told = f"{exception} ", True
         saved = "there is no checkpoint yet"
         if self.saved_step is not None:
             saved = f"the last {'good ' if isinstance(exception, DivergedError) else ''}checkpoint"

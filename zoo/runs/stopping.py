@@ -16,6 +16,7 @@ class Stopped(BaseException):
 
     def __init__(self, received: int) -> None:
         self.signal = signal.Signals(received)
+        self.told = False  # whether somebody has said where, and how it goes on
         super().__init__(f"stopped by {self.signal.name}")
 
 
