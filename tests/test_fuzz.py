@@ -193,7 +193,7 @@ def check_command(command: Callable, *args: str, codes: tuple[int, ...] = (0, 2)
     assert listing() == before
 
 
-@examples(25, 2000)
+@examples(25, 800)
 def test_a_config_file_with_broken_bytes(examples: int, zoo_command: Callable) -> None:
     def check(data: bytes) -> None:
         Path("c.yaml").write_bytes(data)
@@ -203,7 +203,7 @@ def test_a_config_file_with_broken_bytes(examples: int, zoo_command: Callable) -
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's, about odd values that it takes
-@examples(20, 1000)
+@examples(20, 500)
 def test_a_config_of_other_values(examples: int, zoo_command: Callable) -> None:
     def check(places: list[tuple[int, Any]]) -> None:
         Path("c.yaml").write_text(yaml.safe_dump(changed(SMALL, places)))

@@ -4,13 +4,15 @@ Nothing in a checkpoint is run, and nothing in it decides where files are read, 
 """
 
 import copy
+import inspect
 import os
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import lightning as L
 import torch
@@ -21,6 +23,10 @@ from zoo import bundle
 from zoo.limits import brief, check_local, check_yaml
 
 TIED = 4  # times a tensor's values may be used; tied weights stand in a file once
+KINDS: dict[Any, Any] = {
+    **{kind: kind for kind in (str, int, float, bool, list, NoneType)},
+    Literal: str,
+}  # of arguments
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
 
 
@@ -119,6 +125,19 @@ def _check_callbacks(states: Any, where: str) -> None:
             check_local(path, key)
             if ".." in Path(path).parts or not path.endswith(".ckpt"):
                 raise ValueError(f"{key}: got {brief(path)}, expected a checkpoint in its folder")
+
+
+def check_kinds(model: type, arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError for a value of another kind than a constructor says: true is no number of layers."""
+    parameters = inspect.signature(model).parameters
+    for name, value in arguments.items():
+        kind = parameters[name].annotation if name in parameters else Any
+        kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        taken = {KINDS.get(get_origin(one) or one, Any) for one in kinds}
+        if float in taken:
+            taken.add(int)
+        if Any not in taken and type(value) not in taken:
+            raise ValueError(f"{name}: got {brief(value)}, expected {getattr(kind, '__name__', kind)}")
 
 
 def check_fits(task: L.LightningModule, checkpoint: Mapping[str, Any], where: str) -> None:

@@ -103,6 +103,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown argument": (lambda f: arguments(f, hiden_size=6), "unexpected keyword argument 'hiden_size'"),
     "wrong value": (lambda f: arguments(f, cell="lstn"), "cell: got 'lstn', expected one of"),
     "wrong type": (lambda f: arguments(f, hidden_size="six"), "its arguments make no char_lm_gru"),
+    "true for a number": (lambda f: arguments(f, num_layers=True), "num_layers: got True, expected int"),
     "class path": (lambda f: arguments(f, vocab={"class_path": "os.system"}), "vocab: got .*, expected a plain value"),
     "hidden class path": (lambda f: arguments(f, _class_path="os.system"), "'_class_path' has no name of an argument"),
     "a pipe": (

@@ -242,6 +242,7 @@ class Task(
             for device in ("meta", "cpu"):  # nothing is allocated before all shapes are known to agree
                 with torch.device(device):
                     try:
+                        checkpoints.check_kinds(cls, arguments)
                         task = cls(**arguments)
                         task.configure_model()
                     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
