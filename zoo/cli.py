@@ -164,7 +164,7 @@ class ZooCLI(LightningCLI):
             say(f"{self.run_dir} has no checkpoint yet: beginning at the start")
             return
         self.checkpoint = self.going_on.checkpoint
-        self.options["ckpt_path"], self.options["weights_only"] = str(self.going_on.path), True
+        self.options["ckpt_path"], self.options["weights_only"] = str(self.going_on.path.resolve()), True
         if self.options["init_from"] is None:  # its weights are in the checkpoint
             self.options["init_from"] = self.going_on.config.get("init_from")
         self.going_on.compare(yaml.safe_load(self._dump()), self.options["override"])

@@ -213,6 +213,14 @@ def test_a_word_of_lightnings_is_a_name_like_any_other(
     assert not Path("executed").exists()
 
 
+def test_a_folder_whose_name_begins_like_an_address_is_a_folder(zoo_command: Callable) -> None:
+    fit = ["fit", "--config", TOY, "--run_dir", "https_runs", "--trainer.max_epochs"]
+    assert zoo_command(*fit, "1").code == 0
+    assert zoo_command("validate", "--ckpt_path", "https_runs/checkpoints/last.ckpt").code == 0
+    result = zoo_command(*fit, "2", "--resume", "--override")
+    assert result.code == 0, result.err
+
+
 def test_what_lightning_finds_by_itself_is_checked_too(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     connector = "lightning.pytorch.trainer.connectors.checkpoint_connector.SLURMEnvironment"
     monkeypatch.setattr(connector, SimpleNamespace(detect=lambda: True))  # where a job goes on after a requeue
