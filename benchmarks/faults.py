@@ -459,7 +459,8 @@ def free_port() -> int:
 
 def children_of(pid: int) -> list[int]:
     """The processes that a process has launched."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for file in files for child in file.read_text().split())
 
 
 def alive(pid: int) -> bool:

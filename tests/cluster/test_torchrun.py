@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from faults import children_of
 
-from cluster.training import CONFIG, FAILS, OPTIONS, children, differences, environment, torchrun
+from cluster.training import CONFIG, FAILS, OPTIONS, differences, environment, torchrun
 from cluster.trouble import MESSAGE
 from support import needs_alice
 
@@ -30,7 +31,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 def test_a_killed_worker_is_replaced_and_the_run_ends_as_if_never_stopped(reference: Path, tmp_path: Path) -> None:
     process = torchrun(tmp_path, RESTARTS="2")
     said = read_until(process, "epoch 2/8")
-    os.kill(children(process.pid)[-1], signal.SIGKILL)
+    os.kill(children_of(process.pid)[-1], signal.SIGKILL)
     rest, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said + rest
     assert "exitcode: -9" in rest or "SIGKILL" in rest, said + rest

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faults import children_of
 
 from cluster.hosts import Host, missing, two_hosts
-from cluster.training import CONFIG, OPTIONS, TEMPLATES, children, differences, environment
+from cluster.training import CONFIG, OPTIONS, TEMPLATES, differences, environment
 from support import needs_alice
 
 lacking = missing()
@@ -49,8 +50,8 @@ def test_a_host_that_loses_its_process_goes_on_with_the_other(
     while "epoch 2/8" not in story(tmp_path):
         assert time.monotonic() < end, story(tmp_path)
         time.sleep(0.1)
-    (agent,) = children(processes[loser].pid)
-    os.kill(children(agent)[-1], signal.SIGKILL)
+    (agent,) = children_of(processes[loser].pid)
+    os.kill(children_of(agent)[-1], signal.SIGKILL)
     codes = [process.wait(300) for process in processes]
     assert codes == [0, 0], story(tmp_path)
     assert not differences(tmp_path / "run", reference), story(tmp_path)

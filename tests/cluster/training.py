@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
+from faults import different
 
 from support import CONFIGS, ROOT
 
@@ -42,29 +42,13 @@ def torchrun(folder: Path, *options: str, processes: int = 2, **variables: str) 
     )
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    files = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for file in files for child in file.read_text().split())
-
-
 def differences(one: Path, other: Path) -> list[str]:
-    """What two run folders differ in: their metrics, and their last checkpoints to the bit."""
+    """What two run folders differ in: their metrics, and the weights, optimizers and schedules, to the bit."""
     files = [run / name for run in (one, other) for name in ("metrics.csv", "checkpoints/last.ckpt")]
     if absent := [str(file) for file in files if not file.is_file()]:
         return [f"missing: {', '.join(absent)}"]
     found = [] if (one / "metrics.csv").read_text() == (other / "metrics.csv").read_text() else ["metrics.csv"]
     last, other_last = (torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (one, other))
     for name in ("epoch", "global_step", "state_dict", "optimizer_states", "lr_schedulers"):
-        found += _differences(name, last[name], other_last[name])
+        found += different(last[name], other_last[name], name)
     return found
-
-
-def _differences(name: str, one: Any, other: Any) -> list[str]:
-    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
-        return [] if torch.equal(one, other) else [name]
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        return [d for i, (a, b) in enumerate(zip(one, other, strict=True)) for d in _differences(f"{name}[{i}]", a, b)]
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return [d for key in one for d in _differences(f"{name}.{key}", one[key], other[key])]
-    return [] if one == other else [f"{name}: {one!r}, {other!r}"]

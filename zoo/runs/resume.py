@@ -119,7 +119,7 @@ class RunState(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Saves the last state."""
-        self._check_finite(trainer, pl_module)
+        self._check_finite(trainer, list(pl_module.parameters()))
         self.save(trainer, pl_module, finished=True)
         (received,) = self._agree(self.signals.received)
         self.signals.stop_deferring(received)
@@ -132,15 +132,15 @@ class RunState(L.Callback):
         by_steps = policy.every_n_steps is not None and step % policy.every_n_steps == 0
         due = step > 0 and (received or late or by_steps or batch_idx == 0)
         if due or step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self._check_finite(trainer, task)
+            self._check_finite(trainer, list(task.parameters()) if due else [])
         if due:
             self.save(trainer, task)
         if received:
             self.signals.stop_deferring(received)
 
-    def _check_finite(self, trainer: L.Trainer, task: Task) -> None:
-        finite = torch.stack([weight.detach().isfinite().all() for weight in task.parameters()]).all()
-        step, damaged = self._agree(int(self._bad_step), not finite)  # type: ignore[arg-type]
+    def _check_finite(self, trainer: L.Trainer, weights: list[Tensor]) -> None:
+        damaged_here = not all(torch.stack([weight.detach().isfinite().all() for weight in weights]) if weights else [])
+        step, damaged = self._agree(int(self._bad_step), damaged_here)  # type: ignore[arg-type]
         if step >= 0 or damaged:
             raise DivergedError(*((step, "the loss") if step >= 0 else (trainer.global_step, "a weight")))
 
