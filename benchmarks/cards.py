@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from results import ROOT, RUNS, read_table
-from zoo import bundle
-from zoo.pretrained import export
+from zoo.files import bundle
+from zoo.hub import export
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- benchmarks/cards.py writes this table -->\n", "<!-- until here -->\n"
@@ -24,8 +24,9 @@ Row = dict[str, str]
 
 
 def figure(row: Row) -> str:
-    """A row's mean and spread."""
-    return f"{row['mean']} ± {row['std']}" if row["std"] else row["mean"]
+    """A row's mean, standard deviation and range."""
+    values = sorted(row["values"].split(), key=float)
+    return f"{row['mean']} ± {row['std']} ({values[0]} to {values[-1]})" if row["std"] else row["mean"]
 
 
 def seeds(row: Row) -> str:
@@ -40,7 +41,7 @@ def duration(minutes: str) -> str:
 
 
 def about(words: dict[str, str], row: Row) -> dict[str, Any]:
-    """What a shipped model's card says, see `zoo.card`."""
+    """What a shipped model's card says, see `zoo.files.card`."""
     pipeline = {"pipeline": words["pipeline"]} if "pipeline" in words else {}  # else the card has its task's own
     return {
         "title": words["title"],

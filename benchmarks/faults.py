@@ -28,7 +28,7 @@ from xml.etree import ElementTree
 
 import torch
 
-import zoo.cli
+import zoo.cli.train
 import zoo.runs.files
 from zoo.__main__ import main as run_command
 from zoo.runs.files import LAST, check_sums
@@ -491,7 +491,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[""], help="rows whose function has one of these in its name")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    zoo.cli.quieten()
+    zoo.cli.train.quieten()
     lost = 0
     print("| what happens | tries | as they should | minutes |\n|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:

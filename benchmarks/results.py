@@ -1,6 +1,7 @@
 """Retrains configs over some seeds, and writes what they reach into `benchmarks/results.csv`.
 
-    python benchmarks/results.py configs/mnist_rnn.yaml --seeds 1 2 3
+    python benchmarks/results.py configs/mnist_rnn.yaml --seeds 1 2 3 4 5
+    python benchmarks/results.py configs/mnist_rnn.yaml --seeds 6 7 --add     two seeds more
     python benchmarks/results.py configs/*.yaml --keep        only those runs that are not there yet
 
 A run is `python -m zoo fit --config CONFIG --seed_everything SEED`, in `runs/results/<config>/<seed>`. Its best
@@ -28,7 +29,7 @@ import torch
 import zoo
 from baselines import baseline, load_data
 from datamodules import SequenceData
-from zoo import Task
+from zoo import Model, Task
 
 ROOT = Path(__file__).parent.parent
 RUNS = Path("runs/results")
@@ -71,9 +72,9 @@ def train(config: Path, seed: int, keep: bool) -> Path:
     return run
 
 
-def evaluate(task: Task, data: SequenceData) -> tuple[str, float]:
-    """The metric of a task on the last part of its data: its name, with the part, and its value."""
-    part = data.last_part()
+def evaluate(model: Model, data: SequenceData) -> tuple[str, float]:
+    """The metric of a model on the last part of its data: its name, with the part, and its value."""
+    task, part = Task.from_model(model), data.last_part()
     trainer = L.Trainer(
         accelerator="cpu",
         logger=False,
@@ -88,40 +89,51 @@ def evaluate(task: Task, data: SequenceData) -> tuple[str, float]:
     return f"{part}/{name}", found[f"val/{name}"]
 
 
-def in_half_precision(task: Task) -> Task:
-    """The task with weights as half precision keeps them."""
-    for weight in task.network.parameters():
+def in_half_precision(model: Model) -> Model:
+    """The model with weights as half precision keeps them."""
+    for weight in model.network.parameters():
         weight.data = weight.data.half().float()
-    return task
+    return model
 
 
-def shipped(task: Task, data: SequenceData, max_bytes: float = 4e6) -> tuple[float, str]:
+def shipped(model: Model, data: SequenceData, max_bytes: float = 4e6) -> tuple[float, str]:
     """What the weights reach as they are stored: in half precision, where the figure doesn't move or the size asks."""
-    _, full = evaluate(task, data)
-    size = 4 * sum(weight.numel() for weight in task.network.parameters())
-    _, half = evaluate(in_half_precision(task), data)
+    _, full = evaluate(model, data)
+    size = 4 * sum(weight.numel() for weight in model.network.parameters())
+    _, half = evaluate(in_half_precision(model), data)
     return (half, "float16") if round(half, 4) == round(full, 4) or size > max_bytes else (full, "float32")
 
 
-def measure(config: Path, seeds: list[int], keep: bool) -> dict[str, Any]:
-    """Trains and scores a config; returns its row of the table."""
+def measure(config: Path, seeds: list[int], keep: bool, before: dict[str, str] | None = None) -> dict[str, Any]:
+    """Trains and scores a config; returns its row of the table.
+
+    Args:
+        config: The config.
+        seeds: The seeds to train.
+        keep: Whether runs that are there are kept.
+        before: The config's row so far, of other seeds, to add to.
+    """
     runs = [train(config, seed, keep) for seed in seeds]
     summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
     data = load_data(config)
-    tasks = [zoo.load(run / "checkpoints" / "best.ckpt") for run in runs]
-    scored = [evaluate(task, data) for task in tasks]
+    models = [zoo.load(run / "checkpoints" / "best.ckpt") for run in runs]
+    scored = [evaluate(model, data) for model in models]
     metric, values = scored[0][0], [value for _, value in scored]
     guess = baseline(data)
-    better = 1 if tasks[0].higher_is_better(f"val/{metric.split('/')[1]}") else -1
-    kept, dtype = shipped(tasks[0], data)
+    better = 1 if Task.from_model(models[0]).higher_is_better(f"val/{metric.split('/')[1]}") else -1
+    if before is not None:
+        values = [*map(float, before["values"].split()), *values]
+        mean = statistics.mean(values)
+        lift = better * (mean - guess.value)
+        seeds = [*map(int, before["seeds"].split()), *seeds]
+        commits = " ".join(dict.fromkeys([*before["commit"].split(), *(commit_of(run) for run in runs)]))
+        return {**before, **spread(seeds, values), "lift": f"{lift:.4f}", "commit": commits}
+    kept, dtype = shipped(models[0], data)
     mean = statistics.mean(values)
     return {
         "config": config.stem,
         "metric": metric,
-        "seeds": " ".join(map(str, seeds)),
-        "mean": f"{mean:.4f}",
-        "std": f"{statistics.stdev(values):.4f}" if len(values) > 1 else "",
-        "values": " ".join(f"{value:.4f}" for value in values),
+        **spread(seeds, values),
         "shipped": f"{kept:.4f}",
         "shipped_dtype": dtype,
         "baseline": guess.name,
@@ -134,9 +146,24 @@ def measure(config: Path, seeds: list[int], keep: bool) -> dict[str, Any]:
         "peak_memory_mb": round(max(s["peak_rss_mb"] for s in summaries)),
         "hardware": hardware(),
         "torch": summaries[0]["versions"]["torch"],
-        "commit": " ".join(dict.fromkeys((run / "commit").read_text().strip() for run in runs)),
+        "commit": " ".join(dict.fromkeys(commit_of(run) for run in runs)),
         "date": f"{datetime.fromtimestamp((runs[-1] / 'summary.json').stat().st_mtime).astimezone():%Y-%m-%d}",
         "data": " ".join(f"{name}={digest}" for name, digest in summaries[0]["data"].items()),
+    }
+
+
+def commit_of(run: Path) -> str:
+    """The commit that a run was trained with."""
+    return (run / "commit").read_text().strip()
+
+
+def spread(seeds: list[int], values: list[float]) -> dict[str, str]:
+    """What the table says of the values over seeds: the mean, the standard deviation, and all of them."""
+    return {
+        "seeds": " ".join(map(str, seeds)),
+        "mean": f"{statistics.mean(values):.4f}",
+        "std": f"{statistics.stdev(values):.4f}" if len(values) > 1 else "",
+        "values": " ".join(f"{value:.4f}" for value in values),
     }
 
 
@@ -160,7 +187,8 @@ def main() -> None:
     """Trains, scores, and brings the table up to date after each config."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configs", type=Path, nargs="+")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--add", action="store_true", help="keep the row's values of other seeds, and add to them")
     parser.add_argument("--keep", action="store_true", help="keep runs that are there, and go on with those cut short")
     parser.add_argument("--train_only", action="store_true", help="leave the table as it is")
     options = parser.parse_args()
@@ -170,12 +198,12 @@ def main() -> None:
             for seed in options.seeds:
                 train(config, seed, options.keep)
             continue
-        row = measure(config, options.seeds, options.keep)
+        before = read_table().get(config.stem) if options.add else None
+        row = measure(config, options.seeds, options.keep, before)
         write_table({**read_table(), config.stem: row})
-        spread = f" ± {row['std']}" if row["std"] else ""
-        print(
-            f"{config.stem:<20} {row['metric']:<16} {row['mean']}{spread}   {row['baseline']} {row['baseline_value']}"
-        )
+        deviation = f" ± {row['std']}" if row["std"] else ""
+        guess = f"{row['baseline']} {row['baseline_value']}"
+        print(f"{config.stem:<20} {row['metric']:<16} {row['mean']}{deviation}   {guess}")
 
 
 if __name__ == "__main__":

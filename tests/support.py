@@ -66,7 +66,7 @@ def fit_apple(zoo_command: Callable) -> None:
     assert zoo_command("fit", "--config", "apple_rnn", "--run_dir", "run", "--trainer.max_epochs", "20").code == 0
 
 
-def tiny(name: str = "char_lm_gru", **arguments: Any) -> zoo.Task:
+def tiny(name: str = "char_lm_gru", **arguments: Any) -> zoo.Model:
     """A model that is built in no time, with the same weights each time."""
     given = {"hidden_size": 6, **({"vocab": list("abc ")} if name.startswith("char_lm") else {}), **arguments}
     torch.manual_seed(0)

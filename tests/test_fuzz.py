@@ -31,7 +31,8 @@ from datamodules.idx import check_idx
 from datamodules.numeric import read_numbers
 from datamodules.pairs import EN_KO, read_pairs
 from support import CONFIGS
-from zoo import bundle, images
+from zoo.files import bundle
+from zoo.models import images
 from zoo.vocab import Vocab
 
 SECONDS = 20  # for one example, on a busy machine
@@ -225,11 +226,11 @@ def tiny() -> Any:
 
 @cache
 def checkpoint() -> dict[str, Any]:
-    state = {f"network.{name}": weight for name, weight in tiny().network.state_dict().items()}
+    state = {f"model.network.{name}": weight for name, weight in tiny().network.state_dict().items()}
     best = {"dirpath": "a", "best_model_path": "a/b.ckpt", "best_k_models": {"a/b.ckpt": 1.0}}
     return {
         "state_dict": state,
-        "hyper_parameters": dict(tiny().hparams),
+        "hyper_parameters": tiny().config.as_dict(),
         "model_name": "char_lm_gru",
         "pytorch-lightning_version": "2.6.6",
         "config": "model: CharLM\n",
@@ -270,7 +271,7 @@ def write_bundle(config: bytes, weights: bytes) -> None:
 @cache
 def parts() -> tuple[dict[str, Any], bytes]:
     weights = safetensors.torch.save(tiny().network.state_dict())
-    config = {"format_version": 1, "name": "char_lm_gru", "arguments": dict(tiny().hparams), "dtype": "float32"}
+    config = {"format_version": 1, "name": "char_lm_gru", "arguments": tiny().config.as_dict(), "dtype": "float32"}
     return {**config, "sha256": bundle.sha256(weights), "parameters": 1, "about": {"title": "a", "data": {}}}, weights
 
 

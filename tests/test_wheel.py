@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import CONFIGS, ROOT
-from zoo import bundle
+from zoo.files import bundle
 
 setuptools_is_old = int(version("setuptools").split(".")[0]) < 77
 pytestmark = pytest.mark.skipif(setuptools_is_old, reason="needs setuptools 77 to build the wheel")

@@ -4,21 +4,40 @@ Public names are resolved when they are first used, so that `import zoo` costs n
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.hub import create as create
+    from zoo.hub import export as export
+    from zoo.hub import list_models as list_models
+    from zoo.hub import load as load
+    from zoo.hub import register_model as register_model
+    from zoo.models import Model as Model
+    from zoo.models import ModelConfig as ModelConfig
+    from zoo.nn import Recurrent as Recurrent
+    from zoo.tasks import CharLM as CharLM
+    from zoo.tasks import Regressor as Regressor
+    from zoo.tasks import Seq2Seq as Seq2Seq
+    from zoo.tasks import SeqClassifier as SeqClassifier
+    from zoo.tasks import Task as Task
+    from zoo.vocab import Vocab as Vocab
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "CharLM": "zoo.tasks",
-    "create": "zoo.pretrained",
-    "list_models": "zoo.pretrained",
-    "load": "zoo.pretrained",
-    "register_model": "zoo.pretrained",
+    "create": "zoo.hub",
+    "export": "zoo.hub",
+    "list_models": "zoo.hub",
+    "load": "zoo.hub",
+    "Model": "zoo.models",
+    "ModelConfig": "zoo.models",
+    "Recurrent": "zoo.nn",
+    "register_model": "zoo.hub",
     "Regressor": "zoo.tasks",
     "Seq2Seq": "zoo.tasks",
     "SeqClassifier": "zoo.tasks",
     "Task": "zoo.tasks",
-    "Recurrent": "zoo.nn",
     "Vocab": "zoo.vocab",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604

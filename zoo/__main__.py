@@ -2,13 +2,18 @@
 
 import os
 import sys
+from importlib import import_module
 
 import zoo
-from zoo.messages import nearest
+from zoo.checks import nearest
+from zoo.cli.arguments import split
+from zoo.cli.errors import WRONG, UsageError, report
 
-CATALOGUE = ("list", "show", "runs")
-USING = ("generate", "infer", "export")
-TRAINING = ("fit", "validate", "test", "predict")
+COMMANDS = {
+    **dict.fromkeys(("list", "show", "runs"), "zoo.cli.catalogue"),
+    **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
+    **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
+}
 PIPE_CLOSED = 141  # as a shell has it of a program that SIGPIPE ends
 HELP = """\
 zoo: recurrent sequence models, trained, loaded and used from one command line.
@@ -51,7 +56,7 @@ examples
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns the exit code."""
+    """Runs one command; returns the exit code. It is the console script `zoo`, too."""
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # a pipe that was closed shows here, and not when the interpreter ends
@@ -62,25 +67,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    command = next((arg for arg in argv if not arg.startswith("-")), None)
-    if command is None:
-        asked = {"-h", "--help", "--version"} & set(argv)
-        print(f"{zoo.__version__}\n" if "--version" in argv else HELP, end="")
-        return 0 if asked else 2
-    if command in CATALOGUE:
-        from zoo.catalogue import main as run
-    elif command in USING:
-        from zoo.commands import main as run
-    elif command in TRAINING:
-        from zoo.cli import main as run
-    else:
-        known = (*CATALOGUE, *USING, *TRAINING)
-        text = f"unknown command {command!r}, expected one of {', '.join(known)}{nearest(command, known)}"
-        print(f"zoo: error: {text}", file=sys.stderr)
-        return 2
-    argv = list(argv)
-    argv.remove(command)
-    return run([command, *argv])
+    debug = "--debug" in argv
+    try:
+        command = split(argv)
+        if not command.name:
+            asked = {"-h", "--help", "--version"} & set(command.argv)
+            print(f"{zoo.__version__}\n" if "--version" in command.argv else HELP, end="")
+            return 0 if asked else WRONG
+        if command.name not in COMMANDS:
+            hint = nearest(command.name, COMMANDS)
+            raise UsageError(f"unknown command {command.name!r}, expected one of {', '.join(COMMANDS)}{hint}")
+        return int(import_module(COMMANDS[command.name]).run(command))
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        return report(error, debug)
 
 
 if __name__ == "__main__":

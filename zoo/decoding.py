@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.checks import check_choice
 from zoo.nn import Recurrent, State
-from zoo.nn.recurrent import check_choice
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 LengthPenalty = Literal["none", "average", "wu"]

@@ -36,7 +36,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], int, str]] = {
     "unknown module of ours": (replaced("ToySeq2Seq", "zoo.zooo.Toy"), [], 2, "data: there is no 'zooo' in zoo"),
     "unknown optimizer": (TOY, ["--optimizer", "Adamm"], 2, "unknown class 'Adamm'; did you mean Adam?"),
     "optimizer argument": (TOY, ["--optimizer", "Adam", "--optimizer.lrr", "1"], 2, "did you mean lr?"),
-    "missing YAML": (None, [], 2, "c.yaml: there is no such file"),
+    "missing YAML": (None, [], 2, "c.yaml: file not found"),
     "empty YAML": ("", [], 2, "c.yaml: a config must be a mapping"),
     "YAML list": ("- 1\n- 2\n", [], 2, "c.yaml: a config must be a mapping"),
     "broken YAML": (TOY + "x: [", [], 2, "c.yaml: no valid YAML"),
@@ -80,7 +80,7 @@ FILE_FAULTS: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "empty word list": ("w.txt", "", {"class_path": "WordCompletion", "path": "w.txt"}, "w.txt: the file is empty"),
     "one column": ("p.csv", "en\ncat\n", {"class_path": "ToySeq2Seq", "path": "p.csv"}, "got 1 column"),
     "NaN": ("n.csv", "a,b\n1,2\n3,\n", {"class_path": "NumericSequences", "path": "n.csv"}, "row 2: got"),
-    "missing file": ("x.csv", "a", {"class_path": "ToySeq2Seq", "path": "y.csv"}, "y.csv: there is no such file"),
+    "missing file": ("x.csv", "a", {"class_path": "ToySeq2Seq", "path": "y.csv"}, "y.csv: file not found"),
 }
 
 
@@ -150,7 +150,7 @@ def test_a_model_that_does_not_fit_real_data(zoo_command: Callable) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of `apple!`, trained for one step."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    from zoo.cli import main
+    from zoo.__main__ import main
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -161,7 +161,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_faults_of_checkpoints(zoo_command: Callable, checkpoint: Path) -> None:
-    check(zoo_command("test", "--ckpt_path", "x.ckpt"), 2, "x.ckpt: there is no such file")
+    check(zoo_command("test", "--ckpt_path", "x.ckpt"), 2, "x.ckpt: file not found")
     check(zoo_command("test"), 2, "a run needs a model and data")
     apple = str(CONFIGS / "apple_rnn.yaml")
     check(zoo_command("validate", "--config", apple), 2, "--ckpt_path: got none")

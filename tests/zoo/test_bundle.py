@@ -13,22 +13,23 @@ import torch
 
 import zoo
 from support import TOY, tiny
-from zoo import bundle
+from zoo.files import bundle
+from zoo.hub import export
+from zoo.hub.registry import CLASSES
+from zoo.models import Model, RegressorModel
 from zoo.nn import CELLS
-from zoo.pretrained import export
-from zoo.tasks import TASKS, Task
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.model_prefix)
-def test_a_bundle_gives_the_same_model_back(task: type[Task], cell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", CLASSES.values(), ids=CLASSES)
+def test_a_bundle_gives_the_same_model_back(task: type[Model], cell: str, tmp_path: Path) -> None:
     facts: dict[str, dict[str, Any]] = {
         "char_lm": {},
         "seq_classifier": {"classes": ["x", "y"], "vocab": list("ab")},
         "seq2seq": {"source_vocab": list("ab"), "target_vocab": ["<pad>", "<start>", "<end>", "a"]},
         "regressor": {"input_size": 1, "target_size": 1, "normalize": "dataset", "mean": 3.0, "scale": 2.0},
     }
-    model = tiny(f"{task.model_prefix}_{cell}", **facts[task.model_prefix])
+    model = tiny(f"{task.task_name}_{cell}", **facts[task.task_name])
     model.save_pretrained(tmp_path / "bundle")
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == [
         "README.md",
@@ -38,7 +39,7 @@ def test_a_bundle_gives_the_same_model_back(task: type[Task], cell: str, tmp_pat
     state = torch.get_rng_state()
     loaded = zoo.load(tmp_path / "bundle")
     assert torch.equal(torch.get_rng_state(), state)
-    assert (type(loaded), loaded.training, dict(loaded.hparams)) == (task, False, dict(model.hparams))
+    assert (type(loaded), loaded.training, loaded.config) == (task, False, model.config)
     for name, weight in model.network.state_dict().items():
         assert torch.equal(loaded.network.state_dict()[name], weight)
     assert type(task.from_pretrained(tmp_path / "bundle")) is task
@@ -85,7 +86,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "damaged weights": (lambda f: flip(f / "model.safetensors"), "model.safetensors: it is damaged: its SHA-256 is"),
     "truncated weights": (lambda f: os.truncate(f / "model.safetensors", 99), "it is damaged: its SHA-256 is"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors: can't be read: No such file"),
-    "weights of another shape": (other_tensors, "its weights don't fit its arguments: head.1.bias is None, expected"),
+    "weights of another shape": (other_tensors, "its weights do not fit its config: head.1.bias is None, expected"),
     "other arguments": (lambda f: arguments(f, hidden_size=7), r"head.1.weight is \(4, 6\), expected \(4, 7\)"),
     "a giant": (lambda f: arguments(f, hidden_size=10**7), r"head.1.weight is \(4, 6\), expected \(4, 10000000\)"),
     "no config": (lambda f: (f / "config.json").unlink(), "this is no bundle: it has no config.json"),
@@ -95,14 +96,14 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "newer format": (lambda f: change(f, format_version=2), "its format_version is 2, and zoo .* reads up to 1"),
     "unknown model": (
         lambda f: change(f, name="char_lm_lstn"),
-        "'char_lm_lstn', which is no known model; did you mean",
+        "unknown model 'char_lm_lstn'; did you mean",
     ),
-    "another cell": (lambda f: arguments(f, cell="rnn"), "its weights don't fit|its name is char_lm_gru"),
+    "another cell": (lambda f: arguments(f, cell="rnn"), "its weights do not fit|its name is char_lm_gru"),
     "many layers": (lambda f: arguments(f, num_layers=10**6), "num_layers is 1000000"),
     "a card of other kinds": (lambda f: change(f, about={"metrics": [1]}), r"about: metrics: got \[1\], expected dict"),
-    "unknown argument": (lambda f: arguments(f, hiden_size=6), "unexpected keyword argument 'hiden_size'"),
+    "unknown argument": (lambda f: arguments(f, hiden_size=6), "no field 'hiden_size'; did you mean hidden_size"),
     "wrong value": (lambda f: arguments(f, cell="lstn"), "cell: got 'lstn', expected one of"),
-    "wrong type": (lambda f: arguments(f, hidden_size="six"), "its arguments make no char_lm_gru"),
+    "wrong type": (lambda f: arguments(f, hidden_size="six"), "its config does not describe a char_lm_gru"),
     "true for a number": (lambda f: arguments(f, num_layers=True), "num_layers: got True, expected int"),
     "class path": (lambda f: arguments(f, vocab={"class_path": "os.system"}), "vocab: got .*, expected a plain value"),
     "hidden class path": (lambda f: arguments(f, _class_path="os.system"), "'_class_path' has no name of an argument"),
@@ -139,5 +140,5 @@ def test_a_shipped_bundle_that_was_changed_is_refused(tmp_path: Path, monkeypatc
 
 
 def test_a_bundle_of_another_task_is_refused(saved: Path) -> None:
-    with pytest.raises(ValueError, match="this is a char_lm_gru, and no Regressor"):
-        zoo.Regressor.from_pretrained(saved)
+    with pytest.raises(ValueError, match="expected a regressor model, got a char_lm_gru"):
+        RegressorModel.from_pretrained(saved)

@@ -14,7 +14,7 @@ from PIL import Image
 
 import zoo
 from support import ALICE, DIGITS, STEPS, TOY, WORDS, fit_apple, refused
-from zoo import bundle
+from zoo.files import bundle
 
 # -- list and show
 
@@ -168,7 +168,7 @@ WRONG_INPUTS: dict[str, tuple[str, Callable[[], str], str]] = {
     "a colour image": (DIGITS, lambda: image("RGB", (28, 28)), "in mode RGB, expected 28 x 28 grey pixels"),
     "no image": (DIGITS, lambda: str(Path("x.png").write_text("hi") and "x.png"), "x.png: this is no image"),
     "a broken image": (DIGITS, broken_image, "broken.png: this is no image that can be read"),
-    "a missing image": (DIGITS, lambda: "y.png", "y.png: there is no such file"),
+    "a missing image": (DIGITS, lambda: "y.png", "y.png: file not found"),
 }
 
 
@@ -188,13 +188,13 @@ def test_a_run_is_exported_with_what_is_known_of_it(zoo_command: Callable) -> No
     assert "SHA-256" in zoo_command("show", "apple").out
     assert zoo_command("infer", "apple", "apple").out == zoo_command("infer", "run/checkpoints/best.ckpt", "apple").out
     refused(zoo_command("export", TOY, "-o", "apple"), "apple is there already")
-    refused(zoo_command("export", "run/checkpoints/best.ckp", "-o", "new"), "there is no such file")
+    refused(zoo_command("export", "run/checkpoints/best.ckp", "-o", "new"), "file not found")
     assert not Path("new").exists()
 
 
 def test_a_packaged_config_is_named_without_its_path(zoo_command: Callable) -> None:
     result = zoo_command("fit", "--config", "toy_en_k", "--run_dir", "run")
-    refused(result, "toy_en_k: there is no such file, and no packaged config of this name; did you mean toy_en_ko?")
+    refused(result, "toy_en_k: file not found, and no packaged config of this name; did you mean toy_en_ko?")
     result = zoo_command("validate", "--ckpt_path", TOY)
     assert "val/exact_match" in result.out, result.err
     refused(zoo_command("test", "--ckpt_path", TOY), "this data has no test part")

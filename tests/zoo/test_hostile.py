@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import ADDRESSES, laughs
-from zoo.messages import explain
+from zoo.cli.errors import explain
 
 EVIL = "evil_module"
 TOY = "model: {class_path: Seq2Seq, init_args: {hidden_size: 4}}\ndata: {class_path: ToySeq2Seq}\n"
@@ -76,12 +76,12 @@ def test_a_class_of_another_package_is_refused_in_an_option(options: list[str], 
 @pytest.mark.parametrize(
     "path",
     [
-        "zoo.cli.os.system",
-        "zoo.cli.sys.modules",
-        "zoo.cli.Path",
-        "zoo.cli.L.pytorch.cli.instantiate_class",
-        "zoo.pretrained.load",
-        "zoo.pretrained.shutil.rmtree",
+        "zoo.cli.train.os.system",
+        "zoo.cli.train.sys.modules",
+        "zoo.cli.train.Path",
+        "zoo.cli.train.L.pytorch.cli.instantiate_class",
+        "zoo.hub.load",
+        "zoo.hub.exporting.shutil.rmtree",
         "zoo.load",
         "zoo.create",
         "zoo.CharLM.load_from_checkpoint",
@@ -114,14 +114,14 @@ def test_no_way_leads_through_a_trusted_package_to_anything_but_its_classes(path
 
 def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) -> None:
     lambdas = ["--trainer.callbacks+=LambdaCallback", "--trainer.callbacks.on_fit_start"]
-    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.pretrained.load is no class")
+    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.hub.load is no class")
     refused(*FIT, "--config", TOY, "--model", "zoo.load", "--model.source", "x", message="model: zoo.load is no class")
     logger = (
         "{class_path: TensorBoardLogger, init_args: {save_dir: x}, dict_kwargs: {a: {class_path: subprocess.Popen}}}"
     )
     refused(*FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is no class of")
-    schedule = ["--lr_scheduler", "LambdaLR", "--lr_scheduler.lr_lambda", "zoo.bundle.write"]
-    refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.bundle.write is no class")
+    schedule = ["--lr_scheduler", "LambdaLR", "--lr_scheduler.lr_lambda", "zoo.files.bundle.write"]
+    refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.files.bundle.write is no class")
 
 
 def test_classes_of_trusted_packages_go_by_short_and_full_names(zoo_command: Callable) -> None:
@@ -238,7 +238,7 @@ def test_no_config_and_no_folder_is_an_address(
     address: str, refused: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fsspec.open", lambda *_, **__: pytest.fail("opened"))
-    refused(*FIT, "--config", address, message="there is no such file")
+    refused(*FIT, "--config", address, message="file not found")
     refused(*FIT, "--config", f"{address}\n", message="zoo: error: ")
     refused(*FIT, "--config", TOY, "--model", address, message="model: ")
     refused(*FIT, "--config", f"{TOY}trainer: {{callbacks: {address!r}}}\n", message="trainer.callbacks: ")

@@ -19,7 +19,7 @@ import torch
 import zoo
 from datamodules import ToySeq2Seq
 from support import ADDRESSES, laughs
-from zoo import bundle
+from zoo.files import bundle
 
 MANY_SYMBOLS = "vocab: got 60000 symbols, expected at most 10000, or an embedding_dim"
 TOY = "model: {class_path: Seq2Seq, init_args: {hidden_size: 4}}\ndata: {class_path: ToySeq2Seq}\n"
@@ -44,8 +44,8 @@ def sound() -> dict[str, Any]:
     torch.manual_seed(0)
     task = zoo.create("seq2seq_lstm", hidden_size=4, **facts())
     return {
-        "state_dict": {f"network.{name}": weight for name, weight in task.network.state_dict().items()},
-        "hyper_parameters": dict(task.hparams),
+        "state_dict": {f"model.network.{name}": weight for name, weight in task.network.state_dict().items()},
+        "hyper_parameters": task.config.as_dict(),
         "model_name": task.model_name,
         "pytorch-lightning_version": "2.6.6",
         "config": TOY,
@@ -125,8 +125,8 @@ def expanded(hidden_size: int) -> dict[str, Any]:
     """Weights of 30 GB that are a few numbers in the file, as a stride of 0 says."""
     with torch.device("meta"):
         task = zoo.create("seq2seq_lstm", hidden_size=hidden_size, **facts())
-    state = {f"network.{name}": torch.zeros(1).expand(w.shape) for name, w in task.network.state_dict().items()}
-    return contents(state_dict=state, hyper_parameters=dict(task.hparams))
+    state = {f"model.network.{name}": torch.zeros(1).expand(w.shape) for name, w in task.network.state_dict().items()}
+    return contents(state_dict=state, hyper_parameters=task.config.as_dict())
 
 
 def shared(layers: int) -> dict[str, Any]:
@@ -134,8 +134,8 @@ def shared(layers: int) -> dict[str, Any]:
     with torch.device("meta"):
         task = zoo.create("seq2seq_lstm", hidden_size=16, num_layers=layers, **facts())
     whole = torch.zeros(64 * 64)
-    state = {f"network.{name}": whole[: w.numel()].view(w.shape) for name, w in task.network.state_dict().items()}
-    return contents(state_dict=state, hyper_parameters=dict(task.hparams))
+    state = {f"model.network.{name}": whole[: w.numel()].view(w.shape) for name, w in task.network.state_dict().items()}
+    return contents(state_dict=state, hyper_parameters=task.config.as_dict())
 
 
 def callbacks(**state: Any) -> dict[str, Any]:

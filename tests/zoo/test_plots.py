@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from zoo import plots
+from zoo.tasks import plots
 
 
 @pytest.mark.parametrize("classes", [3, 41])

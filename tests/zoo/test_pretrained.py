@@ -14,37 +14,35 @@ import torch
 import zoo
 from hub import Hub
 from support import ROOT, tiny
+from zoo.hub.registry import CLASSES, FUNCTIONS, register_model
+from zoo.models import Model
 from zoo.nn import CELLS
-from zoo.pretrained import MODELS, register_model
-from zoo.tasks import TASKS, Task
 
 # -- the registry
 
 
 def test_every_task_comes_with_every_cell() -> None:
-    assert set(zoo.list_models()) >= {f"{task.model_prefix}_{cell}" for task in TASKS for cell in CELLS}
+    assert set(zoo.list_models()) >= {f"{task}_{cell}" for task in CLASSES for cell in CELLS}
     assert zoo.list_models("char_lm_l*") == ["char_lm_lstm"]
     assert "char_lm_lstm.alice" in zoo.list_models("char_lm*", pretrained=True)
     assert zoo.list_models("nothing*") == []
 
 
-def test_a_model_is_created_with_its_network_where_all_facts_are_given() -> None:
-    assert tiny().generate("a", 5, seed=0)
-    asks_its_data = zoo.create("seq2seq_lstm", hidden_size=8)
-    assert not hasattr(asks_its_data, "network")
-    assert asks_its_data.hparams["cell"] == "lstm"
+def test_a_model_is_created_ready_to_use() -> None:
+    assert len(tiny().generate("a", 5, seed=0)) == 5
+    assert zoo.create("char_lm_gru", vocab=["a", "b"], hidden_size=3).config.cell == "gru"
 
 
 def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.pretrained.MODELS", dict(MODELS))
+    monkeypatch.setattr("zoo.hub.registry.FUNCTIONS", dict(FUNCTIONS))
 
     @register_model
-    def char_lm_small(**arguments: Any) -> Task:
+    def char_lm_small(**arguments: Any) -> Model:
         return zoo.create("char_lm_rnn", **{"hidden_size": 3, **arguments})
 
-    assert zoo.create("char_lm_small", vocab=["a"]).hparams["hidden_size"] == 3
+    assert zoo.create("char_lm_small", vocab=["a"]).config.hidden_size == 3
     assert "char_lm_small" in zoo.list_models()
-    with pytest.raises(ValueError, match="there is a model 'char_lm_small' already"):
+    with pytest.raises(ValueError, match="there is already a model 'char_lm_small'"):
         register_model(char_lm_small)
 
 
@@ -54,16 +52,20 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
         (lambda: zoo.create("char_lm_lstn"), "unknown model 'char_lm_lstn'; did you mean char_lm_lstm"),
         (lambda: zoo.create("char_lm_lstm", cell="gru"), "cell: got 'gru', but char_lm_lstm has 'lstm'"),
         (lambda: zoo.load(""), "unknown model ''"),
-        (lambda: zoo.create("char_lm_lstm", hiden_size=3), "no argument 'hiden_size'; did you mean hidden_size"),
-        (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, for load"),
+        (
+            lambda: zoo.create("char_lm_lstm", hiden_size=3),
+            "CharLMConfig has no field 'hiden_size'; did you mean hidden_size",
+        ),
+        (lambda: zoo.create("seq2seq_lstm"), "Seq2SeqConfig needs source_vocab, target_vocab"),
+        (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, use load"),
         (
             lambda: zoo.load("char_lm_lstm.alic"),
             "unknown model 'char_lm_lstm.alic'; did you mean char_lm_lstm.alice",
         ),
         (lambda: zoo.load("char_lm_lstm"), "this model has no weights; with weights there are char_lm_lstm.alice"),
         (lambda: zoo.load("https://example.com/a.ckpt"), "this is an address"),
-        (lambda: zoo.load("no/such/folder/a.ckpt"), "there is no such file"),
-        (lambda: zoo.load("best.ckpt"), "there is no such file"),
+        (lambda: zoo.load("no/such/folder/a.ckpt"), "file not found"),
+        (lambda: zoo.load("best.ckpt"), "file not found"),
     ],
 )
 def test_unknown_names_list_the_nearest(call: Callable, message: str) -> None:
@@ -87,8 +89,8 @@ def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def checkpoint(**values: Any) -> dict[str, Any]:
     task = tiny()
-    state = {f"network.{name}": weight for name, weight in task.network.state_dict().items()}
-    given = {"state_dict": state, "hyper_parameters": dict(task.hparams), "model_name": task.model_name}
+    state = {f"model.network.{name}": weight for name, weight in task.network.state_dict().items()}
+    given = {"state_dict": state, "hyper_parameters": task.config.as_dict(), "model_name": task.model_name}
     return {**given, **values}
 
 
@@ -113,10 +115,10 @@ FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
         {"hyper_parameters": {"vocab": {"class_path": "antigravity.X"}}},
         "vocab: got .*, expected a plain value",
     ),
-    "a class path by a plain name": ({"hyper_parameters": {"class_path": "antigravity.X"}}, "'class_path'"),
+    "a class path by a plain name": ({"hyper_parameters": {"class_path": "antigravity.X"}}, "CharLMConfig needs vocab"),
     "no model": ({"model_name": None}, "it names no model"),
-    "another model": ({"model_name": "gpt"}, "'gpt', which is no known model"),
-    "no weights": ({"state_dict": {}}, "its weights don't fit"),
+    "another model": ({"model_name": "gpt"}, "unknown model 'gpt'"),
+    "no weights": ({"state_dict": {}}, "its weights do not fit"),
 }
 
 
@@ -137,7 +139,7 @@ def test_the_hub_takes_a_model_and_gives_it_back(tmp_path: Path) -> None:
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
 
     def python(code: str, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", f"import zoo, torch; torch.manual_seed(0)\n{code}"]
+        command = [sys.executable, "-c", f"import torch, zoo.models; torch.manual_seed(0)\n{code}"]
         return subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, check=False)
 
     pushed = python("zoo.create('char_lm_gru', vocab=list('abc '), hidden_size=6).push_to_hub('me/tiny', token='x')")
@@ -147,11 +149,11 @@ def test_the_hub_takes_a_model_and_gives_it_back(tmp_path: Path) -> None:
     tiny(hidden_size=9).save_pretrained(tmp_path / "other")
     hub.commit("me/tiny", {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()})
     (old,) = (name for name, files in hub.revisions["me/tiny"].items() if files is first)
-    sizes = "print(zoo.load('me/tiny').hparams['hidden_size'], "
-    sizes += f"zoo.CharLM.from_pretrained('me/tiny', revision='{old}').hparams['hidden_size'])"
+    sizes = "print(zoo.load('me/tiny').config.hidden_size, "
+    sizes += f"zoo.models.CharLMModel.from_pretrained('me/tiny', revision='{old}').config.hidden_size)"
     assert python(sizes).stdout.split() == ["9", "6"]
     asked = len(hub.requests)
     offline = python(sizes, HF_HUB_OFFLINE="1")
     assert (offline.stdout.split(), len(hub.requests)) == (["9", "6"], asked), offline.stderr
     missing = python("zoo.load('me/missing')", HF_HUB_OFFLINE="1")
-    assert "OSError: me/missing: there is no such file, and the Hugging Face Hub did not give it" in missing.stderr
+    assert "OSError: me/missing: file not found, and the Hugging Face Hub did not give it" in missing.stderr

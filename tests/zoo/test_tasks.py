@@ -86,17 +86,18 @@ def test_facts_on_which_both_sides_differ_are_refused() -> None:
         task.bind({"vocab": ["a", "c"]}, "Text")
 
 
-def test_data_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="CharLM does not fit Words: the data offers vocab, classes"):
-        CharLM().bind({"vocab": ["a"], "classes": ["b"]}, "Words")
-    with pytest.raises(ValueError, match="Regressor does not fit X: it needs input_size"):
+def test_data_that_does_not_fit_is_refused(trainer: Trainer) -> None:
+    words = data.WordCompletion()
+    with pytest.raises(TypeError, match="CharLM: expected batches of type TextBatch, got ClassBatch"):
+        trainer(max_epochs=1).fit(CharLM(), words)
+    with pytest.raises(ValueError, match="Regressor does not fit X: it needs input_size, and X offers no facts"):
         Regressor().bind({}, "X")
 
 
 def test_with_plain_dataloaders_the_missing_argument_is_named(trainer: Trainer) -> None:
     ids = torch.zeros(2, 4, dtype=torch.long)
     batches = data.loader.BatchLoader(TextBatch(ids, ids), data.loader.EpochSampler(2, 2))
-    with pytest.raises(ValueError, match=r"plain dataloaders.* pass vocab"):
+    with pytest.raises(ValueError, match=r"the dataloaders.* pass vocab"):
         trainer(max_epochs=1).fit(CharLM(), batches, batches)
     trainer(max_epochs=1).fit(CharLM(vocab=["a", "b"], hidden_size=4), batches, batches)
 
@@ -155,8 +156,8 @@ def test_a_document_start_resets_its_lane_alone_and_validation_keeps_its_own_sta
     task.score(batch, "val")
     assert task._states["train"] is before
     task.score(batch._replace(resets=torch.tensor([True, False])), "train")
-    fresh = task.network(ids[:, :-1])[1][0]
-    carried = task.network(ids[:, :-1], before)[1][0]
+    fresh = task.model.network(ids[:, :-1])[1][0]
+    carried = task.model.network(ids[:, :-1], before)[1][0]
     torch.testing.assert_close(task._states["train"][0][:, 0], fresh[:, 0])
     torch.testing.assert_close(task._states["train"][0][:, 1], carried[:, 1])
 
@@ -165,8 +166,8 @@ def test_samples_are_the_same_for_the_same_seed_and_leave_the_random_state_alone
     task = CharLM(vocab=list("abc "), hidden_size=4)
     task.configure_model()
     state = torch.get_rng_state()
-    assert task.generate(length=20, seed=1) == task.generate(length=20, seed=1)
-    assert len(task.generate(length=20, seed=0)) == 20
+    assert task.model.generate(length=20, seed=1) == task.model.generate(length=20, seed=1)
+    assert len(task.model.generate(length=20, seed=0)) == 20
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -208,19 +209,19 @@ def toy_pairs(**options: Any) -> tuple[Seq2Seq, PairBatch]:
 def test_without_teacher_forcing_the_true_symbols_are_never_fed(trainer: Trainer) -> None:
     task, batch = toy_pairs(teacher_forcing=0.0)
     changed = batch.target.clone()
-    changed[:, 1] = task.target_vocab.id("사")
+    changed[:, 1] = task.model.target_vocab.id("사")
     first, second = (task._decode_with_draws(batch, t[:, :-1].clamp(min=0), 0.0) for t in (batch.target, changed))
     assert torch.equal(first, second)
     forced = task._decode_with_draws(batch, batch.target[:, :-1].clamp(min=0), 1.0)
-    whole = task.network(batch.source, batch.source_lengths, batch.target[:, :-1].clamp(min=0))
+    whole = task.model.network(batch.source, batch.source_lengths, batch.target[:, :-1].clamp(min=0))
     torch.testing.assert_close(forced, whole, rtol=0, atol=1e-6)
 
 
 def test_free_decoding_feeds_back_its_own_symbols_until_the_end() -> None:
     task, batch = toy_pairs(max_length=4)
-    vocab, net = task.target_vocab, task.network
-    decoded = task._decode(batch)[0].ids
-    state, ids = net.encode(batch.source[:1], batch.source_lengths[:1]), torch.tensor([vocab.id("<start>")])
+    vocab, net = task.model.target_vocab, task.model.network
+    decoded = task.model._decode(batch)[0].ids
+    state, ids = net.encode(batch.source[:1], batch.source_lengths[:1])[1], torch.tensor([vocab.id("<start>")])
     for symbol in decoded:
         logits, state = net.decoder.step(ids, state)
         ids = logits.argmax(-1)
@@ -244,9 +245,9 @@ def test_a_stop_within_validation_costs_no_picture(trainer: Trainer) -> None:
 def test_unknown_and_empty_sources_are_refused() -> None:
     task, _ = toy_pairs()
     with pytest.raises(ValueError, match=r"'z' at position 0"):
-        task.translate(["zoo"])
+        task.model.translate(["zoo"])
     with pytest.raises(ValueError, match="empty"):
-        task.translate([""])
+        task.model.translate([""])
 
 
 # -- Regressor
@@ -258,7 +259,7 @@ def test_scaling_lives_in_the_model(normalize: str) -> None:
     task.configure_model()
     inputs = torch.tensor([[[10.0], [20.0], [30.0]]])
     offset, scale = (20.0, 10.0) if normalize == "dataset" else (20.0, inputs.std(correction=0))
-    expected = task.network((inputs - offset) / scale) * scale + offset
+    expected = task.model.network((inputs - offset) / scale) * scale + offset
     torch.testing.assert_close(task(inputs), expected)
     batch = ValueBatch(inputs, expected + 3)
     assert task.score(batch, "val").total.item() == pytest.approx(float(9 / scale**2), rel=1e-4)

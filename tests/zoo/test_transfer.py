@@ -8,13 +8,13 @@ import torch
 
 import zoo
 from support import ALICE, TOY, fit_apple, needs_alice, refused, tiny
-from zoo.tasks import Task
-from zoo.transfer import freeze, initialize_from
+from zoo.hub import freeze, initialize_from
+from zoo.models import Model
 
 
-def rows(task: Task, name: str, symbols: str) -> torch.Tensor:
+def rows(task: Model, name: str, symbols: str) -> torch.Tensor:
     axis, fact = task.symbol_axes()[name]
-    index = torch.tensor([task.hparams[fact].index(symbol) for symbol in symbols])
+    index = torch.tensor([getattr(task.config, fact).index(symbol) for symbol in symbols])
     return task.network.state_dict()[name].index_select(axis, index)
 
 
@@ -71,11 +71,11 @@ def test_encoder_and_decoder_can_come_from_different_models(tmp_path: Path) -> N
     ("other", "message"),
     [
         (("char_lm_gru", {"hidden_size": 7}), "hidden_size and embedding_dim must agree"),
-        (("char_lm_rnn", {}), "is a char_lm_rnn, and this is a char_lm_gru"),
+        (("char_lm_rnn", {}), "expected a char_lm_gru, got a char_lm_rnn"),
         (("char_lm_gru", {"num_layers": 2}), "num_layers and embedding_dim must agree"),
         (
             ("seq_classifier_gru", {"vocab": ["a"], "classes": ["b", "c"]}),
-            r"a seq_classifier_gru .* is no beginning for all of a char_lm",
+            r"a seq_classifier_gru .* can't initialize all of a char_lm",
         ),
     ],
 )

@@ -13,10 +13,10 @@ from support import ALICE, DIGITS, STEPS, TOY, WORDS
 
 
 def test_symbols_stream_as_they_are_written() -> None:
-    task = zoo.load(ALICE)
-    symbols = task.stream("alice", 50, seed=1)
+    model = zoo.load(ALICE)
+    symbols = model.stream("alice", 50, seed=1)
     first = [next(symbols) for _ in range(10)]
-    assert "".join(first) == task.generate("alice", 50, seed=1)[:10]
+    assert "".join(first) == model.generate("alice", 50, seed=1)[:10]
 
 
 def test_python_values_of_all_kinds_are_taken() -> None:
@@ -55,7 +55,6 @@ def test_python_values_of_all_kinds_are_taken() -> None:
         (lambda: zoo.load(ALICE).generate(["a"]), "expected a text; generate_batch takes several"),
         (lambda: zoo.load(ALICE).generate_batch("ab"), "expected a list of texts"),
         (lambda: zoo.load(ALICE).generate_batch(["a", "b"], [1, 2, 3]), "length: got 3 of them, expected one, or 2"),
-        (lambda: zoo.create("char_lm_lstm").generate("a"), "this char_lm_lstm has no network yet"),
         (lambda: zoo.load(STEPS).predict_values([3e38, -3e38, 3e38]), "the prediction is not finite"),
         (lambda: zoo.load(DIGITS).complete("wor"), "this model reads features; use classify"),
         (lambda: zoo.load(WORDS).classify(3), "expected a text, or a list of texts"),
@@ -72,31 +71,32 @@ def test_python_values_of_other_kinds_are_refused(call: Callable, message: str) 
 
 
 def test_translations_can_be_searched_and_drawn() -> None:
-    task = zoo.load(TOY)
-    best = task.search("love", beam=4)[0]
+    model = zoo.load(TOY)
+    best = model.search("love", beam=4)[0]
     assert best[0].text == "사랑"
     assert len(best) == 4
-    assert all("어" not in found.text for found in task.search("word", forbidden="어")[0])
-    assert task.translate("lo?ve", on_unknown="skip") == ["사랑"]
-    drawn = {task.translate("girl", temperature=5.0, seed=seed)[0] for seed in range(9)}
+    assert all("어" not in found.text for found in model.search("word", forbidden="어")[0])
+    assert model.translate("lo?ve", on_unknown="skip") == ["사랑"]
+    drawn = {model.translate("girl", temperature=5.0, seed=seed)[0] for seed in range(9)}
     assert len(drawn) > 3
 
 
 def test_writing_leaves_a_model_in_the_mode_that_it_was_in() -> None:
-    task = zoo.load(ALICE)
-    task.train()
-    task.network.head.eval()
-    text = task.stream("a", 3)
+    model = zoo.load(ALICE)
+    model.train()
+    model.network.head.eval()
+    text = model.stream("a", 3)
     next(text)
-    assert [task.training, task.network.head.training] == [True, False]
-    assert len(task.generate("a", 3)) == 3
-    assert [task.training, task.network.head.training] == [True, False]
+    assert [model.training, model.network.head.training] == [True, False]
+    assert len(model.generate("a", 3)) == 3
+    assert [model.training, model.network.head.training] == [True, False]
 
 
 def test_a_loaded_model_is_trained_in_training_mode(trainer: Callable) -> None:
-    task = zoo.load(TOY)
+    model = zoo.load(TOY)
+    task = zoo.Seq2Seq.from_model(model, lr=0.001)
     modes: list[bool] = []
-    task.network.register_forward_hook(lambda network, *_: modes.append(network.training))
+    model.network.register_forward_hook(lambda network, *_: modes.append(network.training))
     trainer(max_epochs=1, limit_val_batches=0).fit(task, ToySeq2Seq())
     assert modes == [True]
-    assert task.about == {}  # what the card said is true no longer
+    assert model.about == {}  # what the card said is true no longer

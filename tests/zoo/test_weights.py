@@ -7,7 +7,7 @@ import zoo
 from baselines import load_data
 from results import evaluate
 from support import CONFIGS, needs_alice, needs_grimm, needs_mnist
-from zoo import bundle
+from zoo.files import bundle
 
 NEEDS = {
     "alice": [needs_alice],
@@ -39,10 +39,10 @@ def test_the_promised_models_are_there_and_small() -> None:
 @pytest.mark.parametrize("name", shipped())
 def test_it_reaches_what_its_card_says(name: str) -> None:
     about = bundle.read_config(bundle.find_shipped(name))["about"]
-    task = zoo.load(name)
-    assert not task.training
-    assert all(weight.dtype == torch.float32 for weight in task.network.parameters())
-    metric, value = evaluate(task, load_data(CONFIGS / f"{about['config']}.yaml"))
+    model = zoo.load(name)
+    assert not model.training
+    assert all(weight.dtype == torch.float32 for weight in model.network.parameters())
+    metric, value = evaluate(model, load_data(CONFIGS / f"{about['config']}.yaml"))
     ((named, said),) = about["metrics"].items()
     assert (named, said) == (metric, pytest.approx(value, abs=1e-4))
     assert f"{named} {said}" in (bundle.SHIPPED / name / bundle.CARD).read_text()

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
-from zoo.nn.recurrent import Recurrent, State, allocating, check_choice, check_dropout, check_sizes, initialize
+from zoo.checks import check_choice, check_dropout, check_sizes
+from zoo.nn.recurrent import Recurrent, State, allocating, initialize
 
 MAX_ONE_HOT = 10_000  # symbols; their vectors take the square of it
 Pooling = Literal["last", "mean", "max"]
@@ -63,7 +64,7 @@ def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, i
 
 def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
     """The last layer: dropout, then linear."""
-    check_dropout("head_dropout", dropout)
+    check_dropout(head_dropout=dropout)
     with allocating(head_inputs=input_size, head_outputs=output_size):
         return nn.Sequential(nn.Dropout(dropout), nn.Linear(input_size, output_size))
 
@@ -218,17 +219,25 @@ class EncoderDecoder(nn.Module):
         )
         initialize(self, init)
 
-    def encode(self, source: Tensor, lengths: Tensor) -> State:
-        """Maps a source (B, S) of `lengths` (B,) real symbols to the encoder's last state."""
+    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+        """Maps a source (B, S) of `lengths` (B,) real symbols to the encoder's outputs and last state.
+
+        Returns:
+            Outputs (B, S, H), in the order in which the encoder reads, 0 at padding; and the state.
+        """
         if self.reverse_source:
-            steps = torch.arange(source.shape[1], device=source.device)
-            # The last real symbol first; where the index falls below 0 there is only padding.
-            source = source.gather(1, (lengths.to(source.device)[:, None] - 1 - steps).clamp(min=0))
-        return self.encoder(self.source_input(source), lengths=lengths)[1]
+            source = source.gather(1, self.mirror(source, lengths))
+        return self.encoder(self.source_input(source), lengths=lengths)
+
+    @staticmethod
+    def mirror(source: Tensor, lengths: Tensor) -> Tensor:
+        """Which step of a source (B, S) to read at each step, from the last real one to the first: (B, S), int64."""
+        steps = torch.arange(source.shape[1], device=source.device)
+        return (lengths.to(source.device)[:, None] - 1 - steps).clamp(min=0)  # below 0 there is only padding
 
     def forward(self, source: Tensor, lengths: Tensor, decoder_inputs: Tensor) -> Tensor:
         """Maps a source (B, S) and the true symbols before each step (B, T) to logits (B, T, V)."""
-        return self.decoder(decoder_inputs, self.encode(source, lengths))[0]
+        return self.decoder(decoder_inputs, self.encode(source, lengths)[1])[0]
 
 
 class RegressorNet(nn.Module):

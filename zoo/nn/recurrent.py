@@ -8,7 +8,7 @@ state carried over, give the same outputs.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from zoo.checks import check_choice, check_dropout, check_sizes
 
 State = tuple[Tensor, ...]
 CellName = Literal["rnn", "rnn_relu", "lstm", "gru"]
@@ -111,7 +113,7 @@ class Recurrent(nn.Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if num_layers > MAX_LAYERS:
             raise ValueError(f"num_layers: got {num_layers}, expected at most {MAX_LAYERS}")
-        check_dropout("dropout", dropout)
+        check_dropout(dropout=dropout)
         if dropout and num_layers == 1:
             raise ValueError(f"dropout: got {dropout} with one layer, but it acts between layers; try head_dropout")
         check_choice("cell", cell, CELLS)
@@ -153,7 +155,8 @@ class Recurrent(nn.Module):
             x if lengths is None else pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         )
         given = None if state is None else (state if self.cell.num_states > 1 else state[0])
-        outputs, last = self.layers(inputs, given)
+        with kernels_that_run(x):
+            outputs, last = self.layers(inputs, given)
         if lengths is not None:
             outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
         return outputs, last if isinstance(last, tuple) else (last,)
@@ -249,6 +252,15 @@ class Recurrent(nn.Module):
         return f"cell={self.cell_name}"
 
 
+def kernels_that_run(x: Tensor) -> AbstractContextManager[None]:
+    """Turns oneDNN off for an input that it refuses: half precision on a CPU without AVX-512."""
+    on_cpu = x.device.type == "cpu"
+    half = x.dtype != torch.float64 and (x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"))
+    if on_cpu and half and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
+        return torch.backends.mkldnn.flags(enabled=False)  # type: ignore[no-any-return]
+    return nullcontext()
+
+
 @torch.no_grad()
 def initialize(module: nn.Module, init: InitName) -> None:
     """Initialises all recurrent, linear and embedding weights below a module.
@@ -283,13 +295,6 @@ def initialize(module: nn.Module, init: InitName) -> None:
             nn.init.uniform_(part.weight, -0.05, 0.05)
 
 
-def check_sizes(**sizes: int) -> None:
-    """Raises ValueError for a size below 1, naming it."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name}: got {size}, expected at least 1")
-
-
 @contextmanager
 def allocating(**sizes: int) -> Iterator[None]:
     """Raises ValueError, naming the sizes, where there is no memory for what is built of them."""
@@ -298,15 +303,3 @@ def allocating(**sizes: int) -> Iterator[None]:
     except (RuntimeError, OverflowError, MemoryError) as error:
         given = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise ValueError(f"{given}: there is no memory for this: {str(error).splitlines()[0]}") from error
-
-
-def check_dropout(name: str, dropout: float) -> None:
-    """Raises ValueError for a dropout that is no probability below 1."""
-    if not 0.0 <= dropout < 1.0:
-        raise ValueError(f"{name}: got {dropout}, expected a probability in [0, 1)")
-
-
-def check_choice(name: str, value: str, choices: Any) -> None:
-    """Raises ValueError for a value that is not among the choices, listing them."""
-    if value not in choices:
-        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")

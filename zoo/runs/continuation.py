@@ -1,17 +1,17 @@
 """A command that goes on with a run: from which checkpoint, and what it may change."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Self
 
 import lightning as L
 import yaml
 
-from zoo.pretrained import read_checkpoint
+from zoo.files import checkpoint
 from zoo.runs.files import check_sums, newest_first
 from zoo.runs.processes import machine, say
 from zoo.runs.resume import RESUME
-from zoo.tasks import TASKS, Task
 
 Changes = dict[str, tuple[Any, Any]]  # dotted key -> what the run has, and what the command has
 FREE = (  # settings that change nothing about the numbers
@@ -29,10 +29,12 @@ class Continuation:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.checkpoint = path, read_checkpoint(path)
+        self.path, self.checkpoint = path, checkpoint.read(path)
         check_sums(path)
         if RESUME not in self.checkpoint:
-            raise ValueError(f"{path} is of no run that can go on; begin a new one with --init_from {path}")
+            raise ValueError(
+                f"can't resume from {path}: it is not a run's last checkpoint; begin a new run with --init_from {path}"
+            )
         try:
             self.config: dict[str, Any] = yaml.safe_load(self.checkpoint["config"])
             self.rows = int(self.checkpoint["run"]["rows"])  # of metrics.csv, that were there by then
@@ -56,21 +58,27 @@ class Continuation:
                 problems.append(str(error))
                 say(f"warning: {error}; looking for the one before it", sys.stderr)
         if problems:
-            raise ValueError(f"--resume: no checkpoint of {folder} can be gone on from: {problems[0]}")
+            raise ValueError(f"--resume: can't resume from any checkpoint of {folder}: {problems[0]}")
         return None
 
-    def compare(self, config: dict[str, Any], override: bool) -> None:
-        """Raises ValueError if a command's config differs in what must not change, or needs --override to."""
-        fixed, others = differences(flat(self.config), flat(config))
+    def compare(self, config: dict[str, Any], shaping: Collection[str], override: bool) -> None:
+        """Raises ValueError if a command's config differs in what must not change, or needs --override to.
+
+        Args:
+            config: The command's.
+            shaping: The task's arguments that shape its model.
+            override: Whether the command says so.
+        """
+        fixed, others = differences(flat(self.config), flat(config), shaping)
         if fixed:
             raise ValueError("\n".join([*described(fixed), "--resume: these can't change in a run; begin a new one"]))
         if others and not override:
-            hint = "--resume: to go on with the command's settings, add --override"
+            hint = "--resume: to resume with the command's settings, add --override"
             raise ValueError("\n".join([*described(others), hint]))
         for line in described(others):
             say(f"--override: {line}")
         self.changes = others if override else None
-        say(f"going on from {self.path}, step {self.checkpoint['global_step']:,}")
+        say(f"resuming from {self.path}, step {self.checkpoint['global_step']:,}")
 
     def check_surroundings(self, world_size: int, data: dict[str, str]) -> None:
         """Raises ValueError if other data, or another number of processes, is there; warns of other versions."""
@@ -127,26 +135,26 @@ class Override:
         return key.startswith(f"{group}.") or (group == "optimizer" and key == "model.init_args.lr")
 
 
-def differences(run: dict[str, Any], command: dict[str, Any]) -> tuple[Changes, Changes]:
+def differences(run: dict[str, Any], command: dict[str, Any], shaping: Collection[str]) -> tuple[Changes, Changes]:
     """What a command changes of the run that it goes on with.
 
     Args:
         run: Its config, as dotted keys.
         command: The command's.
+        shaping: The task's arguments that shape its model.
 
     Returns:
         What shapes the model or the data, and the rest that may change the numbers: key -> (before, now).
     """
     changed = {key: (run.get(key), command.get(key)) for key in sorted(run.keys() | command.keys())}
     changed = {key: (a, b) for key, (a, b) in changed.items() if a != b and not key.startswith(FREE)}
-    fixed = {key: pair for key, pair in changed.items() if _shapes(key)}
+    fixed = {key: pair for key, pair in changed.items() if _is_fixed(key, shaping)}
     return fixed, {key: pair for key, pair in changed.items() if key not in fixed}
 
 
-def _shapes(key: str) -> bool:
+def _is_fixed(key: str, shaping: Collection[str]) -> bool:
     if key.startswith("model.init_args."):
-        name = key.split(".")[2]
-        return name in Task.network_arguments() or any(name in task.facts for task in TASKS)
+        return key.split(".")[2] in shaping
     return key.startswith(("data.", "model.", "init_from", "freeze"))
 
 

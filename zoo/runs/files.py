@@ -76,6 +76,7 @@ def clear_temporaries(folder: Path) -> None:
 class WholeCheckpointIO(TorchCheckpointIO):
     """Lightning's reader and writer, but that a checkpoint is put in place by one rename, on its own file system."""
 
+    read: dict[str, Any] | None = None  # the checkpoint that the trainer is to resume from, which was read already
     aside: Path | None = None  # where the next write puts the file that is there; no option, as FSDP refuses those
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -86,6 +87,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         aside, self.aside = self.aside, None
         write_whole(path, buffer.getvalue(), aside)
+
+    def load_checkpoint(self, path: str | Path, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Reads a checkpoint, unless it was read already."""
+        found, self.read = self.read, None
+        return super().load_checkpoint(path, *args, **kwargs) if found is None else found
 
 
 # -- the checkpoints of a run

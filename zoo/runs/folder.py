@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
-from matplotlib.figure import Figure
+from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import zoo
-from zoo import plots
 from zoo.runs.files import clear_temporaries, naming_a_full_disk, write_whole
 from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.runs.processes import job
@@ -116,7 +116,35 @@ class ProgressBar(TQDMProgressBar):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """A class of its own: Lightning keeps callbacks apart by class and settings, and a user may add others."""
+    """Keeps `checkpoints/best.ckpt`: by the task's metric, or by the training loss if there is no validation.
+
+    It is a class of its own since Lightning keeps callbacks apart by class and settings, and a user may add others.
+
+    Args:
+        folder: The run's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            dirpath=folder / "checkpoints",
+            filename="best",
+            monitor="train/loss",
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        """Chooses the metric, now that the data is there."""
+        if stage == "fit" and has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0:  # type: ignore[attr-defined]
+            self.monitor, self.mode = pl_module.monitor
+            self.kth_value = torch.tensor(math.inf if self.mode == "min" else -math.inf)
+        super().setup(trainer, pl_module, stage)
+
+
+def has_part(datamodule: Any, part: str) -> bool:
+    """Whether data has a part: `train`, `val`, `test` or `predict`."""
+    parts = getattr(datamodule, "parts", None)
+    return part in parts if parts is not None else is_overridden(f"{part}_dataloader", datamodule)
 
 
 class RunFolder(L.Callback):
@@ -128,43 +156,47 @@ class RunFolder(L.Callback):
         config_name: Where the config came from, for the summary.
         seed: The run's seed.
         metrics: Its metrics.
+        best: What keeps the best checkpoint; None if checkpoints are off.
+        tensorboard: Options of a TensorBoard logger; None for no such logger.
     """
 
-    def __init__(self, path: Path, config: str, config_name: str | None, seed: Any, metrics: MetricsLogger) -> None:
+    def __init__(
+        self,
+        path: Path,
+        config: str,
+        config_name: str | None,
+        seed: Any,
+        metrics: MetricsLogger,
+        best: BestCheckpoint | None,
+        tensorboard: dict[str, Any] | None,
+    ) -> None:
         self.path, self.config, self.config_name, self.seed = path, config, config_name, seed
         self.metrics = metrics
         self.began = time.monotonic()
         self.items = 0
         self.train_seconds = 0.0
         self._mark = 0.0
-        self.best: ModelCheckpoint | None = None
-        self.monitor: list[str] = []  # the metric that tells which checkpoint is the best, and whether min or max is
+        self.best, self.tensorboard = best, tensorboard
         self._lock: Any = None
-
-    def best_checkpoint(self, monitor: str, mode: str) -> ModelCheckpoint:
-        """The callback that writes `checkpoints/best.ckpt`."""
-        self.monitor = [monitor, mode]
-        self.best = BestCheckpoint(
-            dirpath=self.path / "checkpoints",
-            filename="best",
-            monitor=monitor,
-            mode=mode,
-            auto_insert_metric_name=False,
-            enable_version_counter=False,
-        )
-        return self.best
 
     # -- while it runs
 
-    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Makes the folder, with the config in it."""
-        if stage == "fit" and trainer.is_global_zero:
+    @property
+    def monitor(self) -> list[str]:
+        """The metric that picks the best checkpoint, and whether its `min` or `max` is the best."""
+        return [] if self.best is None else [str(self.best.monitor), self.best.mode]
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Makes the folder, with the config in it. All has been checked; nothing was written before."""
+        if trainer.is_global_zero:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor})
             clear_temporaries(self.path)
             write_whole(self.path / "config.yaml", self.config)
             (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the session before
             self.metrics.begin()
+        if self.tensorboard is not None:  # not earlier: Lightning has loggers make their files before it checks
+            trainer.loggers = [*trainer.loggers, TensorBoardLogger(self.path, name="", version="", **self.tensorboard)]
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         """Puts the config into the checkpoint, which then needs no other file to be tested, and what is counted."""
@@ -248,6 +280,8 @@ class RunFolder(L.Callback):
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, text + "\n")
         if history:
+            from zoo.tasks import plots
+
             self._save_figure(trainer, "curves", plots.curves(history))
         if (figure := task.figure()) is not None:
             self._save_figure(trainer, task.figure_name, figure)
@@ -259,7 +293,7 @@ class RunFolder(L.Callback):
             self._lock = None
         return summary
 
-    def _save_figure(self, trainer: L.Trainer, name: str, figure: Figure) -> None:
+    def _save_figure(self, trainer: L.Trainer, name: str, figure: Any) -> None:
         figure.savefig(self.path / f"{name}.png", dpi=120)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's `metrics.csv`; none if there is no such file."""
+    """The rows of a run's `metrics.csv`; none if file not found."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:

@@ -12,7 +12,8 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+from zoo.runs import internals
 
 
 def machine() -> dict[str, Any]:
@@ -88,12 +89,7 @@ def requeue(job_id: str) -> str | None:
 
 def end_children(trainer: L.Trainer, patience: float = 5.0) -> None:
     """Ends the processes that this one launched: they have stopped by themselves, or never will."""
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):
-        return
-    children = list(launcher.procs)
-    launcher.procs.clear()  # else Lightning's observer kills this process when it sees one of them end
-    for child in children:
+    for child in internals.take_children(trainer):
         try:
             child.wait(patience)
         except subprocess.TimeoutExpired:

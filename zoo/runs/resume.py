@@ -20,8 +20,9 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
+from zoo.runs import internals
 from zoo.runs.files import LAST, WholeCheckpointIO, older, step_name
-from zoo.runs.processes import end_children
+from zoo.runs.processes import end_children, machine
 from zoo.runs.stopping import DivergedError, Signals, Stopped
 from zoo.tasks import Task
 
@@ -59,7 +60,6 @@ class RunState(L.Callback):
         policy: When to save.
         signals: Of the process.
         io: What writes the trainer's checkpoints.
-        facts: Plain values that go with the state, such as what the data was.
         override: What changes in a run that goes on: a `zoo.runs.continuation.Override`.
     """
 
@@ -69,25 +69,31 @@ class RunState(L.Callback):
         policy: CheckpointPolicy,
         signals: Signals,
         io: WholeCheckpointIO,
-        facts: State,
         override: Any = None,
     ) -> None:
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
         self.io = io
-        self.facts, self.override = facts, override
+        self.facts: State = {}  # that go with the state: what the data was, and the machine
+        self.override = override
         self.saved_step: int | None = None  # of the newest checkpoint
         self.saved_at = time.monotonic()
         self._to_restore: State | None = None
         self._payload: State | None = None  # while our checkpoint is being made
+        self._started = False
         self._bad_step: Tensor | None = None
         self._group: Any = None
         self._random_before_validation: State = {}
 
     # -- between two steps
 
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
+        """Notes what the data is."""
+        self.facts = {"data": getattr(trainer.datamodule, "sources", {}), **machine()}  # type: ignore[attr-defined]
+
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Has a run that was at its end stay there."""
+        self._started = True
         if self._to_restore is not None and self._to_restore["finished"] and self.override is None:
             recall(trainer, pl_module, self._to_restore)  # for its pictures
             trainer.should_stop = True
@@ -155,12 +161,12 @@ class RunState(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
         """Says where the run stopped, and how it goes on; no process of it is left behind."""
         end_children(trainer)
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or not self._started:
             return
         if isinstance(exception, DivergedError):
             how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
         else:
-            how = f"go on with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
+            how = f"resume with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
         why = "stopped "
         if isinstance(exception, Stopped):
             why, exception.told = f"{exception} ", True
@@ -196,7 +202,7 @@ class RunState(L.Callback):
             "facts": self.facts,
             "world_size": trainer.world_size,
             "validation": trainer.fit_loop.epoch_loop.val_loop.batch_progress.state_dict(),
-            "batches_that_stepped": trainer.fit_loop.epoch_loop._batches_that_stepped,
+            "batches_that_stepped": internals.batches_that_stepped(trainer),
             "accumulate_grad_batches": trainer.accumulate_grad_batches,
             "ranks": ranks,
         }
@@ -245,10 +251,10 @@ def capture(trainer: L.Trainer, task: Task) -> State:
 def restore(trainer: L.Trainer, task: Task, state: State) -> None:
     """Puts back what `capture` took, and sets right what Lightning's loops make of a restart."""
     loop = trainer.fit_loop
-    loop._restarting = False  # else the schedulers are not stepped at the end of this epoch
+    internals.forget_restart(trainer)
     progress = loop.epoch_loop.batch_progress.total
     progress.ready = progress.completed + 1
-    loop.epoch_loop._batches_that_stepped = state["batches_that_stepped"]
+    internals.set_batches_that_stepped(trainer, state["batches_that_stepped"])
     loop.epoch_loop.val_loop.batch_progress.load_state_dict(state["validation"])
     if (mine := recall(trainer, task, state)) is None:
         return

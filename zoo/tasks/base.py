@@ -1,25 +1,29 @@
 """What all tasks share: facts from the data, losses over ranks, metrics, optimizer, figures."""
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import lightning as L
 import torch
-from huggingface_hub import PyTorchModelHubMixin
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from zoo import bundle, checkpoints
+from zoo.checks import check_positive
+from zoo.files import checkpoint as checkpoints
+from zoo.models import Model
 from zoo.tasks.metrics import Mean
 from zoo.vocab import describe
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Stage = Literal["train", "val", "test"]
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
+ADAM_EPSILON = 1e-8
 
 
 class Loss(NamedTuple):
@@ -29,22 +33,14 @@ class Loss(NamedTuple):
     items: Tensor
 
 
-class Task(
-    L.LightningModule,
-    PyTorchModelHubMixin,
-    ABC,
-    library_name="rnn-zoo",
-    tags=["recurrent-neural-network"],
-):
-    """A network, its loss and its metrics.
+class Task(L.LightningModule, ABC):
+    """Trains a model: loss, metrics, optimizer and pictures around `task.model`.
 
-    `from_pretrained`, `save_pretrained` and `push_to_hub` are Hugging Face's own, on bundles (see
-    `zoo.bundle`); `zoo.load` finds the class by itself.
-
-    A subclass is final. Its constructor takes flat plain values, hands `lr` to this one, and calls
-    `save_hyperparameters`. What the data knows better (`facts`) may be None there: it comes from
-    `trainer.datamodule.spec` in `setup`, and from then on stands in `hparams` and in every
-    checkpoint. So a checkpoint alone decodes.
+    A subclass is final. It sets `model_class` and `batch_type`, and defines `score`; the rest has
+    defaults. Its constructor takes flat plain values: the fields of the model's config, and what
+    only training needs. It calls `super().__init__(lr)` and `self.save_hyperparameters()`. What the
+    data knows better (`facts`) may be None there: it comes from `trainer.datamodule.spec` in
+    `setup`, and from then on is in `hparams` and in every checkpoint. So a checkpoint alone decodes.
 
     Args:
         lr: Learning rate of the default optimizer, Adam.
@@ -53,71 +49,84 @@ class Task(
         ValueError: If lr is not above 0.
     """
 
-    model_prefix: ClassVar[str]  # of its registry names: `char_lm` of `char_lm_lstm`
-    facts: ClassVar[tuple[str, ...]]  # constructor arguments that a datamodule's spec may fill
-    requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known
+    model_class: ClassVar[type[Model]]
+    batch_type: ClassVar[type]  # what the data gives, see `zoo.batch`
+    facts: ClassVar[tuple[str, ...]] = ()  # constructor arguments that a datamodule's spec may fill
+    requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known; by default each needed fact
     keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]]  # the metric that picks the best checkpoint
-    shown: ClassVar[tuple[str, ...]]  # metrics on the progress bar, beside the loss
-    item: ClassVar[str]  # what `num_items` counts
-    figure_name: ClassVar[str]
-    remembers: ClassVar[tuple[str, ...]] = ()  # attributes that a run which goes on must have back
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")  # the metric that picks the best
+    shown: ClassVar[tuple[str, ...]] = ()  # metrics on the progress bar, beside the loss
+    item: ClassVar[str] = "examples"  # what `num_items` counts
+    figure_name: ClassVar[str] = "figure"
+    remembers: ClassVar[tuple[str, ...]] = ()  # attributes that a resumed run must have back
 
-    network: nn.Module
-    about: dict[str, Any]  # plain values for the card of a saved bundle, see `zoo.bundle.card`
+    model: Any  # of model_class
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("model_class", "batch_type"):
+            if not hasattr(cls, name):
+                raise TypeError(f"{cls.__name__}: a task needs the class attribute {name!r}")
+        config = cls.model_class.config_class
+        if unknown := set(cls.facts) - set(config.names()):
+            raise TypeError(f"{cls.__name__}: facts: {config.__name__} has no field {', '.join(sorted(unknown))}")
+        if "requires" not in vars(cls) and not hasattr(cls, "requires"):
+            needed = (field.name for field in fields(config) if field.default is MISSING)
+            cls.requires = tuple((name,) for name in needed if name in cls.facts)
 
     def __init__(self, lr: float) -> None:
         super().__init__()
-        self.about = {}
-        if not lr > 0:
-            raise ValueError(f"lr: got {lr}, expected above 0")
+        check_positive(lr=lr)
+        self.hparams["lr"] = lr
+        # Called with this task once its model is there, before the optimizer is: for weights from elsewhere.
+        self.prepare: Callable[[Any], object] | None = None
+        self._bound_to: object = None
+        self._accumulated: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def from_model(cls, model: Model, **training: Any) -> Self:
+        """Gives the task that trains a model further, for example one from `zoo.load`.
+
+        `Task.from_model` finds the task by the model's class, and `Seq2Seq.from_model` takes a `Seq2SeqModel` only.
+
+        Args:
+            model: It is trained in place.
+            **training: Arguments of the constructor that only training needs, for example `lr`.
+
+        Raises:
+            ValueError: If the model is of another task, or an argument would change the model.
+        """
+        if inspect.isabstract(cls):
+            fitting = (task for task in cls.__subclasses__() if isinstance(model, task.model_class))
+            if (found := next(fitting, None)) is None:
+                raise ValueError(f"no task trains a {type(model).__name__}")
+            return found.from_model(model, **training)
+        config = _config_of(cls, model)
+        if fixed := config.keys() & training.keys():
+            raise ValueError(f"{', '.join(sorted(fixed))}: the model has a value for this; leave it out")
+        taken = inspect.signature(cls).parameters
+        task = cls(**{name: value for name, value in config.items() if name in taken}, **training)
+        task.adopt(model)
+        return task
 
     # -- what a subclass defines
 
     @abstractmethod
-    def build_network(self) -> nn.Module:
-        """Builds the network; all facts are known."""
-
-    @abstractmethod
     def score(self, batch: Any, stage: Stage) -> Loss:
-        """Runs the network on a batch, updates the stage's metrics, and returns the loss."""
+        """Runs the model on a batch, updates the stage's metrics, and returns the loss."""
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
-        """The stage's metrics beside the loss, by name."""
+        """Gives the stage's metrics beside the loss, by name. A name that begins with `_` is not logged."""
         return {}
 
     @staticmethod
-    @abstractmethod
     def num_items(batch: Any) -> int:
-        """Items in a batch, from its shapes."""
+        """Counts the items of a batch, from its shapes. By default, its rows."""
+        return len(batch[0])
 
-    @abstractmethod
-    def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
-        """Plain values for each row of a batch: its input, the prediction, and the truth if known."""
-
-    @abstractmethod
-    def infer(self, values: Any) -> list[dict[str, Any]]:
-        """What the model makes of plain Python values: a row for each, as of `predict_step`.
-
-        Args:
-            values: What the class's `takes` says: one, or a list of them.
-
-        Raises:
-            ValueError: If a value is not of that kind, saying what is wrong with it.
-        """
-
-    @property
-    @abstractmethod
-    def takes(self) -> str:
-        """What `infer` takes, in words."""
-
-    @abstractmethod
-    def parse(self, word: str) -> Any:
-        """The value that a word of a command line stands for; raises ValueError if for none."""
-
-    @abstractmethod
-    def figure(self) -> Figure | None:
-        """A picture of what the model has learned, from the last epoch; None before there is one."""
+    def figure(self) -> "Figure | None":
+        """Draws what the model has learned, from the last epoch. None if there is no picture."""
+        return None
 
     # -- facts
 
@@ -125,165 +134,114 @@ class Task(
         """Takes the facts that are still None from a datamodule's spec.
 
         Args:
-            spec: The datamodule's facts, plain values.
+            spec: The datamodule's facts, plain values. Facts that the task does not know are ignored.
             source: Its name, for messages.
 
         Raises:
-            ValueError: If both sides know a fact and they differ, if a needed one is unknown to
-                both, or if the data offers one that this task has no use for.
+            ValueError: If both sides know a fact and they differ, or if a needed one is unknown to both.
         """
         name = type(self).__name__
-        for fact, offered in spec.items():
-            if fact not in self.facts:
-                raise ValueError(
-                    f"{name} does not fit {source}: the data offers {', '.join(spec)}, "
-                    f"and {name} takes {', '.join(self.facts)}"
-                )
-            known = self.hparams[fact]
+        for fact in self.facts:
+            known, offered = self.hparams.setdefault(fact, None), spec.get(fact)
             if known is None:
                 self.hparams[fact] = offered
-            elif known != offered and fact not in self.keeps:
+            elif offered is not None and known != offered and fact not in self.keeps:
                 raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
-        self._check_facts(source)
+        self._check_facts(source, spec)
 
-    def _check_facts(self, source: str) -> None:
+    def _check_facts(self, source: str, spec: Iterable[str] = ()) -> None:
+        name = type(self).__name__
+        saved = self.hparams.keys() - {"lr", *self.facts}
+        if not saved and inspect.signature(type(self)).parameters.keys() - {"lr", *self.facts, "options", "kwargs"}:
+            raise ValueError(f"{name}: it has no hyperparameters; call self.save_hyperparameters() in its __init__")
         for group in self.requires:
-            if all(self.hparams[fact] is None for fact in group):
+            if all(self.hparams.get(fact) is None for fact in group):
                 wanted = " or ".join(group)
+                offers = f"offers {', '.join(spec)}" if spec else "offers no facts"
                 raise ValueError(
-                    f"{type(self).__name__} does not fit {source}: it needs {wanted}, which {source} does not offer; "
-                    f"choose data that does, or pass {wanted}"
+                    f"{name} does not fit {source}: it needs {wanted}, and {source} {offers}; "
+                    f"choose data that offers it, or pass {wanted}"
                 )
 
     def setup(self, stage: str) -> None:
-        """Asks the trainer's datamodule, where there is one, for what is unknown."""
+        """Asks the trainer's datamodule, if there is one, for what is unknown."""
         datamodule = getattr(self.trainer, "datamodule", None)
-        if datamodule is not None and hasattr(datamodule, "spec"):
-            self.bind(datamodule.spec, type(datamodule).__name__)
+        if datamodule is None or datamodule is self._bound_to:
+            return
+        name, found = type(datamodule).__name__, getattr(datamodule, "batch_type", None)
+        if found is not None and not issubclass(found, self.batch_type):
+            raise ValueError(f"{type(self).__name__} does not fit {name}: {self._wrong_batch(found)}")
+        if hasattr(datamodule, "spec"):
+            self.bind(datamodule.spec, name)
+        self._bound_to = datamodule
+
+    def _wrong_batch(self, found: type) -> str:
+        return f"expected batches of type {self.batch_type.__name__}, got {found.__name__}"
 
     def configure_model(self) -> None:
-        """Builds the network and the metrics, once."""
-        if "network" in self._modules:
+        """Builds the model and the metrics, unless they are there."""
+        if "model" not in self._modules:
+            self._check_facts("the dataloaders")
+            names = self.model_class.config_class.names()
+            values = {name: value for name, value in self.hparams.items() if name in names}
+            before = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float32)  # weights are drawn in float32, whatever the trainer's precision
+            try:
+                self.model = self.model_class(self.model_class.config_class.from_dict(values))
+            finally:
+                torch.set_default_dtype(before)
+        if "metrics" in self._modules:
             return
-        self._check_facts("plain dataloaders")
-        self.network = self.build_network()
         self.metrics = nn.ModuleDict(
             {f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)}) for stage in STAGES}
         )
+        if self.prepare is not None:
+            self.prepare(self)
 
-    @property
-    def model_name(self) -> str:
-        """Its name in the registry, as `char_lm_lstm`."""
-        return f"{self.model_prefix}_{self.hparams['cell']}"
+    def adopt(self, model: Model) -> None:
+        """Takes a model with its weights, in place of a fresh one.
+
+        Raises:
+            ValueError: If the model is of another task, or differs from this task's arguments.
+        """
+        self._agree_with(_config_of(type(self), model), "the model")
+        self.model = model
+        self._modules.pop("metrics", None)
+        self.configure_model()
+
+    def _agree_with(self, config: Mapping[str, Any], source: str) -> None:
+        """Takes over a model's config, and raises ValueError if one of this task's own arguments differs from it."""
+        for key, value in config.items():
+            mine = self.hparams.get(key)
+            free = key in self.keeps or key in self.model_class.config_class.tunable
+            if mine is not None and mine != value and not free:
+                raise ValueError(f"{key}: {source} has {_brief(value)}, and the task has {_brief(mine)}")
+            if mine is None or key in self.keeps:
+                self.hparams[key] = value
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the registry name into the checkpoint, which then loads alone."""
-        checkpoint["model_name"] = self.model_name
+        """Writes the model's registry name into the checkpoint, so that the model can be loaded from it alone."""
+        checkpoint["model_name"] = self.model.model_name
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another model or another alphabet, naming what differs."""
+        """Refuses a checkpoint of another model or another vocabulary, naming what differs."""
         checkpoints.check(checkpoint, "the checkpoint")  # Lightning finds some by itself, as after a requeue
-        hyperparameters = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
-        if foreign := hyperparameters.keys() - self.hparams.keys():
-            name = type(self).__name__
-            raise ValueError(
-                f"the checkpoint is of another task than {name}, which has no {', '.join(sorted(foreign))}"
-            )
-        for key, saved in hyperparameters.items():
-            if key in self.keeps:
-                self.hparams[key] = saved
-            mine = self.hparams.get(key)
-            shapes_model = key in self.facts or key in self.network_arguments()
-            if shapes_model and mine != saved:
-                raise ValueError(f"{key}: the checkpoint has {_brief(saved)}, and the model has {_brief(mine)}")
-
-    @staticmethod
-    def network_arguments() -> tuple[str, ...]:
-        """Constructor arguments that shape the network: a checkpoint must agree on them."""
-        return ("cell", "hidden_size", "num_layers", "embedding_dim", "bidirectional", "pooling", "reverse_source")
-
-    def symbol_axes(self) -> dict[str, tuple[int, str]]:
-        """Of the network's tensors that have a row for each symbol or class: the axis, and the fact that lists them."""
-        return {}
-
-    # -- bundles
-
-    @classmethod
-    def from_bundle(cls, folder: Path, config: bundle.Config, **arguments: Any) -> Self:
-        """The model of a bundle, in evaluation mode.
-
-        Args:
-            folder: The bundle.
-            config: What `zoo.bundle.read_config` gave of it.
-            **arguments: In place of those that the bundle has.
-
-        Raises:
-            ValueError: If the bundle is damaged or of another task, or if its weights don't fit
-                its config.
-        """
-        weights = bundle.read_weights(folder, config)
-        task = cls.from_parts(config["name"], config["arguments"] | arguments, weights, str(folder))
-        task.about = config["about"]
-        return task
-
-    @classmethod
-    def from_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> Self:
-        """The model of a registry name, constructor arguments and the network's weights, in evaluation mode.
-
-        Raises:
-            ValueError: If they don't fit each other; `source` is named in the message.
-        """
-        if not name.startswith(f"{cls.model_prefix}_"):
-            raise ValueError(f"{source}: this is a {name}, and no {cls.__name__}")
-        # Each layer has tensors of its own; a million layers would take long to build, even without memory.
-        if not isinstance(layers := arguments.get("num_layers", 1), int) or layers > len(weights):
-            raise ValueError(f"{source}: its weights don't fit its arguments: num_layers is {layers}")
-        with torch.random.fork_rng(devices=[]):
-            for device in ("meta", "cpu"):  # nothing is allocated before all shapes are known to agree
-                with torch.device(device):
-                    try:
-                        checkpoints.check_kinds(cls, arguments)
-                        task = cls(**arguments)
-                        task.configure_model()
-                    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-                        raise ValueError(f"{source}: its arguments make no {name}: {error}") from error
-                _check_shapes(task.network.state_dict(), weights, source)
-        if task.model_name != name:
-            raise ValueError(f"{source}: its name is {name}, and its cell {task.hparams['cell']}")
-        task.network.load_state_dict(dict(weights))
-        return task.eval()
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        bundle.write(save_directory, self.model_name, self.hparams, self.network.state_dict(), self.about)
-
-    @classmethod
-    def _from_pretrained(cls, *, model_id: str, **options: Any) -> Self:
-        names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-        download = {name: options.pop(name) for name in names}
-        folder = Path(model_id) if Path(model_id).is_dir() else bundle.download(model_id, **download)
-        return cls.from_bundle(folder, bundle.read_config(folder), **options)
-
-    # -- use
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Evaluation mode; what was before comes back afterwards."""
-        if "network" not in self._modules:
-            raise ValueError(f"this {self.model_name} has no network yet: train it, or give it {self.requires[0][0]}")
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training
+        name, given = checkpoint.get("model_name"), checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        if not str(name).startswith(f"{self.model_class.task_name}_"):
+            raise ValueError(f"the checkpoint: expected a {self.model_class.task_name} model, got a {name}")
+        names = self.model_class.config_class.names()
+        self._agree_with({key: value for key, value in given.items() if key in names}, "the checkpoint")
 
     # -- steps
 
+    def forward(self, *tensors: Any) -> Any:
+        """Runs the model, see its `forward`."""
+        return self.model(*tensors)
+
     def on_fit_start(self) -> None:
-        """Training mode, also of a model that was loaded; what its card said is true no longer."""
+        """Training mode, also for a model that was loaded. What its card said is no longer true."""
         self.train()
-        self.about = {}
+        self.model.about = {}
 
     def metric(self, stage: Stage, name: str) -> Any:
         """One of a stage's metrics."""
@@ -300,11 +258,30 @@ class Task(
         loss = self._shared_step(batch, "train")
         mean = loss.total / loss.items.clamp(min=1)
         self.log("train/loss_step", mean.detach(), prog_bar=True, batch_size=1)
-        if self.trainer.world_size == 1:
+        ranks, accumulates = self.trainer.world_size, self.trainer.accumulate_grad_batches > 1
+        if ranks == 1 and not accumulates:
             return mean
         # DDP averages gradients over ranks; ranks may hold different numbers of real items.
-        everywhere = self.trainer.strategy.reduce(loss.items.float(), reduce_op="sum")
-        return loss.total * self.trainer.world_size / everywhere
+        items = loss.items if ranks == 1 else self.trainer.strategy.reduce(loss.items.float(), reduce_op="sum")
+        items = items.clamp(min=1)
+        if accumulates:  # batches count by their items, too: all are divided by the first one's, see below
+            first, seen = self._accumulated or (items, torch.zeros_like(items))
+            self._accumulated = first, seen + items
+            items = first
+        return loss.total * ranks / items
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Makes accumulated gradients those of the mean over all items, however they lie in batches."""
+        if self._accumulated is None:
+            return
+        first, seen = self._accumulated
+        self._accumulated = None
+        # Lightning has divided by the number of batches; 1 where all have as many items.
+        factor = first * self.trainer.accumulate_grad_batches / seen
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.grad.mul_(factor)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Updates the validation metrics."""
@@ -314,7 +291,13 @@ class Task(
         """Updates the test metrics."""
         self._shared_step(batch, "test")
 
+    def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
+        """A row of plain values for each example of a batch: see the model's `answer`."""
+        return self.model.answer(batch)
+
     def _shared_step(self, batch: Any, stage: Stage) -> Loss:
+        if not isinstance(batch, self.batch_type):
+            raise TypeError(f"{type(self).__name__}: {self._wrong_batch(type(batch))}")
         loss = self.score(batch, stage)
         self.metric(stage, "loss").update(loss.total.detach(), loss.items)
         for name, metric in self.metrics[f"{stage}_metrics"].items():  # type: ignore[operator, union-attr]
@@ -324,27 +307,23 @@ class Task(
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam with `lr`; the command line's `optimizer` and `lr_scheduler` replace it."""
-        return torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        """Adam with `lr`. The command line's `optimizer` and `lr_scheduler` replace it."""
+        weights = list(self.parameters())
+        # In float16, Adam's usual epsilon is 0, and a gradient of 0 would give NaN.
+        epsilon = max([ADAM_EPSILON, *(torch.finfo(weight.dtype).smallest_normal for weight in weights)])
+        return torch.optim.Adam(weights, lr=self.hparams["lr"], eps=epsilon)
 
-    def recurrent_arguments(self) -> dict[str, Any]:
-        """The hyperparameters that every network takes."""
-        names = ("hidden_size", "num_layers", "cell", "dropout", "head_dropout", "init")
-        return {name: self.hparams[name] for name in names}
+
+def _config_of(task: type[Task], model: Model) -> dict[str, Any]:
+    """A model's config as plain values. Raises ValueError if the model is not one that the task trains."""
+    if not isinstance(model, task.model_class):
+        raise ValueError(f"{task.__name__}: expected a {task.model_class.__name__}, got a {type(model).__name__}")
+    return model.config.as_dict()
 
 
 def is_sampling_epoch(epoch: int) -> bool:
     """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
-
-
-def _check_shapes(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str) -> None:
-    for name in sorted(expected.keys() | found.keys()):
-        shapes = [tuple(side[name].shape) if name in side else None for side in (expected, found)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                f"{source}: its weights don't fit its arguments: {name} is {shapes[1]}, expected {shapes[0]}"
-            )
 
 
 def _brief(value: Any) -> str:

@@ -4,20 +4,24 @@ Legend: N sequences, T time steps (rows of an image), D features (pixels of a ro
 """
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-def read(path: str) -> Image.Image:
+
+def read(path: str) -> "Image.Image":
     """Reads an image file.
 
     Raises:
         ValueError: If there is none, or it is no image.
     """
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what stands in a file beside the pixels
@@ -26,7 +30,7 @@ def read(path: str) -> Image.Image:
                 image.load()
                 return image.copy()
     except FileNotFoundError:
-        raise ValueError(f"{path}: there is no such file") from None
+        raise ValueError(f"{path}: file not found") from None
     except Exception as error:  # a damaged file makes Pillow's many readers raise anything
         raise ValueError(f"{path}: this is no image that can be read") from error
 
@@ -47,6 +51,8 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
         ValueError: If an image is not of T x D grey pixels, or if an array has another shape or a
             number that is not finite.
     """
+    from PIL import Image
+
     if isinstance(values, Image.Image):
         values = [values]
     if isinstance(values, list | tuple) and any(isinstance(value, Image.Image) for value in values):
@@ -76,6 +82,8 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
 
 def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:
     """An image's pixels (T, D), bytes."""
+    from PIL import Image
+
     if not isinstance(image, Image.Image):
         raise ValueError(f"got {type(image).__name__} among images")
     width, height = image.size

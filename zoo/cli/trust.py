@@ -18,12 +18,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import lightning
 import yaml
-from jsonargparse import ArgumentError, Namespace, _loaders_dumpers, _paths, set_parsing_settings
+from jsonargparse import ArgumentError, Namespace, set_parsing_settings
 
-from zoo.limits import MAX_CONFIG_BYTES, brief, check_local, check_yaml
-from zoo.messages import TRUSTED, UsageError
+from zoo.checks import brief
+from zoo.cli.arguments import ALLOW_IMPORT
+from zoo.cli.errors import TRUSTED, UsageError
+from zoo.files.limits import MAX_CONFIG_BYTES, check_local, check_yaml
+from zoo.runs import internals
 
-OPTION = "--allow_import"
 FOLDERS = ("default_root_dir", "dirpath", "save_dir", "run_dir")  # arguments that Lightning would open by any protocol
 CLASS_LISTS = ("callbacks", "logger", "plugins")
 PLAIN_KINDS = (list, tuple, dict, Literal, Union, UnionType)
@@ -37,20 +39,15 @@ allowed: list[str] = []  # what the user trusts, of the command that runs
 # -- what may be named
 
 
-def enforce(argv: list[str]) -> list[str]:
+def enforce(packages: list[str]) -> None:
     """Sets what configs may name from here on.
 
     Args:
-        argv: A command line; each `--allow_import PACKAGE` in it adds a package, or a module, and
-            everything below it.
-
-    Returns:
-        The command line without these.
+        packages: Of the command's `--allow_import`: each is a package, or a module, with everything below it.
 
     Raises:
-        UsageError: If a package has no name of one.
+        UsageError: If jsonargparse does not take a package.
     """
-    given, rest = _take(argv)
     set_parsing_settings(
         import_path_denylist=["*", *allowed],
         import_path_allowlist=[*TRUSTED, *(f"lightning.{name}" for name in lightning.__all__ if name[0] != "_")],
@@ -58,29 +55,12 @@ def enforce(argv: list[str]) -> list[str]:
         validate_subclass_spec_in_any=True,  # a class_path is looked at wherever it stands,
         instantiate_subclass_spec_in_any=False,  # and built only where a class is asked for
     )
-    allowed[:] = [package for package in given if not _is_below(package, TRUSTED)]
+    allowed[:] = [package for package in packages if not _is_below(package, TRUSTED)]
     try:
         set_parsing_settings(import_path_allowlist=allowed)
     except ValueError as error:
-        raise UsageError(f"{OPTION}: {error}") from error
-    _loaders_dumpers.yaml_default_loader = ConfigLoader  # type: ignore[assignment]
-    _paths.Path.read_text = _read_text  # type: ignore[assignment, method-assign]
-    return rest
-
-
-def _take(argv: list[str]) -> tuple[list[str], list[str]]:
-    """The values of `--allow_import`, and the command line without them."""
-    found, rest, words = [], [], iter(argv)
-    for word in words:
-        name, equals, value = word.partition("=")
-        if name != OPTION:
-            rest.append(word)
-            continue
-        package = value if equals else next(words, "")
-        if not all(part.isidentifier() for part in package.split(".")):
-            raise UsageError(f"{OPTION}: got {package!r}, expected the name of a package, as my_package")
-        found.append(package)
-    return found, rest
+        raise UsageError(f"{ALLOW_IMPORT}: {error}") from error
+    internals.read_configs_with(ConfigLoader, _read_text)
 
 
 def _is_below(path: str, packages: Iterable[str]) -> bool:
@@ -120,7 +100,7 @@ def _check_values(values: Any, key: str) -> None:
         items = vars(values) if isinstance(values, Namespace) else values
         path = items.get("class_path")
         if isinstance(path, str):
-            _check_class(found := _resolve(path), path, key)
+            _check_class(found := resolve(path), path, key)
             _check_nulls(found, items.get("init_args"), key)
         for name, value in items.items():
             inner = key if name == "init_args" else f"{key}.{name}".lstrip(".")
@@ -138,7 +118,7 @@ def _check_class(found: Any, path: str, key: str) -> None:
     if not trusted and not _is_below(path, allowed):
         raise ValueError(
             f"{key}: {path} is no class of {', '.join(TRUSTED)}; for a package of yours, or one that you trust: "
-            f"{OPTION} PACKAGE"
+            f"{ALLOW_IMPORT} PACKAGE"
         )
 
 
@@ -162,7 +142,7 @@ def _kind(cls: type, name: str) -> Any:
     return None
 
 
-def _resolve(path: str) -> Any:
+def resolve(path: str) -> Any:
     """What an import path leads to, in modules that were imported already; None if nowhere."""
     parts = path.split(".")
     for number in range(len(parts) - 1, 0, -1):
@@ -188,7 +168,7 @@ def parsing() -> Iterator[None]:
 # -- how much of it is read
 
 
-class ConfigLoader(_loaders_dumpers.get_yaml_default_loader()):  # type: ignore[misc]
+class ConfigLoader(internals.yaml_loader()):  # type: ignore[misc]
     """jsonargparse's YAML loader, for texts that passed `check_yaml`."""
 
     def __init__(self, text: str) -> None:

@@ -1,11 +1,14 @@
 """Short errors: what the libraries say at length, in a few lines that name the right name."""
 
-import difflib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Sequence
+import traceback
+from collections.abc import Sequence
 
+from zoo.checks import nearest
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 MAX_LINES = 12
 MAX_WIDTH = 400
 MAX_VALUE = 100
@@ -21,11 +24,27 @@ class UsageError(Exception):
     """The command is wrong, or the config, or what they name; nothing was written."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or nothing if no known name is near."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), by_lower, 1, 0.6)
-    return f"; did you mean {by_lower[found[0]]}?" if found else ""
+class RunError(Exception):
+    """A run failed, and the message says all that there is to say."""
+
+
+def report(error: BaseException, debug: bool) -> int:
+    """Prints an error on standard error, and returns the exit code that it stands for.
+
+    Args:
+        error: What a command raised.
+        debug: Whether to print the traceback, too.
+    """
+    if isinstance(error, SystemExit):  # --help
+        return int(error.code or 0)
+    if isinstance(error, KeyboardInterrupt):
+        print(file=sys.stderr)
+        return INTERRUPTED
+    if debug:
+        traceback.print_exception(error)
+    plain = isinstance(error, UsageError | RunError | OSError)
+    print(shorten(str(error) if plain else f"{type(error).__name__}: {error}"), file=sys.stderr)
+    return WRONG if isinstance(error, UsageError) else FAILED
 
 
 def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
@@ -125,7 +144,7 @@ def _wrong_config(text: str, classes: Sequence[str]) -> str | None:
     if "are required" in text:
         return "a run needs a model and data: name a config with --config FILE, or give --model and --data"
     if match := re.search(r"File does not exist: '(.+)'", text):
-        return f"there is no such file: {match[1]}"
+        return f"file not found: {match[1]}"
     if "Problems parsing config" in text:
         lines = text.replace("<unicode string>", "the file").splitlines()
         return "no valid YAML: " + "; ".join(line.strip().removeprefix("Problems parsing config: ") for line in lines)

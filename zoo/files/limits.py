@@ -5,12 +5,13 @@ What is read here is read before anybody trusts it, so nothing is built of it: o
 
 import os
 import re
-import reprlib
 import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from zoo.checks import brief
 
 MAX_CONFIG_BYTES = 2**20
 MAX_NODES = 20_000  # mappings, lists and values of a config, with what aliases stand for
@@ -22,14 +23,6 @@ PLAIN_TAGS = {
     *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map")),
 }
 ADDRESS = re.compile(r"[A-Za-z][\w+.-]+:|.*?::", re.DOTALL)  # C: is a drive of Windows
-
-_short = reprlib.Repr()
-_short.maxlevel, _short.maxstring, _short.maxother, _short.maxlong = 2, 60, 60, 60
-
-
-def brief(value: Any) -> str:
-    """A value in a few characters, for messages; also one that would be endless when written out."""
-    return _short.repr(value)
 
 
 def check_local(path: str | os.PathLike[str], key: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What tasks that write texts share: their values in, and beam search with texts out."""
+"""What models that write texts share: their values in, and beam search with texts out."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

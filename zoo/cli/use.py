@@ -4,47 +4,24 @@ import argparse
 import json
 import re
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from zoo import messages, pretrained
-from zoo.messages import UsageError
-from zoo.tasks import CharLM, Task
+from zoo import hub
+from zoo.cli.arguments import Command, Parser
+from zoo.cli.errors import UsageError, shorten
+from zoo.models import CharLMModel, Model
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
 BEAMS = ("length_penalty", "alpha")  # and with one
 NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse with short errors, which name the nearest option."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises UsageError."""
-        raise UsageError(f"{self.prog.removeprefix('python -m zoo ')}: {message}")
-
-    def parse(self, argv: list[str]) -> argparse.Namespace:
-        """Parses, and refuses what is unknown."""
-        options, unknown = self.parse_known_args(argv)
-        if unknown:
-            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
-            option = unknown[0].split("=")[0]
-            hint = messages.nearest(option, known) or "."
-            self.error(f"unknown argument {option!r}{hint} It takes {', '.join(known)}")
-        return options
-
-
 def parser(command: str, description: str) -> Parser:
-    """A parser that knows its model."""
-    made = Parser(
-        prog=f"python -m zoo {command}",
-        description=description,
-        allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    made.add_argument("model", help="a name from `zoo list`, a bundle's folder, a checkpoint, or a Hub id")
+    """A parser that takes a model."""
+    made = Parser(command, description)
+    made.add_argument("model", help="a name from `zoo list`, a bundle's or run's folder, a checkpoint, or a Hub id")
     return made
 
 
@@ -57,7 +34,7 @@ def refuse_unused(options: Parser, given: argparse.Namespace, names: tuple[str, 
 
 def generate_parser() -> Parser:
     """The options of generate."""
-    options = parser("generate", "Write on after a prompt.")
+    options = parser("generate", "Generate text after a prompt.")
     options.add_argument("--prompt", default="", help="what the text begins with; empty stands for a blank")
     options.add_argument("--length", type=int, default=200, help="symbols to write, at most")
     options.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest symbol each time")
@@ -94,22 +71,24 @@ def generate(argv: list[str]) -> int:
     penalty = {key: given.pop(key) for key in BEAMS}
     if samples < 1:
         raise UsageError(f"num_samples: got {samples}, expected at least 1")
-    task = pretrained.load(name)
-    if not isinstance(task, CharLM):
-        raise UsageError(f"{name}: a {task.model_name} generates no text: it takes {task.takes}; use `zoo infer`")
-    shown = "".join(symbol for symbol in prompt if symbol in task.vocab) if on_unknown == "skip" else prompt
+    model = hub.load(name)
+    if not isinstance(model, CharLMModel):
+        raise UsageError(
+            f"{name}: expected a char_lm, got a {model.model_name}, which takes {model.takes}; use `zoo infer`"
+        )
+    shown = "".join(symbol for symbol in prompt if symbol in model.vocab) if on_unknown == "skip" else prompt
     if beam is not None:
         if samples > beam >= 1:
             raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")
         kept = {key: given[key] for key in ("allowed", "forbidden", "on_unknown")}
-        found = task.search(prompt, length, beam, **kept, **penalty)[:samples]
+        found = model.search(prompt, length, beam, **kept, **penalty)[:samples]
         rows = [{"prompt": shown, **text._asdict()} for text in found]
     elif samples > 1 or as_json:
         rows = [
-            {"prompt": shown, **text._asdict()} for text in task.generate_batch([prompt] * samples, length, **given)
+            {"prompt": shown, **text._asdict()} for text in model.generate_batch([prompt] * samples, length, **given)
         ]
     else:
-        symbols = task.stream(prompt, length, **given)
+        symbols = model.stream(prompt, length, **given)
         first = next(symbols)  # what is wrong with the options is said before anything is written
         print(shown + first, end="", flush=True)
         for symbol in symbols:
@@ -132,17 +111,17 @@ def infer(argv: list[str]) -> int:
     options.add_argument("--json", action="store_true", help="a JSON object for each input")
     # A blank in front, and argparse takes a negative number for what it is.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
-    task = pretrained.load(given.model)
+    model = hub.load(given.model)
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if words == ["-"]:
-        return _infer_lines(task, given.json)
-    rows = [_infer_one(task, word) for word in words]  # all of them, before anything is written
+        return _infer_lines(model, given.json)
+    rows = [_infer_one(model, word) for word in words]  # all of them, before anything is written
     for row in rows:
         _print_row(row, given.json)
     return 0
 
 
-def _infer_lines(task: Task, as_json: bool) -> int:
+def _infer_lines(model: Model, as_json: bool) -> int:
     """Infers each line of the standard input; a wrong one is reported, and the rest goes on."""
     failed = 0
     for number, line in enumerate(_lines(), 1):
@@ -151,12 +130,12 @@ def _infer_lines(task: Task, as_json: bool) -> int:
                 raise UsageError("this is not UTF-8")
             if not line.strip():
                 raise UsageError("the line is empty")
-            _print_row(_infer_one(task, line), as_json)
+            _print_row(_infer_one(model, line), as_json)
         except UsageError as error:
             failed += 1
-            print(messages.shorten(f"line {number}: {error}"), file=sys.stderr)
+            print(shorten(f"line {number}: {error}"), file=sys.stderr)
     if failed:
-        print(messages.shorten(f"{failed} of {number} lines could not be read"), file=sys.stderr)
+        print(shorten(f"{failed} of {number} lines could not be read"), file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -168,9 +147,9 @@ def _lines() -> Iterator[str | UnicodeDecodeError]:
             yield error
 
 
-def _infer_one(task: Task, word: str) -> dict[str, Any]:
+def _infer_one(model: Model, word: str) -> dict[str, Any]:
     try:
-        (row,) = task.infer([task.parse(word)])
+        (row,) = model.infer([model.parse(word)])
     except ValueError as error:
         text = str(error)
         raise UsageError(text if word and word in text else f"{word!r}: {text}") from error
@@ -195,7 +174,7 @@ def export(argv: list[str]) -> int:
     given = options.parse(argv)
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
         raise UsageError(f"--output: {given.output} is there already; give a new folder")
-    config = pretrained.export(given.model, given.output, half=given.half)
+    config = hub.export(given.model, given.output, half=given.half)
     size = sum(file.stat().st_size for file in given.output.iterdir())
     print(f"{given.output}: {config['name']}, {config['parameters']:,} parameters, {size / 1e6:.2f} MB")
     return 0
@@ -204,23 +183,12 @@ def export(argv: list[str]) -> int:
 COMMANDS = {"generate": generate, "infer": infer, "export": export}
 
 
-def main(argv: list[str]) -> int:
-    """Runs a command; returns the exit code."""
-    debug = "--debug" in argv
-    command, *rest = [arg for arg in argv if arg != "--debug"]
+def run(command: Command) -> int:
+    """Runs generate, infer or export; returns the exit code."""
+    command.import_packages()
     try:
-        return COMMANDS[command](rest)
-    except KeyboardInterrupt:
-        print()
-        return 130
-    except BrokenPipeError:  # it is no fault, see `zoo.__main__`
+        return COMMANDS[command.name](command.argv)
+    except UnicodeError:
         raise
-    except SystemExit as stop:  # --help
-        return int(stop.code or 0)
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        usage = isinstance(error, UsageError | ValueError) and not isinstance(error, UnicodeError)
-        text = str(error) if usage or isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        print(messages.shorten(text), file=sys.stderr)
-        return 2 if usage else 1
+    except ValueError as error:
+        raise UsageError(str(error)) from error

@@ -15,20 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
-from zoo.card import card
-from zoo.limits import brief, check_size
-from zoo.messages import nearest
+from zoo.checks import brief, nearest
+from zoo.files.card import card
+from zoo.files.limits import check_size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (WEIGHTS, CONFIG, CARD)
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+OF_TRAINING = ("lr", "teacher_forcing", "teacher_forcing_schedule", "teacher_forcing_end", "teacher_forcing_epochs")
 MAX_CONFIG_BYTES = 2**22  # a vocabulary may be long
 MAX_WEIGHTS_BYTES = 2**36
 MAX_INTEGER = 2**63
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(zoo.__file__).parent / "hub" / "weights"
 INDEX = SHIPPED / "index.json"  # name -> SHA-256 of its config.json, which holds that of its weights
 Config = dict[str, Any]
 
@@ -80,17 +81,15 @@ def download(repository: str, **options: Any) -> Path:
         raise ValueError(f"{repository}: {error}") from error
     except OSError as error:  # the Hub's own errors are of this kind, too
         reason = str(error).strip().splitlines()[0]
-        raise OSError(
-            f"{repository}: there is no such file, and the Hugging Face Hub did not give it: {reason}"
-        ) from error
+        raise OSError(f"{repository}: file not found, and the Hugging Face Hub did not give it: {reason}") from error
 
 
 def read_config(folder: Path) -> Config:
     """Reads and checks a bundle's `config.json`.
 
     Returns:
-        Its keys: `format_version`; `name`, in the registry; `arguments`, of the task's constructor,
-        plain values; `sha256`, of the weights; `parameters`, how many there are; `about`, plain
+        Its keys: `format_version`; `name`, in the registry; `arguments`, the fields of the model's config
+        record, plain values; `sha256`, of the weights; `parameters`, how many there are; `about`, plain
         values for the card.
 
     Raises:
@@ -116,6 +115,9 @@ def read_config(folder: Path) -> Config:
     about = config["about"]
     _check_kinds(about, {key: dict if key in ("metrics", "data") else str for key in about}, f"{path}: about")
     check_plain(config["arguments"], str(path))
+    if config["format_version"] == 1:  # it held the arguments of training, too
+        for name in OF_TRAINING:
+            config["arguments"].pop(name, None)
     return config
 
 
@@ -145,7 +147,7 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
 def check_plain(arguments: Mapping[str, Any], where: str) -> None:
     """Raises ValueError unless all values are numbers, strings, booleans, None or lists of strings.
 
-    That is all that a task's constructor takes: nothing in there can name code to be imported.
+    That is all that a config record or a task's constructor takes: no value can name code to be imported.
     """
     for name, value in arguments.items():
         if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*", name):
@@ -178,9 +180,9 @@ def write(
     Args:
         folder: Where to; files of a bundle that is there are replaced.
         name: The model's name in the registry.
-        arguments: Of its task's constructor, plain values.
+        arguments: The fields of its config record, plain values.
         tensors: Its weights, by their names.
-        about: Plain values for the card, see `zoo.card`.
+        about: Plain values for the card, see `zoo.files.card`.
     """
     import safetensors.torch
 

@@ -3,30 +3,23 @@
 Nothing in a checkpoint is run, and nothing in it decides where files are read, written or deleted.
 """
 
-import copy
-import inspect
 import os
 import re
 import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-import lightning as L
 import torch
 import yaml
 from torch import Tensor
 
-from zoo import bundle
-from zoo.limits import brief, check_local, check_yaml
+from zoo.checks import brief
+from zoo.files.bundle import check_plain
+from zoo.files.limits import check_local, check_yaml
 
 TIED = 4  # times a tensor's values may be used; tied weights stand in a file once
-KINDS: dict[Any, Any] = {
-    **{kind: kind for kind in (str, int, float, bool, list, NoneType)},
-    Literal: str,
-}  # of arguments
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
 
 
@@ -38,7 +31,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     check_local(path)
     if not Path(path).is_file():
-        raise ValueError(f"{path}: there is no such file")
+        raise ValueError(f"{path}: file not found")
     try:
         _check_archive(path)
         with warnings.catch_warnings():
@@ -76,7 +69,7 @@ def check(checkpoint: Mapping[str, Any], where: str) -> None:
     arguments = checkpoint.get("hyper_parameters", {})
     if not isinstance(arguments, Mapping):
         raise ValueError(f"{where}: hyper_parameters: got {brief(arguments)}, expected names and plain values")
-    bundle.check_plain(arguments, where)
+    check_plain(arguments, where)
     _check_tensors(checkpoint.get("state_dict", {}), where)
     _check_config(checkpoint.get("config"), where)
     _check_callbacks(checkpoint.get("callbacks"), where)
@@ -125,47 +118,3 @@ def _check_callbacks(states: Any, where: str) -> None:
             check_local(path, key)
             if ".." in Path(path).parts or not path.endswith(".ckpt"):
                 raise ValueError(f"{key}: got {brief(path)}, expected a checkpoint in its folder")
-
-
-def check_kinds(model: type, arguments: Mapping[str, Any]) -> None:
-    """Raises ValueError for a value of another kind than a constructor says: true is no number of layers."""
-    parameters = inspect.signature(model).parameters
-    for name, value in arguments.items():
-        kind = parameters[name].annotation if name in parameters else Any
-        kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-        taken = {KINDS.get(get_origin(one) or one, Any) for one in kinds}
-        if float in taken:
-            taken.add(int)
-        if Any not in taken and type(value) not in taken:
-            raise ValueError(f"{name}: got {brief(value)}, expected {getattr(kind, '__name__', kind)}")
-
-
-def check_fits(task: L.LightningModule, checkpoint: Mapping[str, Any], where: str) -> None:
-    """Checks that a checkpoint's weights are those of a model, before memory is taken for the model.
-
-    Args:
-        task: The model; its network needn't be there yet.
-        checkpoint: What `read` gave.
-        where: Its name, for messages.
-
-    Raises:
-        ValueError: If hyperparameters, or the names and shapes of weights, differ.
-    """
-    twin = copy.deepcopy(task)
-    twin.on_load_checkpoint(dict(checkpoint))
-    weights = checkpoint.get("state_dict", {})
-    # Each layer has tensors of its own; a million layers would take long to build, even without memory.
-    if (layers := twin.hparams.get("num_layers", 1)) > len(weights) > 0:
-        raise ValueError(f"{where}: its weights don't fit the model: num_layers is {layers}")
-    if not weights or "network" in twin._modules:
-        return
-    try:
-        with torch.device("meta"):
-            twin.configure_model()
-    except NotImplementedError:  # a task of somebody's computes with its weights while it builds them
-        return
-    try:
-        twin.load_state_dict(weights, strict=twin.strict_loading, assign=True)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        raise ValueError(f"{where}: its weights don't fit the model: {lines[min(1, len(lines) - 1)]}") from error

@@ -1,15 +1,14 @@
-"""The command line: LightningCLI with run folders, checks before the first write, and short errors."""
+"""The commands that train and score: LightningCLI with run folders, and checks before the first write."""
 
-import csv
 import inspect
 import logging
-import math
+import os
 import re
 import sys
-import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,25 @@ from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import datamodules
-from zoo import checkpoints, messages, trust
-from zoo.arguments import CONFIG_OPTIONS, arrange, values_of
-from zoo.messages import UsageError
-from zoo.pretrained import load, read_checkpoint
+from zoo import hub
+from zoo.cli import configs, trust
+from zoo.cli.arguments import Command
+from zoo.cli.errors import WRONG, RunError, UsageError, explain
+from zoo.cli.results import print_predictions, print_summary
+from zoo.files import checkpoint as checkpoints
+from zoo.hub.loading import parts_of
+from zoo.runs import internals
 from zoo.runs.continuation import Continuation
 from zoo.runs.files import WholeCheckpointIO
-from zoo.runs.folder import MetricsLogger, ProgressBar, RunFolder
+from zoo.runs.folder import BestCheckpoint, MetricsLogger, ProgressBar, RunFolder, has_part
 from zoo.runs.history import CONFIG_FILE, is_running, job_of
-from zoo.runs.processes import end_with_parent, is_main_process, job, machine, requeue, say, slurm_job, started_again
+from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job, started_again
 from zoo.runs.resume import CheckpointPolicy, RunState
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
-from zoo.transfer import freeze, initialize_from
 
 DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # makes short names resolve
 CLASS_NAMES = [
@@ -63,16 +63,21 @@ QUIET = (  # true, but of no use to whoever runs a command
 
 
 class ZooCLI(LightningCLI):
-    """LightningCLI for tasks and datamodules of this project's kind."""
+    """LightningCLI for tasks and datamodules of this project's kind.
+
+    Args:
+        signals: Of the process.
+        checkpoint: The one that the command names, if it was read already.
+        **options: Of LightningCLI.
+    """
 
     run: RunFolder | None = None
     run_dir: Path  # of fit
     going_on: Continuation | None = None
-    checkpoint: dict[str, Any] = {}  # that was named, or found
-    weights: dict[str, torch.Tensor] | None = None  # of a model that is no checkpoint file
 
-    def __init__(self, signals: Signals, **options: Any) -> None:
-        self.signals = signals
+    def __init__(self, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
+        self.signals, self.checkpoint = signals, checkpoint
+        self.started = False  # whether all checks have passed
         super().__init__(**options)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -107,39 +112,52 @@ class ZooCLI(LightningCLI):
         self.options["ckpt_path"] = self.ckpt_path
 
     def instantiate_classes(self) -> None:
-        """Builds everything, and checks that it fits together, before anything is written."""
+        """Builds task, data and trainer. The trainer then loads the data, asks it for facts and builds the model."""
+        with self.checking():
+            if self.subcommand == "fit":
+                self._check_run_dir()
+            elif self.ckpt_path is None:
+                raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
+            super().instantiate_classes()
+            self._check_lr()
+            self._take_weights()
+
+    @contextmanager
+    def checking(self) -> Iterator[None]:
+        """Makes whatever is wrong before the first step an error of the command or its config."""
         try:
-            self._check_paths()
-            self.config_init = self.parser.instantiate(self.config)
-            self.datamodule = self._get(self.config_init, "data")
-            self.model = self._get(self.config_init, "model")
-            self._check_data_and_model()
-            self._add_configure_optimizers_method_to_model(self.subcommand)
-            self.trainer = self.instantiate_trainer()
-            if self.going_on is not None:
-                self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
+            yield
         except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
+            if self.started:
+                raise
             raise UsageError(str(error)) from error
 
-    def _check_paths(self) -> None:
+    def _check_lr(self) -> None:
+        lr = inspect.signature(type(self.model)).parameters.get("lr")
+        if lr is not None and self.options.get("optimizer") and self.model.hparams["lr"] != lr.default:
+            raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
+
+    def _take_weights(self) -> None:
+        """Takes the weights that the command names, or checks those that the trainer will restore."""
+        task: Task = self.model
+        if self.subcommand != "fit":
+            self.options["ckpt_path"] = self.config_init[self.subcommand]["ckpt_path"] = None
+            if Path(self.ckpt_path).is_file():
+                found = self.checkpoint or checkpoints.read(self.ckpt_path)
+                task.on_load_checkpoint(found)
+                task.adopt(task.model_class.from_parts(*parts_of(found, task.model_class, self.ckpt_path)))
+            else:  # any other source of `zoo.load`
+                task.adopt(hub.load(self.ckpt_path))
+        elif self.going_on is not None:
+            found = self.going_on.checkpoint
+            task.on_load_checkpoint(found)
+            task.model_class.check_parts(*parts_of(found, task.model_class, str(self.going_on.path)))
         if self.subcommand == "fit":
-            self._check_run_dir()
-        elif self.ckpt_path is None:
-            raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
-        elif Path(self.ckpt_path).is_file():
-            self.checkpoint = read_checkpoint(self.ckpt_path)
-            self.options["ckpt_path"] = str(Path(self.ckpt_path).resolve())  # nothing else can be meant by it
-        else:  # any other source of `zoo.load`
-            task = load(self.ckpt_path)
-            self.checkpoint = {"hyper_parameters": dict(task.hparams)}
-            self.weights = task.network.state_dict()
-            self.options["ckpt_path"] = None
+            task.prepare = self._prepare_weights
 
     def _check_run_dir(self) -> None:
         if self.ckpt_path is not None:
-            raise ValueError(
-                "--ckpt_path: fit takes --resume to go on with a run, or --init_from for a model's weights"
-            )
+            raise ValueError("--ckpt_path: fit takes --resume to resume a run, or --init_from for a model's weights")
         self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
         if self.run_dir.exists() and not self.run_dir.is_dir():
             raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
@@ -155,19 +173,21 @@ class ZooCLI(LightningCLI):
             self._go_on()
         elif begun:
             raise ValueError(
-                f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to go on with it"
+                f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to resume it"
             )
 
     def _go_on(self) -> None:
         self.going_on = Continuation.find(self.run_dir)
         if self.going_on is None:
-            say(f"{self.run_dir} has no checkpoint yet: beginning at the start")
+            say(f"{self.run_dir} has no checkpoint yet: starting from the beginning")
             return
-        self.checkpoint = self.going_on.checkpoint
         self.options["ckpt_path"], self.options["weights_only"] = str(self.going_on.path.resolve()), True
         if self.options["init_from"] is None:  # its weights are in the checkpoint
             self.options["init_from"] = self.going_on.config.get("init_from")
-        self.going_on.compare(yaml.safe_load(self._dump()), self.options["override"])
+        task = trust.resolve(self.options["model"]["class_path"])
+        config = task.model_class.config_class
+        shaping = set(config.names()) - config.tunable
+        self.going_on.compare(yaml.safe_load(self._dump()), shaping, self.options["override"])
 
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
@@ -182,47 +202,22 @@ class ZooCLI(LightningCLI):
         files = [str(file) for file in self.options.get("config") or [] if file is not None]
         return files[-1] if files else None
 
-    def _check_data_and_model(self) -> None:
-        self.datamodule.prepare_data()
-        self.datamodule.setup(self.subcommand)
-        if hasattr(self.datamodule, "spec"):
-            self.model.bind(self.datamodule.spec, type(self.datamodule).__name__)
-        if self.ckpt_path is not None:
-            checkpoints.check_fits(self.model, self.checkpoint, self.ckpt_path)
-        self.model.configure_model()
-        default = inspect.signature(type(self.model)).parameters["lr"].default
-        if self._get(self.config_init, "optimizer") and self.model.hparams["lr"] != default:
-            raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
-        if self.checkpoint:
-            self.model.on_load_checkpoint(self.checkpoint)
-        if self.weights is not None:
-            self.model.network.load_state_dict(self.weights)
-        if self.subcommand == "fit":
-            self._prepare_weights()
-        if self.subcommand == "test" and not self._has("test"):
-            raise ValueError(f"{type(self.datamodule).__name__}: this data has no test part; use validate")
-        if self.subcommand == "predict":
-            self.datamodule.predict_dataloader()  # reads the inputs
-
-    def _prepare_weights(self) -> None:
+    def _prepare_weights(self, task: Task) -> None:
         """Takes weights from elsewhere, and freezes some, as the options say."""
+        if self.going_on is not None:  # the weights are in the checkpoint
+            self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         sources = None if self.going_on else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
-            report = initialize_from(self.model, source, part)
+            report = hub.initialize_from(task.model, source, part)
             say(f"{part}: {report}" if part else report)
         patterns = self.options["freeze"]
         if patterns:
-            patterns = [patterns] if isinstance(patterns, str) else patterns
-            frozen, trained = freeze(self.model, patterns)
+            frozen, trained = hub.freeze(task.model, [patterns] if isinstance(patterns, str) else patterns)
             say(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
-
-    def _has(self, part: str) -> bool:
-        parts = getattr(self.datamodule, "parts", None)
-        return part in parts if parts is not None else is_overridden(f"{part}_dataloader", self.datamodule)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """A trainer that keeps a run folder in fit, and writes nothing elsewhere."""
-        config = self._get(self.config_init, "trainer")
+        config = self.config_init[self.subcommand]["trainer"]
         callbacks = config["callbacks"] or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         bar = config["enable_progress_bar"]
@@ -235,35 +230,36 @@ class ZooCLI(LightningCLI):
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
+            callbacks.append(Started(self))
             return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
-        io = WholeCheckpointIO()
+        io, best = WholeCheckpointIO(), None
         metrics = MetricsLogger(self.run_dir, self.going_on.rows if self.going_on else 0)
-        self.run = RunFolder(self.run_dir, self._dump(), self.config_file, self.options["seed_everything"], metrics)
-        callbacks.append(self.run)
-        if config["enable_checkpointing"] is not False:
-            validates = self._has("val") and config["limit_val_batches"] != 0
-            callbacks.append(self.run.best_checkpoint(*(self.model.monitor if validates else ("train/loss", "min"))))
-            policy = CheckpointPolicy(**vars(self.options["checkpoint"]))
-            facts = {"data": getattr(self.datamodule, "sources", {}), **machine()}
-            override = self.going_on.override if self.going_on else None
-            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, facts, override))
-        loggers = config["logger"]
+        loggers, tensorboard = config["logger"], None
         if loggers in (None, True):
-            purge: dict[str, Any] = {"purge_step": self.going_on.logged_steps} if self.going_on else {}
-            loggers = [TensorBoardLogger(self.run_dir, name="", version="", **purge)]
+            loggers, tensorboard = [], {"purge_step": self.going_on.logged_steps} if self.going_on else {}
+        if config["enable_checkpointing"] is not False:
+            best = BestCheckpoint(self.run_dir)
+            policy = CheckpointPolicy(**vars(self.options["checkpoint"]))
+            override = None
+            if self.going_on is not None:
+                io.read, override = self.going_on.checkpoint, self.going_on.override
+            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, override))
+        seed = self.options["seed_everything"]
+        self.run = RunFolder(self.run_dir, self._dump(), self.config_file, seed, metrics, best, tensorboard)
+        callbacks += [self.run, Started(self), *([best] if best else [])]
         loggers = [metrics, *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
         plugins = config["plugins"] or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), io]
         trainer = super().instantiate_trainer(**kwargs, logger=loggers, default_root_dir=self.run_dir)
-        # Lightning's own handlers talk to the other ranks in the middle of a step, and requeue by rules of their own.
-        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        internals.ignore_signals(trainer)
         return trainer
 
     def _dump(self) -> str:
         config = self.options.clone()
         for name in ("config", "run_dir", "resume", "override", "ckpt_path", "weights_only"):
             config.pop(name, None)
-        return str(self._parser(self.subcommand).dump(config, skip_unset=False, skip_validation=True))
+        parser = internals.subcommand_parser(self, str(self.subcommand))
+        return str(parser.dump(config, skip_unset=False, skip_validation=True))
 
     @staticmethod
     def configure_optimizers(lightning_module: L.LightningModule, optimizer: Any, lr_scheduler: Any = None) -> Any:
@@ -274,48 +270,54 @@ class ZooCLI(LightningCLI):
 
     # -- the four commands
 
-    def after_fit(self) -> None:
-        """Tests the best checkpoint once, and closes the run."""
+    def fit(self, model: Task, **options: Any) -> None:
+        """Trains; where the data has a test part, tests the best checkpoint once; and closes the run."""
+        with self.checking():
+            self.trainer.fit(model, **options)
         if self.run is None:
             return
         best = self.run.best.best_model_path if self.run.best else ""
-        if self._has("test") and best:
-            self.trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
-        elif self._has("test") and self.trainer.is_global_zero:
+        if has_part(self.datamodule, "test") and best:
+            self.trainer.test(model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        elif has_part(self.datamodule, "test") and self.trainer.is_global_zero:
             print("no checkpoint was kept as the best one, so there was no test")
-        if (summary := self.run.finish(self.trainer, self.model, "finished")) is not None:
+        if (summary := self.run.finish(self.trainer, model, "finished")) is not None:
             print_summary(summary, self.run_dir)
 
-    def predict(self, model: Task, **kwargs: Any) -> None:
+    def validate(self, model: Task, **options: Any) -> None:
+        """Prints the validation metrics."""
+        with self.checking():
+            self.trainer.validate(model, **options)
+
+    def test(self, model: Task, **options: Any) -> None:
+        """Prints the test metrics."""
+        with self.checking():
+            self.trainer.test(model, **options)
+
+    def predict(self, model: Task, **options: Any) -> None:
         """Prints the predictions as CSV."""
-        batches: list[Any] = self.trainer.predict(model, **{**kwargs, "return_predictions": True}) or []
-        if self.trainer.world_size > 1:
-            batches = gather(batches, self.trainer.world_size)
-        rows = [row for batch in batches for row in batch]
-        if rows and self.trainer.is_global_zero:
-            writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        with self.checking():
+            batches: list[Any] = self.trainer.predict(model, **{**options, "return_predictions": True}) or []
+        print_predictions(batches, self.trainer.world_size, self.trainer.is_global_zero)
 
 
-def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
-    """All ranks' rows in the order of the data: each rank had every n-th row of a batch."""
-    ranks: list[Any] = [None] * world_size
-    torch.distributed.all_gather_object(ranks, batches)
-    together = zip_longest(*ranks, fillvalue=[])
-    return [[row for rows in zip_longest(*shares) for row in rows if row is not None] for shares in together]
+class Started(L.Callback):
+    """Tells the command that all checks have passed. In predict they have not: each input is checked on its own."""
 
+    def __init__(self, cli: ZooCLI) -> None:
+        self.cli = cli
 
-def print_summary(summary: dict[str, Any], folder: Path) -> None:
-    """Says in a few lines what a run reached and where it lies."""
-    speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
-    print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
-    print(f"  {summary['params']:,} parameters")
-    for name, values in summary["metrics"].items():
-        last, best = (math.nan if value is None else value for value in (values["last"], values["best"]))
-        print(f"  {name:<22} {last:.4f}   best {best:.4f}")
-    names = ("curves.png", "summary.json", "checkpoints/best.ckpt")
-    print(f"run folder: {folder}   ({', '.join(name for name in names if (folder / name).exists())})")
+    def on_fit_start(self, *_: Any) -> None:
+        """Training starts."""
+        self.cli.started = True
+
+    def on_validation_start(self, *_: Any) -> None:
+        """Validation starts."""
+        self.cli.started = True
+
+    def on_test_start(self, *_: Any) -> None:
+        """Testing starts."""
+        self.cli.started = True
 
 
 def quieten() -> None:
@@ -326,19 +328,21 @@ def quieten() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def main(argv: list[str]) -> int:
+def run(command: Command) -> int:
     """Runs fit, validate, test or predict; returns the exit code."""
-    debug = "--debug" in argv
-    argv = [arg for arg in argv if arg != "--debug"]
     quieten()
     end_with_parent()
     with Signals() as signals:
+        arranged = None
         try:
+            trust.enforce(command.packages)
+            arranged = configs.arrange(command)
             ZooCLI(
                 signals,
+                arranged.checkpoint,
                 model_class=Task,
                 datamodule_class=L.LightningDataModule,
-                args=arrange(trust.enforce(argv)),
+                args=arranged.argv,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=None,
@@ -349,26 +353,20 @@ def main(argv: list[str]) -> int:
             return 0
         except Stopped as stopped:
             return stop(stopped)
-        except BrokenPipeError:  # whoever read has seen enough
+        except ArgumentError as error:
+            raise UsageError(explain(str(error), arranged.configs if arranged else [], CLASS_NAMES)) from error
+        except UsageError:
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                raise
+            return WRONG  # the process that launched this one says the same
+        except DivergedError as error:
+            raise RunError(str(error)) from error
+        except RuntimeError as error:
+            if re.search(r"\bgloo\b|NCCL", str(error)):
+                raise RunError(
+                    "another process of this run has ended, or can't be reached; see what it said"
+                ) from error
             raise
-        except SystemExit as end:  # --help
-            return int(end.code or 0)
-        except Exception as error:
-            if debug:
-                traceback.print_exc()
-            print(messages.shorten(text_of(error, argv)), file=sys.stderr)
-            return 2 if isinstance(error, UsageError | ArgumentError) else 1
-
-
-def text_of(error: Exception, argv: list[str]) -> str:
-    """An error as a user reads it."""
-    if isinstance(error, ArgumentError):
-        return messages.explain(str(error), values_of(argv, *CONFIG_OPTIONS), CLASS_NAMES)
-    if re.search(r"\bgloo\b|NCCL", str(error)):
-        return "another process of this run has ended, or can't be reached; what it said stands above"
-    if isinstance(error, UsageError | OSError | DivergedError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"
 
 
 def stop(stopped: Stopped) -> int:

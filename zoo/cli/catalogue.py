@@ -1,27 +1,23 @@
 """The commands that look at what is there: list, show, runs. They need no torch."""
 
 import json
-import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from zoo import bundle, messages
-from zoo.card import card
+from zoo.checks import nearest
+from zoo.cli.arguments import Command, Parser
+from zoo.cli.errors import UsageError
+from zoo.files import bundle
+from zoo.files.card import card
 from zoo.runs import history
-
-USAGE = {
-    "list": "usage: python -m zoo list [GLOB] [--json]\n\nThe models that come with the package, as `list 'char_lm*'`.",
-    "runs": "usage: python -m zoo runs [FOLDER] [--json]\n\nThe runs in a folder and below, the latest first.",
-    "show": "usage: python -m zoo show NAME\n\nThe card of a packaged model, or of a bundle's folder.",
-}
 
 
 def list_models(pattern: str = "*", as_json: bool = False) -> None:
-    """Lists the models whose names fit a pattern."""
+    """Lists the models that come with the package."""
     known = bundle.shipped()
     names = [name for name in known if fnmatchcase(name, pattern)]
     if not names:
-        raise ValueError(f"list: no model fits {pattern!r}{messages.nearest(pattern, known)}")
+        raise ValueError(f"list: no model fits {pattern!r}{nearest(pattern, known)}")
     configs = {name: bundle.read_config(bundle.find_shipped(name)) for name in names}
     if as_json:
         keys = ("title", "metrics")
@@ -45,9 +41,9 @@ def show(name: str) -> None:
 
 
 def list_runs(folder: str = "runs", as_json: bool = False) -> None:
-    """Lists the runs in a folder."""
+    """Lists the runs in a folder and below, the latest first."""
     if not Path(folder).is_dir():
-        raise ValueError(f"runs: there is no folder {folder}")
+        raise ValueError(f"runs: folder not found: {folder}")
     found = history.runs(Path(folder))
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -60,35 +56,29 @@ def list_runs(folder: str = "runs", as_json: bool = False) -> None:
         best = "" if run["best"] is None else f"{run['metric']} {run['best']:.4f}"
         print(f"{run['status']:<12} {run['epoch']:>5}  {best:<28} {history.age(run['age_s']):>7}  {run['run']}")
     if any(run["status"] in ("interrupted", "killed", "failed") for run in found):
-        print("\nto go on with one that stopped: python -m zoo fit --run_dir RUN --resume")
+        print("\nto resume one that stopped: python -m zoo fit --run_dir RUN --resume")
 
 
-def main(argv: list[str]) -> int:
+def run(command: Command) -> int:
     """Runs list, show or runs; returns the exit code."""
-    command, *rest = (arg for arg in argv if arg != "--debug")
-    if {"-h", "--help"} & set(rest):
-        print(USAGE[command])
-        return 0
-    options = [] if command == "show" else ["--json"]
-    names = [arg for arg in rest if not arg.startswith("-")]
+    descriptions = {"list": list_models, "show": show, "runs": list_runs}
+    options = Parser(command.name, str(descriptions[command.name].__doc__).splitlines()[0])
+    if command.name == "list":
+        options.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="as 'char_lm*', in quotes")
+    elif command.name == "runs":
+        options.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="a folder with runs below it")
+    else:
+        options.add_argument("model", metavar="NAME", help="a name from `zoo list`, or a bundle's folder")
+    if command.name != "show":
+        options.add_argument("--json", action="store_true", help="as JSON")
+    given = options.parse(command.argv)
     try:
-        for option in rest:
-            if option not in names and option not in options:
-                raise ValueError(f"{command}: unknown argument {option!r}{messages.nearest(option, options)}")
-        if len(names) > 1 or (command == "show" and not names):
-            raise ValueError(f"{command}: got {len(names)} names, expected one; a pattern stands in quotes")
-        if command == "list":
-            list_models(names[0] if names else "*", "--json" in rest)
-        elif command == "runs":
-            list_runs(names[0] if names else "runs", "--json" in rest)
+        if command.name == "list":
+            list_models(given.pattern, given.json)
+        elif command.name == "runs":
+            list_runs(given.folder, given.json)
         else:
-            show(names[0])
+            show(given.model)
     except ValueError as error:
-        print(messages.shorten(str(error)), file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # it is no fault, see `zoo.__main__`
-        raise
-    except OSError as error:
-        print(messages.shorten(str(error)), file=sys.stderr)
-        return 1
+        raise UsageError(str(error)) from error
     return 0

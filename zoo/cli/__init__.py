@@ -1,0 +1,1 @@
+"""The commands, their arguments and messages, and what a config may name."""

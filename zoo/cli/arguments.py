@@ -1,0 +1,84 @@
+"""The command line, split into a command and its arguments, and the parser of the light commands."""
+
+import argparse
+from importlib import import_module
+from typing import NamedTuple, NoReturn
+
+from zoo.checks import nearest
+from zoo.cli.errors import UsageError
+
+ALLOW_IMPORT = "--allow_import"
+
+
+class Command(NamedTuple):
+    """A command line, its global options taken out."""
+
+    name: str  # empty if there is none
+    argv: list[str]
+    debug: bool
+    packages: list[str]  # that configs may name, and whose models are known
+
+    def import_packages(self) -> None:
+        """Imports the allowed packages, which register their models.
+
+        Raises:
+            UsageError: If one can't be found.
+        """
+        for package in self.packages:
+            try:
+                import_module(package)
+            except ModuleNotFoundError as error:
+                raise UsageError(f"{ALLOW_IMPORT}: {error}") from error
+
+
+def split(argv: list[str]) -> Command:
+    """Splits a command line; global options may stand anywhere.
+
+    Raises:
+        UsageError: If an allowed package's name can't be one.
+    """
+    name, debug = "", False
+    rest: list[str] = []
+    packages: list[str] = []
+    words = iter(argv)
+    for word in words:
+        option, equals, value = word.partition("=")
+        if option == ALLOW_IMPORT:
+            package = value if equals else next(words, "")
+            if not all(part.isidentifier() for part in package.split(".")):
+                raise UsageError(f"{ALLOW_IMPORT}: got {package!r}, expected the name of a package, as my_package")
+            packages.append(package)
+        elif word == "--debug":
+            debug = True
+        elif not name and not word.startswith("-"):
+            name = word
+        else:
+            rest.append(word)
+    return Command(name, rest, debug, packages)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with short errors that name the most similar option."""
+
+    def __init__(self, command: str, description: str = "", **options: object) -> None:
+        super().__init__(
+            prog=f"python -m zoo {command}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{self.prog.removeprefix('python -m zoo ')}: {message}")
+
+    def parse(self, argv: list[str]) -> argparse.Namespace:
+        """Parses, and refuses unknown arguments."""
+        options, unknown = self.parse_known_args(argv)
+        if unknown:
+            known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+            option = unknown[0].split("=")[0]
+            hint = nearest(option, known) or "."
+            self.error(f"unknown argument {option!r}{hint} It takes {', '.join(known)}")
+        return options

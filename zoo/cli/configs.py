@@ -1,0 +1,103 @@
+"""Where a command's config comes from: a file, a packaged config, a run, or a checkpoint."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import zoo
+from zoo.checks import nearest
+from zoo.cli.arguments import Command, Parser
+from zoo.cli.errors import UsageError
+from zoo.files import bundle, checkpoint
+from zoo.files.limits import MAX_CONFIG_BYTES
+
+MAX_NAME = 256  # characters of a path, beyond which it is none
+
+
+class Arranged(NamedTuple):
+    """A training command as LightningCLI takes it."""
+
+    argv: list[str]
+    configs: list[str]  # as the command names them
+    checkpoint: dict[str, Any] | None  # the one that the command names, if it had to be read for its config
+
+
+def arrange(command: Command) -> Arranged:
+    """Brings the configs to the front of a command, so that options override them wherever they stand.
+
+    A packaged config may be named without its path and ending. Where validate, test or predict
+    names only a checkpoint or a model, the config that it was trained with is taken.
+
+    Raises:
+        UsageError: If a config is not there, or if a checkpoint can't be read, or holds no config.
+    """
+    parser = Parser(command.name, add_help=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    parser.add_argument("--ckpt_path")
+    parser.add_argument("--run_dir")
+    given, rest = parser.parse_known_args(command.argv)
+    for name in ("ckpt_path", "run_dir"):
+        if (value := getattr(given, name)) is not None:
+            rest += [f"--{name}", value]
+    files = [find_config(name) for name in given.config]
+    found = None
+    if not files and command.name == "fit" and "--resume" in rest and given.run_dir is not None:
+        path = Path(given.run_dir) / "config.yaml"
+        files = [str(path)] if path.is_file() else []
+    asks = {"-h", "--help", "--print_config"} & set(rest)
+    if not files and command.name != "fit" and given.ckpt_path is not None and not asks:
+        config, found = config_of(given.ckpt_path)
+        files = [config]
+    options = [word for file in files for word in ("--config", file)]
+    return Arranged([command.name, *options, *rest], given.config, found)
+
+
+def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
+    """The config that a model was trained with.
+
+    Args:
+        source: A checkpoint, or the name of a shipped model.
+
+    Returns:
+        Its text or its path, and the checkpoint, if it is one.
+
+    Raises:
+        UsageError: If the checkpoint can't be read, or holds no config.
+    """
+    try:
+        if source in bundle.shipped():
+            return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"]), None
+        if not Path(source).is_dir():
+            if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
+                bundle.find_shipped(source)  # says which name is the nearest
+            found = checkpoint.read(source)
+            if isinstance(config := found.get("config"), str):
+                return f"# of {source!r}\n{config}", found  # the line makes it text, whatever it says
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    raise UsageError(f"--ckpt_path: {source} holds no config; name one with --config")
+
+
+def packaged_configs() -> dict[str, Path]:
+    """The configs that come with the package, by their names; in a checkout they lie beside it."""
+    package = Path(zoo.__file__).parent
+    folder = package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+    return {path.stem: path for path in folder.glob("*.yaml")}
+
+
+def find_config(name: str) -> str:
+    """The path of a config: of a file, or else of a packaged config of this name.
+
+    Raises:
+        UsageError: If there is neither, or if it is too large for a config.
+    """
+    known = packaged_configs()
+    if name in known and not Path(name).is_file():
+        return str(known[name])
+    if "\n" in name:
+        return name
+    if len(name) < MAX_NAME and Path(name).exists():
+        if Path(name).stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"{name}: got {Path(name).stat().st_size} bytes, expected at most {MAX_CONFIG_BYTES}")
+        return name
+    hint = nearest(Path(name).stem, known)
+    raise UsageError(f"{name}: file not found, and there is no packaged config of this name{hint}")

@@ -1,0 +1,46 @@
+"""What the training commands print: predictions as CSV, and the summary of a run."""
+
+import csv
+import math
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def print_predictions(batches: list[list[dict[str, Any]]], world_size: int, is_main: bool) -> None:
+    """Prints the rows of all ranks as CSV on standard output, on the main process."""
+    if world_size > 1:
+        batches = gather(batches, world_size)
+    rows = [{name: text_of(value) for name, value in row.items()} for batch in batches for row in batch]
+    if rows and is_main:
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
+    """All ranks' rows in the order of the data: each rank had every n-th row of a batch."""
+    ranks: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(ranks, batches)
+    together = zip_longest(*ranks, fillvalue=[])
+    return [[row for rows in zip_longest(*shares) for row in rows if row is not None] for shares in together]
+
+
+def text_of(value: Any) -> Any:
+    """A value as it stands in a cell, or on a line: numbers of a list with blanks between them."""
+    return " ".join(f"{number:.6g}" for number in value) if isinstance(value, list) else value
+
+
+def print_summary(summary: dict[str, Any], folder: Path) -> None:
+    """Prints in a few lines what a run reached and where its files are."""
+    speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
+    print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
+    print(f"  {summary['params']:,} parameters")
+    for name, values in summary["metrics"].items():
+        last, best = (math.nan if value is None else value for value in (values["last"], values["best"]))
+        print(f"  {name:<22} {last:.4f}   best {best:.4f}")
+    names = ("curves.png", "summary.json", "checkpoints/best.ckpt")
+    print(f"run folder: {folder}   ({', '.join(name for name in names if (folder / name).exists())})")

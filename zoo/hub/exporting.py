@@ -1,0 +1,58 @@
+"""Turning models into bundles."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from zoo.files import bundle, checkpoint
+from zoo.hub.loading import best_of, load
+
+
+def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
+    """Turns any source of `load` into a bundle. A source that is a bundle is copied.
+
+    What the run folder around a checkpoint tells (data, config, metrics) goes into the card.
+
+    Args:
+        source: See `load`.
+        folder: Where to write it.
+        half: Whether to store the weights in half precision.
+
+    Returns:
+        The bundle's config.
+
+    Raises:
+        ValueError: See `load`.
+    """
+    model = load(source)
+    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else best_of(Path(source).expanduser())
+    if (given / bundle.CONFIG).is_file() and not half:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in bundle.FILES:
+            shutil.copy(given / file, folder / file)
+        return bundle.read_config(folder)
+    if given.is_file():
+        model.about = _about_run(given.resolve())
+    weights = {name: w.half() if half else w for name, w in model.network.state_dict().items()}
+    if half:
+        model.about.pop("metrics", None)  # they are of the weights before
+    bundle.write(folder, model.model_name, model.config.as_dict(), weights, model.about)
+    return bundle.read_config(folder)
+
+
+def _about_run(path: Path) -> dict[str, Any]:
+    """What a run's folder tells of a checkpoint, for the card. Empty if the checkpoint is not in a run."""
+    try:
+        summary = json.loads((path.parent.parent / "summary.json").read_text(encoding="utf-8"))
+        known = {name: value["best"] for name, value in summary["metrics"].items() if value["best"] is not None}
+        data, monitor = summary["data"], summary["monitor"][:1]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    tested = {name: value for name, value in known.items() if name.startswith("test/")}
+    metrics = tested or {name: value for name, value in known.items() if name in monitor}
+    if path.name != "best.ckpt":
+        metrics = {}
+    about = {"data": data, "metrics": {name: round(value, 4) for name, value in metrics.items()}}
+    config = checkpoint.read(path).get("config")
+    return {**about, "config_yaml": config} if isinstance(config, str) else about

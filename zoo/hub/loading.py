@@ -1,0 +1,100 @@
+"""Loading models: by name, from bundles, runs and checkpoints, and from the Hugging Face Hub."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from zoo.files import bundle, checkpoint
+from zoo.files.limits import check_local
+from zoo.hub.registry import find_class, list_models, names
+from zoo.models import Model
+
+IN_TASK = "model.network."  # what stands before a tensor's name in a task's checkpoint
+
+
+def load(source: str | Path, revision: str | None = None) -> Model:
+    """Loads a model with its weights, in evaluation mode.
+
+    Args:
+        source: One of `list_models(pretrained=True)`, which needs no network; a bundle's folder; a
+            run's folder, of which it takes the best checkpoint; a Lightning checkpoint of a task;
+            or a repository of the Hugging Face Hub, `user/name` (with `HF_HUB_OFFLINE`, from its
+            cache).
+        revision: Of the Hub's repository: a branch, a tag or a commit.
+
+    Returns:
+        The model, a `torch.nn.Module`. Its `generate`, `classify`, `complete`, `translate` and
+        `predict_values` take plain values.
+
+    Raises:
+        ValueError: If the source is unknown, with the most similar name, or damaged, or if it holds
+            anything but plain values and weights.
+        OSError: If the Hub can't be reached.
+
+    Example:
+        >>> import zoo
+        >>> zoo.load("regressor_lstm.three_steps").takes
+        'sequences of 3 steps'
+    """
+    name = str(source)
+    if name in bundle.shipped():
+        return _load_bundle(bundle.find_shipped(name))
+    check_local(name)
+    path = best_of(Path(source).expanduser())
+    if path.is_dir() and name:
+        return _load_bundle(path)
+    if path.is_file():
+        return load_checkpoint(path)
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
+        return _load_bundle(bundle.download(name, revision=revision))
+    if "/" in name or path.suffix == ".ckpt":
+        raise ValueError(f"{name}: file not found")
+    if name in names():
+        known = list_models(f"{name}.*", pretrained=True)
+        hint = f"; with weights there are {', '.join(known)}" if known else ""
+        raise ValueError(f"{name}: this model has no weights{hint}")
+    return _load_bundle(bundle.find_shipped(name))
+
+
+def best_of(path: Path) -> Path:
+    """The best checkpoint if a path is a run's folder. Else the path itself."""
+    best = path / "checkpoints" / "best.ckpt"
+    return best if best.is_file() else path
+
+
+def load_checkpoint(path: str | Path) -> Model:
+    """Loads the model of a Lightning checkpoint, in evaluation mode.
+
+    Raises:
+        ValueError: If it is missing or damaged, holds anything but plain values and tensors, or is
+            of no known model.
+    """
+    found = checkpoint.read(path)
+    if not isinstance(name := found.get("model_name"), str):
+        raise ValueError(f"{path}: it names no model; was it written by a task of zoo?")
+    model, _ = find_class(name, str(path))
+    return model.from_parts(*parts_of(found, model, str(path)))
+
+
+def parts_of(found: Mapping[str, Any], model: type[Model], source: str) -> tuple[str, Any, dict[str, Tensor], str]:
+    """What `Model.from_parts` takes: name, config values, weights, and source.
+
+    Args:
+        found: What `zoo.files.checkpoint.read` gave.
+        model: The class of the model.
+        source: Where it was read, for messages.
+    """
+    known = model.config_class.names()
+    arguments = {name: value for name, value in found.get("hyper_parameters", {}).items() if name in known}
+    tensors = found["state_dict"].items()
+    weights = {name.removeprefix(IN_TASK): tensor for name, tensor in tensors if name.startswith(IN_TASK)}
+    return str(found.get("model_name")), arguments, weights, source
+
+
+def _load_bundle(folder: Path) -> Model:
+    config = bundle.read_config(folder)
+    model, _ = find_class(config["name"], str(folder))
+    return model.from_bundle(folder, config)

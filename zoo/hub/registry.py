@@ -1,0 +1,106 @@
+"""The registry of models.
+
+Names are `<task>_<cell>`, as `char_lm_lstm`, for a model to be trained, and `<task>_<cell>.<data>`,
+as `char_lm_lstm.alice`, for one with weights.
+"""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from zoo.checks import nearest
+from zoo.files import bundle
+from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
+from zoo.nn import CELLS
+
+Factory = Callable[..., Model]
+F = TypeVar("F", bound=Factory)
+CLASSES: dict[str, type[Model]] = {}  # by their task's name
+FUNCTIONS: dict[str, Factory] = {}  # by their own
+
+
+def register_model(model: F) -> F:
+    """Makes a model known by its name. Use it as a decorator.
+
+    Args:
+        model: A subclass of `Model`: its names are `<task_name>_<cell>`, one for each cell. Or a
+            function that takes keyword arguments and returns a model: its name is the model's.
+
+    Raises:
+        ValueError: If there is a model of this name.
+
+    Example:
+        >>> @register_model
+        ... def char_lm_tiny(**arguments):
+        ...     return create("char_lm_gru", **{"hidden_size": 16, **arguments})
+        >>> create("char_lm_tiny", vocab=["a", "b"]).config.hidden_size
+        16
+    """
+    found: dict[str, Any] = CLASSES if isinstance(model, type) else FUNCTIONS
+    name = getattr(model, "task_name", model.__name__)
+    if name in CLASSES or name in names():
+        raise ValueError(f"register_model: there is already a model {name!r}")
+    found[name] = model
+    return model
+
+
+def names() -> list[str]:
+    """The names of all models that can be created."""
+    return sorted([*FUNCTIONS, *(f"{task}_{cell}" for task in CLASSES for cell in CELLS)])
+
+
+def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
+    """The names of models, in alphabetical order.
+
+    Args:
+        pattern: As of file names: `char_lm*`.
+        pretrained: Names of models with weights, for `load`. If false, of models to be trained, for `create`.
+
+    Example:
+        >>> list_models("regressor*")
+        ['regressor_gru', 'regressor_lstm', 'regressor_rnn', 'regressor_rnn_relu']
+    """
+    return sorted(name for name in (bundle.shipped() if pretrained else names()) if fnmatchcase(name, pattern))
+
+
+def create(name: str, **arguments: Any) -> Model:
+    """Creates a model with fresh weights.
+
+    Args:
+        name: Its name, for example `char_lm_lstm`.
+        **arguments: The fields of its config record, for example of `zoo.models.CharLMConfig`.
+
+    Raises:
+        ValueError: If the name or an argument is unknown, with the most similar one, or if an
+            argument is missing.
+    """
+    if name in FUNCTIONS:
+        return FUNCTIONS[name](**arguments)
+    if name not in names():
+        hint = "; it has weights, use load." if name in bundle.shipped() else nearest(name, names()) or "."
+        raise ValueError(f"unknown model {name!r}{hint} There are {', '.join(names())}")
+    model, cell = find_class(name)
+    if arguments.get("cell", cell) != cell:
+        raise ValueError(f"cell: got {arguments['cell']!r}, but {name} has {cell!r}")
+    return model(model.config_class.from_dict({**arguments, "cell": cell}))
+
+
+def find_class(name: str, source: str = "") -> tuple[type[Model], str]:
+    """The class of a model's name, and its cell.
+
+    Args:
+        name: As `char_lm_lstm`.
+        source: Where the name comes from, for messages.
+
+    Raises:
+        ValueError: If no registered class has this name.
+    """
+    for task, model in CLASSES.items():
+        if name.startswith(f"{task}_") and (cell := name.removeprefix(f"{task}_")) in CELLS:
+            return model, cell
+    where = f"{source}: " if source else ""
+    raise ValueError(f"{where}unknown model {name!r}{nearest(name, names())}")
+
+
+for _model in (CharLMModel, RegressorModel, Seq2SeqModel, SeqClassifierModel):
+    register_model(_model)

@@ -1,0 +1,22 @@
+"""What a user imports: networks with their vocabulary, classes or scale. They need torch alone."""
+
+from zoo.models.base import Features, Model
+from zoo.models.char_lm import CharLMConfig, CharLMModel
+from zoo.models.config import ModelConfig
+from zoo.models.regressor import RegressorConfig, RegressorModel
+from zoo.models.seq2seq import Seq2SeqConfig, Seq2SeqModel
+from zoo.models.seq_classifier import SeqClassifierConfig, SeqClassifierModel
+
+__all__ = [
+    "CharLMConfig",
+    "CharLMModel",
+    "Features",
+    "Model",
+    "ModelConfig",
+    "RegressorConfig",
+    "RegressorModel",
+    "Seq2SeqConfig",
+    "Seq2SeqModel",
+    "SeqClassifierConfig",
+    "SeqClassifierModel",
+]

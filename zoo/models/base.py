@@ -1,0 +1,214 @@
+"""What all models share: a config, a network, plain Python values in and out, and bundles."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from zoo.files import bundle
+from zoo.models.config import ModelConfig
+from zoo.nn import State
+
+
+class Features(NamedTuple):
+    """What a model's recurrent layers make of some inputs, for use in other models.
+
+    B inputs, T time steps, H hidden units.
+    """
+
+    outputs: Tensor  # (B, T, H * directions), 0 after an input's end
+    lengths: Tensor  # (B,) int64: time steps of each input
+    state: State  # after the last time step of each input
+
+
+class Model(
+    nn.Module,
+    PyTorchModelHubMixin,
+    ABC,
+    library_name="rnn-zoo",
+    tags=["recurrent-neural-network"],
+):
+    """A network with everything that turns raw input into an answer.
+
+    A model is a plain `torch.nn.Module`: it can be a part of another module, exported or served. A
+    subclass sets `task_name` and `config_class`, builds a network, and defines what is abstract here.
+    `@zoo.register_model` makes it known to `zoo.create` and `zoo.load`.
+
+    `save_pretrained`, `push_to_hub` and `from_pretrained` work on bundles (see `zoo.files.bundle`).
+
+    Args:
+        config: Describes the model.
+    """
+
+    task_name: ClassVar[str]  # the first part of its registry names: `char_lm` of `char_lm_lstm`
+    config_class: ClassVar[type[ModelConfig]]
+    config: Any  # of config_class
+    network: nn.Module
+    about: dict[str, Any]  # plain values for the card of a saved bundle, see `zoo.files.card`
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("task_name", "config_class"):
+            if not hasattr(cls, name):
+                raise TypeError(f"{cls.__name__}: a model needs the class attribute {name!r}")
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise TypeError(f"config: got {type(config).__name__}, expected {self.config_class.__name__}")
+        self.config, self.about = config, {}
+        self.network = self.build_network()
+
+    # -- what a subclass defines
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """Builds the network that `self.config` describes. Its tensors are what a bundle stores."""
+
+    @abstractmethod
+    def forward(self, *tensors: Any) -> Any:
+        """Maps the tensors of a batch to logits, or to values in the data's own units."""
+
+    @abstractmethod
+    def features(self, values: Any) -> Features:
+        """Gives the hidden states for some inputs.
+
+        Args:
+            values: See `infer`.
+        """
+
+    @abstractmethod
+    def answer(self, batch: Any) -> list[dict[str, Any]]:
+        """Gives a row of plain values for each example: its input, the prediction, and the target if known.
+
+        Raises:
+            ValueError: If the batch does not have the shape that the model takes.
+        """
+
+    @abstractmethod
+    def infer(self, values: Any) -> list[dict[str, Any]]:
+        """Gives a row for each input, as `answer` does.
+
+        Args:
+            values: One input or a list of inputs, of the kind that `takes` says.
+
+        Raises:
+            ValueError: If an input is not of that kind.
+        """
+
+    @property
+    @abstractmethod
+    def takes(self) -> str:
+        """What `infer` takes, in words."""
+
+    @abstractmethod
+    def parse(self, word: str) -> Any:
+        """Gives the input that a word of a command line stands for. Raises ValueError if there is none."""
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """Which tensors of the network have a row for each symbol: name -> (axis, the config's list of symbols)."""
+        return {}
+
+    # -- use
+
+    @property
+    def model_name(self) -> str:
+        """The registry name, for example `char_lm_lstm`."""
+        return f"{self.task_name}_{self.config.cell}"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Evaluation mode. On exit, every module is back in the mode that it was in."""
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+
+    # -- bundles
+
+    @classmethod
+    def from_bundle(cls, folder: Path, config: bundle.Config) -> Self:
+        """Loads the model of a bundle, in evaluation mode.
+
+        Args:
+            folder: The bundle.
+            config: What `zoo.files.bundle.read_config` gave for it.
+
+        Raises:
+            ValueError: If the bundle is damaged, holds another kind of model, or its weights do not fit its config.
+        """
+        weights = bundle.read_weights(folder, config)
+        model = cls.from_parts(config["name"], config["arguments"], weights, str(folder))
+        model.about = config["about"]
+        return model
+
+    @classmethod
+    def from_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> Self:
+        """Builds a model from its registry name, its config's values and its weights, in evaluation mode.
+
+        Raises:
+            ValueError: If they do not fit each other. The message names `source`.
+        """
+        cls.check_parts(name, arguments, weights, source)
+        with torch.random.fork_rng(devices=[]):
+            model = cls(cls.config_class.from_dict(arguments))
+        model.network.load_state_dict(dict(weights))
+        return model.eval()
+
+    @classmethod
+    def check_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> None:
+        """Checks that what `from_parts` takes fits together, before memory is taken for a model.
+
+        Raises:
+            ValueError: See `from_parts`.
+        """
+        if not name.startswith(f"{cls.task_name}_"):
+            raise ValueError(f"{source}: expected a {cls.task_name} model, got a {name}")
+        # Each layer has its own tensors. A million layers would take long to build, even without memory.
+        if not isinstance(layers := arguments.get("num_layers", 1), int) or layers > len(weights):
+            raise ValueError(f"{source}: its weights do not fit its config: num_layers is {layers}")
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            try:
+                model = cls(cls.config_class.from_dict(arguments))
+            except (ValueError, RuntimeError, OverflowError) as error:
+                raise ValueError(f"{source}: its config does not describe a {name}: {error}") from error
+        expected = {key: tuple(tensor.shape) for key, tensor in model.network.state_dict().items()}
+        found = {key: tuple(tensor.shape) for key, tensor in weights.items()}
+        for key in sorted(expected.keys() | found.keys()):
+            if (want := expected.get(key)) != (got := found.get(key)):
+                raise ValueError(f"{source}: its weights do not fit its config: {key} is {got}, expected {want}")
+        if model.model_name != name:
+            raise ValueError(f"{source}: its name is {name}, but its cell is {model.config.cell}")
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        bundle.write(save_directory, self.model_name, self.config.as_dict(), self.network.state_dict(), self.about)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # type: ignore[override]
+        """Loads a bundle from a folder or from the Hugging Face Hub.
+
+        Args:
+            pretrained_model_name_or_path: A folder, or a repository `user/name`.
+            **options: Options of `huggingface_hub.snapshot_download`, for example `revision`.
+
+        Raises:
+            ValueError: See `from_bundle`.
+            OSError: If the Hub can't be reached.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        if not folder.is_dir():
+            folder = bundle.download(str(pretrained_model_name_or_path), **options)
+        return cls.from_bundle(folder, bundle.read_config(folder))

@@ -1,0 +1,221 @@
+"""Character language models."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from zoo.batch import IGNORE, TextBatch
+from zoo.decoding import Symbols, collect, stream
+from zoo.models.base import Features, Model
+from zoo.models.config import ModelConfig
+from zoo.models.texts import ScoredText, as_list, end_of, sampling_of, search_texts
+from zoo.nn import CharNet, State
+from zoo.nn.networks import HEAD_AXES, input_axes
+from zoo.vocab import OnUnknown, Vocab
+
+
+class Generated(NamedTuple):
+    """A text that the model wrote."""
+
+    text: str
+    log_probs: list[float]  # of each symbol, natural logarithms of the model's own probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class CharLMConfig(ModelConfig):
+    """Describes a `CharLMModel`.
+
+    Args:
+        vocab: The symbols in the order of their ids.
+        embedding_dim: Width of the embedding. None is one-hot.
+        hidden_size: See `ModelConfig`, as for the other fields.
+    """
+
+    vocab: tuple[str, ...]
+    hidden_size: int = 256
+    embedding_dim: int | None = None
+
+
+class CharLMModel(Model):
+    """Predicts the next character of a text, and writes texts.
+
+    Example:
+        >>> model = CharLMModel(CharLMConfig(vocab=("a", "b"), hidden_size=8))
+        >>> logits, state = model(torch.tensor([[0, 1, 0]]))
+        >>> logits.shape
+        torch.Size([1, 3, 2])
+    """
+
+    task_name = "char_lm"
+    config_class = CharLMConfig
+    config: CharLMConfig
+    network: CharNet
+    takes = "texts"
+
+    @cached_property
+    def vocab(self) -> Vocab:
+        """The symbols that the model knows."""
+        return Vocab(self.config.vocab)
+
+    def build_network(self) -> CharNet:
+        """See `Model`."""
+        arguments = self.config.recurrent_arguments()
+        return CharNet(len(self.vocab), embedding_dim=self.config.embedding_dim, **arguments)
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Model`."""
+        inputs = input_axes(self.network.input, "input", "recurrent")
+        return {name: (axis, "vocab") for name, axis in {**inputs, **HEAD_AXES}.items()}
+
+    def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Maps ids (B, T) to the logits of the next symbol at each step (B, T, V), and the last state."""
+        return self.network(ids, state)
+
+    # -- plain values
+
+    def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
+        """Gives the most likely next symbol after each symbol of some texts."""
+        rows = []
+        for text in as_list(values):
+            ids = torch.tensor([self.vocab.encode(text)], device=self.device)
+            rows += self.answer(TextBatch(ids, torch.full_like(ids, IGNORE)))
+        return rows
+
+    @torch.no_grad()
+    def answer(self, batch: TextBatch) -> list[dict[str, Any]]:
+        """Gives the most likely next symbol after each symbol; each row begins with the zero state."""
+        with self.evaluating():
+            logits, _ = self(batch.inputs)
+        return self.rows(batch, logits)
+
+    def rows(self, batch: TextBatch, logits: Tensor) -> list[dict[str, Any]]:
+        """Puts a batch, and its logits (B, T, V), into plain values: see `answer`."""
+        rows = []
+        for inputs, predicted, targets in zip(batch.inputs, logits.argmax(-1), batch.targets, strict=True):
+            known = targets != IGNORE
+            row = {"input": inputs, "prediction": predicted}
+            if known.any():
+                row = {"input": inputs[known], "prediction": predicted[known], "target": targets[known]}
+            elif batch.resets is not None:  # a row of a stream that holds nothing
+                continue
+            rows.append({name: self.vocab.decode(ids.tolist()) for name, ids in row.items()})
+        return rows
+
+    @torch.no_grad()
+    def features(self, values: str | Sequence[str]) -> Features:
+        """Gives the hidden states for some texts: see `Model`."""
+        ids = [torch.tensor(self.vocab.encode(text)) for text in as_list(values)]
+        lengths = torch.tensor([len(row) for row in ids])
+        inputs = self.network.input(pad_sequence(ids, batch_first=True).to(self.device))
+        with self.evaluating():
+            outputs, state = self.network.recurrent(inputs, lengths=lengths)
+        return Features(outputs, lengths, state)
+
+    def parse(self, word: str) -> str:
+        """See `Model`."""
+        return word
+
+    # -- generation
+
+    def stream(self, prompt: str = "", length: int = 200, **options: Any) -> Iterator[str]:
+        """Generates a text symbol by symbol: see `generate_batch`."""
+        if not isinstance(prompt, str):
+            raise ValueError(f"prompt: got {prompt!r}, expected a text; generate_batch takes several")
+        for symbols in self._decode([prompt], length, **options):
+            yield self.vocab.decode(symbols.ids.tolist())
+
+    def generate(self, prompt: str = "", length: int = 200, **options: Any) -> str:
+        """Generates a text after a prompt.
+
+        Args:
+            prompt: What the text begins with. The model reads it from the zero state. An empty one
+                stands for a single blank (in a vocabulary without a blank, for its first symbol).
+            length: Symbols to generate, at most.
+            **options: As of `generate_batch`: temperature, top_k, top_p, seed, ...
+
+        Returns:
+            What follows the prompt.
+        """
+        return "".join(self.stream(prompt, length, **options))
+
+    def generate_batch(
+        self, prompts: Sequence[str], length: int | Sequence[int] = 200, **options: Any
+    ) -> list[Generated]:
+        """Generates a text after each of some prompts, in one batch.
+
+        Args:
+            prompts: Texts, which may be empty, see `generate`. The same one several times gives
+                several samples.
+            length: Symbols to generate, at most, after all or after each.
+            **options: `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
+                `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
+                generate, and of those never to generate. `stop`: a list of strings; a text ends with
+                the first of them that it comes to. `seed`: of the draws; a text depends on it and on
+                its place in the batch; None draws one. `on_unknown`: `skip` leaves unknown symbols
+                out of a prompt, `error` refuses them.
+
+        Returns:
+            What follows each prompt, with the log-probability of each symbol.
+
+        Raises:
+            ValueError: If an option is outside its range, or a symbol outside the vocabulary.
+        """
+        if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
+            raise ValueError(f"prompts: got {prompts!r}, expected a list of texts")
+        rows = collect(self._decode(prompts, length, **options))
+        return [Generated(self.vocab.decode(row.ids), row.log_probs) for row in rows]
+
+    @torch.no_grad()
+    def search(
+        self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown = "error", **options: Any
+    ) -> list[ScoredText]:
+        """Finds the most likely texts after a prompt, the best one first.
+
+        Args:
+            prompt: See `generate`.
+            length: Symbols of a text, at most.
+            beam: How many beginnings are kept, and texts returned.
+            on_unknown: See `generate_batch`.
+            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_texts`.
+        """
+        with self.evaluating():
+            logits, state, _ = self._read([prompt], on_unknown)
+            return search_texts(self.network, self.vocab, logits, state, length, beam, **options)[0]
+
+    def _decode(
+        self,
+        prompts: Sequence[str],
+        length: int | Sequence[int],
+        *,
+        stop: Sequence[str] = (),
+        seed: int | None = None,
+        on_unknown: OnUnknown = "error",
+        **sampling: Any,
+    ) -> Iterator[Symbols]:
+        with self.evaluating():
+            ends = [self.vocab.encode(text) for text in ([stop] if isinstance(stop, str) else stop)]
+            chosen = sampling_of(self.vocab, **sampling)
+            logits, state, seen = self._read(prompts, on_unknown)
+            step = self.network.stepper()
+        return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
+
+    @torch.no_grad()
+    def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:
+        """Logits (B, V) and state after the prompts, and which symbols they have (B, V), bool."""
+        vocab = self.vocab
+        blank = [vocab.id(" ") if " " in vocab else 0]
+        given = [vocab.encode(prompt, on_unknown) for prompt in prompts]
+        rows = [torch.tensor(ids or blank) for ids in given]
+        if not rows:
+            raise ValueError("prompts: got none, expected at least one")
+        ids = pad_sequence(rows, batch_first=True).to(self.device)
+        logits, state = self.network.read(ids, torch.tensor([len(row) for row in rows]))
+        seen = torch.zeros_like(logits, dtype=torch.bool)
+        for row, symbols in enumerate(given):
+            seen[row, symbols] = True
+        return logits, state, seen

@@ -1,0 +1,85 @@
+"""Config records: what describes a model, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from zoo.checks import brief, nearest
+from zoo.nn import CellName, InitName
+
+PLAIN: dict[Any, type] = {str: str, int: int, float: float, bool: bool, NoneType: NoneType, Literal: str, tuple: list}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every model needs to know. Subclasses add their own fields.
+
+    A field is a str, int, float, bool, None or a tuple of strings. Lists become tuples.
+
+    Args:
+        cell: Recurrent cell, one of `zoo.nn.CELLS`.
+        hidden_size: Units of each layer and direction.
+        num_layers: Recurrent layers.
+        dropout: Dropout between recurrent layers, see `zoo.nn.Recurrent`.
+        head_dropout: Dropout before the last, linear layer.
+        init: Initialization of the weights, `torch` or `keras`, see `zoo.nn.initialize`.
+    """
+
+    cell: CellName = "lstm"
+    hidden_size: int = 128
+    num_layers: int = 1
+    dropout: float = 0.0
+    head_dropout: float = 0.0
+    init: InitName = "torch"
+
+    tunable: ClassVar[frozenset[str]] = frozenset(
+        {"dropout", "head_dropout", "init"}
+    )  # same weights fit if they differ
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if isinstance(value := getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(value))
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all fields."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The record of some plain values, for example from a file.
+
+        Raises:
+            ValueError: If a name is unknown, a value is missing, or a value has the wrong type.
+        """
+        kinds = {name: kind for name, kind in get_type_hints(cls).items() if name in cls.names()}
+        for name, value in values.items():
+            if name not in kinds:
+                raise ValueError(f"{cls.__name__} has no field {brief(name)}{nearest(str(name), kinds)}")
+            check_kind(name, value, kinds[name])
+        if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
+            raise ValueError(f"{cls.__name__} needs {', '.join(missing)}")
+        return cls(**values)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON and checkpoints hold them, with lists for tuples."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def recurrent_arguments(self) -> dict[str, Any]:
+        """The arguments that every network of `zoo.nn` takes."""
+        names = ("hidden_size", "num_layers", "cell", "dropout", "head_dropout", "init")
+        return {name: getattr(self, name) for name in names}
+
+
+def check_kind(name: str, value: Any, kind: Any) -> None:
+    """Raises ValueError if a plain value does not have an annotated type: `True` is not a number of layers."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    taken = {PLAIN[get_origin(one) or one] for one in kinds}
+    if float in taken:
+        taken.add(int)
+    if list in taken:
+        taken.add(tuple)
+    if type(value) not in taken:
+        raise ValueError(f"{name}: got {brief(value)}, expected {getattr(kind, '__name__', kind)}")

@@ -1,0 +1,203 @@
+"""Sequence classifiers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from zoo.batch import IGNORE, ClassBatch
+from zoo.models import images
+from zoo.models.base import Features, Model
+from zoo.models.config import ModelConfig
+from zoo.models.texts import as_list
+from zoo.nn import ClassifierNet
+from zoo.nn.networks import HEAD_AXES, Pooling, input_axes
+from zoo.vocab import Vocab
+
+
+class Classified(NamedTuple):
+    """The class of an input."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]  # of every class
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeqClassifierConfig(ModelConfig):
+    """Describes a `SeqClassifierModel`. Give either `input_size` or `vocab`.
+
+    Args:
+        classes: Names of the classes in the order of their ids.
+        input_size: Features of each step, or None if the inputs are symbols.
+        vocab: The input symbols in the order of their ids, or None if the inputs are features.
+        num_steps: Steps of every sequence. None takes sequences of any length.
+        bidirectional: Also read from the right.
+        pooling: `last` state, or `mean` or `max` of the outputs over time.
+        embedding_dim: Width of the symbols' embedding. None is one-hot.
+        hidden_size: See `ModelConfig`, as for the other fields.
+    """
+
+    classes: tuple[str, ...]
+    input_size: int | None = None
+    vocab: tuple[str, ...] | None = None
+    num_steps: int | None = None
+    bidirectional: bool = False
+    pooling: Pooling = "last"
+    embedding_dim: int | None = None
+
+
+class SeqClassifierModel(Model):
+    """Predicts the class of a sequence of features, or of symbols.
+
+    Example:
+        >>> model = SeqClassifierModel(SeqClassifierConfig(classes=("even", "odd"), input_size=4))
+        >>> model(torch.zeros(1, 10, 4)).shape
+        torch.Size([1, 2])
+    """
+
+    task_name = "seq_classifier"
+    config_class = SeqClassifierConfig
+    config: SeqClassifierConfig
+    network: ClassifierNet
+
+    @cached_property
+    def vocab(self) -> Vocab | None:
+        """The symbols that the model reads, or None if it reads features."""
+        return None if self.config.vocab is None else Vocab(self.config.vocab)
+
+    def build_network(self) -> ClassifierNet:
+        """See `Model`."""
+        return ClassifierNet(
+            len(self.config.classes),
+            input_size=self.config.input_size,
+            vocab_size=None if self.vocab is None else len(self.vocab),
+            embedding_dim=self.config.embedding_dim,
+            pooling=self.config.pooling,
+            bidirectional=self.config.bidirectional,
+            **self.config.recurrent_arguments(),
+        )
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Model`."""
+        inputs = {} if self.vocab is None else input_axes(self.network.input, "input", "recurrent")
+        return {name: (axis, "vocab") for name, axis in inputs.items()} | {
+            name: (axis, "classes") for name, axis in HEAD_AXES.items()
+        }
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Maps features (B, T, D) or ids (B, T), of `lengths` (B,) real steps, to logits (B, C)."""
+        return self.network(inputs, lengths)
+
+    # -- plain values
+
+    @torch.no_grad()
+    def classify(self, inputs: Any) -> list[Classified]:
+        """Names the class of some inputs.
+
+        Args:
+            inputs: One, or a list of them. To a model of symbols: texts. To a model of features:
+                arrays or nested lists (T, D) or all in one (N, T, D), whole numbers from 0 to
+                255, which are divided by 255, or the data's own (pixels in [0, 1]); or PIL images
+                of T x D grey pixels, white on black.
+
+        Returns:
+            As many classes, with the probability of each: a list, for one input too.
+
+        Raises:
+            ValueError: If an input does not have the kind, length or size that the model takes, or
+                has an unknown symbol.
+        """
+        chances = self._probabilities(self._batch(inputs))
+        classes = self.config.classes
+        return [
+            Classified(classes[row.index(max(row))], max(row), dict(zip(classes, row, strict=True)))
+            for row in chances.tolist()
+        ]
+
+    def complete(self, beginnings: str | Sequence[str]) -> list[str]:
+        """Completes some words by the most likely next symbol.
+
+        Raises:
+            ValueError: If the model does not read symbols, or see `classify`.
+        """
+        if self.vocab is None:
+            raise ValueError("complete: this model reads features; use classify")
+        return [text + found.label for text, found in zip(as_list(beginnings), self.classify(beginnings), strict=True)]
+
+    def infer(self, values: Any) -> list[dict[str, Any]]:
+        """Gives the class of each input, see `classify`, and its probability."""
+        return self.answer(self._batch(values))
+
+    def answer(self, batch: ClassBatch) -> list[dict[str, Any]]:
+        """Gives the most likely class, and its probability."""
+        self._check(batch)
+        best, predicted = self._probabilities(batch).max(-1)
+        classes = self.config.classes
+        rows = []
+        for row, (number, chance) in enumerate(zip(predicted.tolist(), best.tolist(), strict=True)):
+            target = int(batch.targets[row])
+            entry = {"prediction": classes[number], "probability": round(chance, 4)}
+            if target != IGNORE:
+                entry["target"] = classes[target]
+            rows.append({**self._input(batch, row), **entry})
+        return rows
+
+    @torch.no_grad()
+    def features(self, values: Any) -> Features:
+        """Gives the hidden states for some inputs: see `Model`."""
+        batch = self._batch(values)
+        steps = batch.inputs.shape[1]
+        lengths = torch.full((len(batch.inputs),), steps) if batch.lengths is None else batch.lengths
+        with self.evaluating():
+            outputs, state = self.network.recurrent(self.network.input(batch.inputs), lengths=batch.lengths)
+        return Features(outputs, lengths, state)
+
+    @torch.no_grad()
+    def _probabilities(self, batch: ClassBatch) -> Tensor:
+        """Of each class (B, C), float32."""
+        with self.evaluating():
+            return self(batch.inputs, batch.lengths).float().softmax(-1)
+
+    def parse(self, word: str) -> Any:
+        """See `Model`: a text, or the path of an image."""
+        return word if self.vocab is not None else images.read(word)
+
+    @property
+    def takes(self) -> str:
+        """See `Model`."""
+        steps = self.config.num_steps
+        if self.vocab is not None:
+            return "texts" if steps is None else f"texts of {steps} symbols"
+        return f"images or arrays of {steps or 'any number of'} steps x {self.config.input_size} features"
+
+    def _batch(self, inputs: Any) -> ClassBatch:
+        steps = self.config.num_steps
+        if self.vocab is None:
+            features = images.features(inputs, steps, self.config.input_size or 0).to(self.device)
+            return ClassBatch(features, torch.full((len(features),), IGNORE))
+        texts = as_list(inputs)
+        for text in texts:
+            if steps is not None and len(text) != steps:
+                raise ValueError(f"{text!r} has {len(text)} symbols, expected {steps}")
+        rows = [torch.tensor(self.vocab.encode(text)) for text in texts]
+        lengths = torch.tensor([len(row) for row in rows])
+        return ClassBatch(
+            pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths
+        )
+
+    def _check(self, batch: ClassBatch) -> None:
+        """Raises ValueError if a row of a batch does not have the number of steps that the model takes."""
+        found = {batch.inputs.shape[1]} if batch.lengths is None else set(batch.lengths.tolist())
+        if self.config.num_steps is not None and (wrong := found - {self.config.num_steps}):
+            raise ValueError(f"got an input of {min(wrong)} steps, expected {self.config.num_steps}")
+
+    def _input(self, batch: ClassBatch, row: int) -> dict[str, str]:
+        if self.vocab is None:
+            return {}
+        ids: Tensor = batch.inputs[row] if batch.lengths is None else batch.inputs[row, : batch.lengths[row]]
+        return {"input": self.vocab.decode(ids.tolist())}
