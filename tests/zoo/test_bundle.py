@@ -93,7 +93,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "broken config": (lambda f: (f / "config.json").write_text('{"a":'), "config.json: can't be read as JSON"),
     "a list": (lambda f: (f / "config.json").write_text("[1]"), "it has no format_version"),
     "another kind of config": (lambda f: (f / "config.json").write_text("{}"), "it has no format_version"),
-    "newer format": (lambda f: change(f, format_version=2), "its format_version is 2, and zoo .* reads up to 1"),
+    "newer format": (lambda f: change(f, format_version=3), "its format_version is 3, and zoo .* reads up to 2"),
     "unknown model": (
         lambda f: change(f, name="char_lm_lstn"),
         "unknown model 'char_lm_lstn'; did you mean",

@@ -118,7 +118,7 @@ class ZooCLI(LightningCLI):
                 self._check_run_dir()
             elif self.ckpt_path is None:
                 raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
-            super().instantiate_classes()
+            internals.instantiate(self)
             self._check_lr()
             self._take_weights()
 
@@ -203,7 +203,7 @@ class ZooCLI(LightningCLI):
         return files[-1] if files else None
 
     def _prepare_weights(self, task: Task) -> None:
-        """Takes weights from elsewhere, and freezes some, as the options say."""
+        """Takes weights from elsewhere, freezes some, and builds the optimizer, as the options say."""
         if self.going_on is not None:  # the weights are in the checkpoint
             self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         sources = None if self.going_on else self.options["init_from"]
@@ -214,6 +214,7 @@ class ZooCLI(LightningCLI):
         if patterns:
             frozen, trained = hub.freeze(task.model, [patterns] if isinstance(patterns, str) else patterns)
             say(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
+        internals.build_optimizer(self)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """A trainer that keeps a run folder in fit, and writes nothing elsewhere."""

@@ -64,6 +64,24 @@ def take_children(trainer: L.Trainer) -> list[subprocess.Popen[bytes]]:
 # -- LightningCLI
 
 
+def instantiate(cli: LightningCLI) -> None:
+    """Builds a command's classes as LightningCLI does, with jsonargparse's present method.
+
+    Lightning 2.6 calls `parser.instantiate_classes`, which warns that it is deprecated, and builds
+    the optimizer at once, when there are no weights yet (see `build_optimizer`). If these names go:
+    look at `LightningCLI.instantiate_classes`, and keep these two differences.
+    """
+    cli.config_init = cli.parser.instantiate(cli.config)
+    cli.datamodule = cli._get(cli.config_init, "data")
+    cli.model = cli._get(cli.config_init, "model")
+    cli.trainer = cli.instantiate_trainer()
+
+
+def build_optimizer(cli: LightningCLI) -> None:
+    """Builds the optimizer and schedule that the command names, if it does, for the model's weights."""
+    cli._add_configure_optimizers_method_to_model(cli.subcommand)
+
+
 def subcommand_parser(cli: LightningCLI, subcommand: str) -> LightningArgumentParser:
     """The parser of a subcommand, which can dump its options. If it goes: dump the whole config, and take a part."""
     return cli._subcommand_parsers[subcommand]
