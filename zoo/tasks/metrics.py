@@ -1,17 +1,75 @@
-"""Means over real items, as torchmetrics."""
+"""Metrics that are means over real items, and the sums that they are made of.
+
+V is the size of the vocabulary.
+"""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
+from torchmetrics.functional.text import edit_distance
+
+from zoo.batch import IGNORE
+
+
+def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Computes the cross entropy summed over all real targets.
+
+    It is computed in float32 for float16 and bfloat16 logits: the sum over a batch exceeds the
+    range of float16 and the precision of bfloat16.
+
+    Args:
+        logits: Unnormalized log-probabilities (..., V).
+        targets: Class ids (...), int64; `IGNORE` where there is none.
+
+    Returns:
+        The loss in nats, a scalar: float32, or float64 for float64 logits.
+
+    Example:
+        >>> summed_cross_entropy(torch.zeros(2, 3, 4, dtype=torch.float16), torch.tensor([[0, 1, 2], [3, -100, -100]]))
+        tensor(5.5452)
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORE, reduction="sum"
+    )
+
+
+def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Counts the characters to insert, delete or substitute to turn predictions into targets.
+
+    Both counts update a `Mean`, which is then the character error rate. torchmetrics'
+    `CharErrorRate` keeps float sums, which a module in bfloat16 casts to bfloat16.
+
+    Args:
+        predictions: Texts.
+        targets: As many texts.
+
+    Returns:
+        The number of errors (Levenshtein distance) and the number of characters in the targets,
+        both int64 scalars on the CPU.
+
+    Example:
+        >>> character_errors(["rain", "abc"], ["shine", "abc"])
+        (tensor(3), tensor(8))
+    """
+    return edit_distance(predictions, targets, reduction="sum").long(), torch.tensor(sum(map(len, targets)))
 
 
 class Mean(Metric):
-    """The mean of all values, over batches and ranks, from their sums and counts.
+    """The mean of all values over batches and ranks, computed from their sum and their number.
 
-    torchmetrics' own weighted `MeanMetric` must look for NaN, for which the host waits on the
-    device at each step; told not to (`nan_strategy="disable"`), version 1.9 drops the weights.
+    The sum is kept in float32 together with the rounding error of its last addition, which is
+    added to the next value (Kahan 1965, "Further remarks on reducing truncation errors"). Its error
+    does not grow with the number of updates, also on devices without float64. Casting the module
+    leaves the states as they are. An update does not wait for the device, unlike one of
+    torchmetrics' `MeanMetric`, which looks for NaN.
+
+    A sum that is not finite gives NaN.
 
     Example:
         >>> mean = Mean()
@@ -21,41 +79,62 @@ class Mean(Metric):
     """
 
     higher_is_better = False
+    full_state_update = False  # states can be merged by adding them
     total: Tensor
+    compensation: Tensor
     count: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float32), dist_reduce_fx="sum")
+        self.add_state("compensation", torch.tensor(0.0, dtype=torch.float32), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, total: Tensor, count: Tensor) -> None:
-        """Takes a sum of values, and how many they were; both scalars."""
-        self.total += total
-        self.count += count
+        """Adds some values.
+
+        Args:
+            total: Their sum, a scalar.
+            count: Their number, an int64 scalar.
+        """
+        running, compensation = self.total, self.compensation  # updated in place: assigning to a module is slow
+        compensation.add_(total)
+        before = running.clone()
+        running.add_(compensation)
+        compensation.sub_(running - before)  # what is left is the rounding error
+        self.count.add_(count)
 
     def compute(self) -> Tensor:
-        """The mean, a scalar; NaN before there was a value."""
-        return self.total / self.count
+        """Returns the mean, a float32 scalar; NaN if there were no values."""
+        return (self.total + self.compensation) / self.count
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
+        """Moves the states to another device as `fn` does, but keeps their dtypes."""
+
+        def move(state: Tensor) -> Tensor:
+            moved = fn(state)
+            return moved if moved.dtype == state.dtype else state.to(moved.device)
+
+        return super()._apply(move, exclude_state)
 
 
 class Share(Mean):
-    """The share of items that are right: an accuracy, or exact matches."""
+    """The share of items that are right: an accuracy, or the share of exact matches."""
 
     higher_is_better = True
 
 
 class BitsPerCharacter(Mean):
-    """A mean of losses in nats, given in bits: divided by ln 2."""
+    """The mean of losses in nats, converted to bits: divided by ln 2."""
 
     def compute(self) -> Tensor:
-        """Bits per character, a scalar."""
+        """Returns the bits per character, a float32 scalar."""
         return super().compute() / math.log(2)
 
 
 class Perplexity(Mean):
-    """A mean of losses in nats, given as the number of equally likely choices: its exponential."""
+    """The exponential of the mean of losses in nats: the number of equally likely choices."""
 
     def compute(self) -> Tensor:
-        """Perplexity, a scalar."""
+        """Returns the perplexity, a float32 scalar."""
         return super().compute().exp()
