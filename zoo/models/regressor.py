@@ -75,7 +75,8 @@ class RegressorModel(Model):
         return RegressorNet(self.config.input_size, self.config.target_size, **self.config.recurrent_arguments())
 
     def offset_and_scale(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives what to subtract from inputs (B, T, D), and what to divide them by, each (B, 1, D or 1)."""
+        """Gives what to subtract from inputs (B, T, D), and what to divide them by, each (B, 1, D or 1), float32."""
+        inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
         if self.config.normalize == "instance":
             variance, mean = torch.var_mean(inputs, dim=1, correction=0, keepdim=True)
             return mean, (variance + EPSILON * (self.config.scale or 1.0) ** 2).sqrt()
@@ -87,7 +88,7 @@ class RegressorModel(Model):
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps inputs (B, T, D) to predictions (B, K), float32, both in the data's units."""
         offset, scale = self.offset_and_scale(inputs)
-        scaled = self.network((inputs - offset) / scale)
+        scaled = self.network(((inputs - offset) / scale).to(next(self.network.parameters()).dtype))
         return scaled.float() * scale[:, 0] + offset[:, 0]
 
     # -- plain values

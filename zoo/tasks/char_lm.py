@@ -2,14 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
 
 from zoo.batch import IGNORE, TextBatch
 from zoo.models import CharLMModel
 from zoo.nn import CellName, InitName, State
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share
+from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share, summed_cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,8 +74,7 @@ class CharLM(Task):
         """See `Task`."""
         logits, state = self.model(batch.inputs, self._state_before(batch, stage))
         self._keep_state(batch, stage, state)
-        logits = logits.float()
-        total = cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE, reduction="sum")
+        total = summed_cross_entropy(logits, batch.targets)
         count = (batch.targets != IGNORE).sum()
         self.metric(stage, "bpc").update(total.detach(), count)
         self.metric(stage, "perplexity").update(total.detach(), count)

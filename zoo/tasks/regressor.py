@@ -80,7 +80,7 @@ class Regressor(Task):
         """See `Task`."""
         mask = ~batch.targets.isnan()
         predicted = self.model(batch.inputs)
-        error = torch.where(mask, predicted - batch.targets.nan_to_num(), torch.zeros_like(predicted))
+        error = torch.where(mask, predicted - batch.targets.nan_to_num().float(), torch.zeros_like(predicted))
         _, scale = self.model.offset_and_scale(batch.inputs)
         count = mask.sum()
         self.metric(stage, "mse").update(error.detach().square().sum(), count)

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
-from torchmetrics.text import CharErrorRate
 
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_choice, check_ratios, check_sizes
@@ -15,7 +13,7 @@ from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
 from zoo.nn import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import Share
+from zoo.tasks.metrics import Mean, Share, character_errors, summed_cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -123,7 +121,7 @@ class Seq2Seq(Task):
         metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
             metrics["exact_match"] = Share()
-            metrics["char_error_rate"] = CharErrorRate()
+            metrics["char_error_rate"] = Mean()
         return metrics
 
     def score(self, batch: PairBatch, stage: Stage) -> Loss:
@@ -137,8 +135,7 @@ class Seq2Seq(Task):
             logits = self.model(batch.source, batch.source_lengths, true_inputs)
         else:
             logits = self._decode_with_draws(batch, true_inputs, ratio)
-        logits = logits.float()
-        total = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE, reduction="sum")
+        total = summed_cross_entropy(logits, targets)
         count = (targets != IGNORE).sum()
         self.metric(stage, "accuracy").update((logits.argmax(-1) == targets).sum(), count)
         if stage != "train":
@@ -175,10 +172,8 @@ class Seq2Seq(Task):
         rows = [row for row in self.model.answer(batch) if "target" in row]
         right = sum(row["prediction"] == row["target"] for row in rows)
         self.metric(stage, "exact_match").update(torch.tensor(right), torch.tensor(len(rows)))
-        if rows:
-            self.metric(stage, "char_error_rate").update(
-                [row["prediction"] for row in rows], [row["target"] for row in rows]
-            )
+        errors = character_errors([row["prediction"] for row in rows], [row["target"] for row in rows])
+        self.metric(stage, "char_error_rate").update(*errors)
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 

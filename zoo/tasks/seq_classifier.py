@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
@@ -12,7 +11,7 @@ from zoo.models import SeqClassifierModel
 from zoo.nn import CellName, InitName
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task
-from zoo.tasks.metrics import Share
+from zoo.tasks.metrics import Share, summed_cross_entropy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,8 +81,8 @@ class SeqClassifier(Task):
 
     def score(self, batch: ClassBatch, stage: Stage) -> Loss:
         """See `Task`."""
-        logits = self.model(batch.inputs, batch.lengths).float()
-        total = cross_entropy(logits, batch.targets, ignore_index=IGNORE, reduction="sum")
+        logits = self.model(batch.inputs, batch.lengths)
+        total = summed_cross_entropy(logits, batch.targets)
         count = (batch.targets != IGNORE).sum()
         predicted = logits.argmax(-1)
         self.metric(stage, "accuracy").update((predicted == batch.targets).sum(), count)
