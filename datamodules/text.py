@@ -157,7 +157,8 @@ class TextData(SequenceData):
             targets.append(np.pad(ids[1:], (0, padding), constant_values=IGNORE).reshape(-1, self.seq_len))
             resets.append(np.arange(len(inputs[-1])) == 0)
         reset = np.concatenate(resets)
-        reset[:: LaneSampler.lane_length(len(reset), self._lanes(part))] = True
+        lanes = self._lanes(part)
+        reset[LaneSampler.bounds(len(reset), lanes)[: min(lanes, len(reset))]] = True  # where lanes start
         return TextBatch(
             *(torch.from_numpy(array) for array in (np.concatenate(inputs), np.concatenate(targets), reset))
         )
