@@ -1,6 +1,6 @@
-"""The data: where it comes from, how it is split and batched.
+"""Datamodules: reading, splitting and batching data.
 
-Public names are resolved when they are first used.
+Public names are imported on first use.
 """
 
 from importlib import import_module

@@ -1,28 +1,32 @@
-"""What all datamodules share: parts, loaders, and the facts that they offer."""
+"""The base class of all datamodules: parts, loaders, sources and facts."""
 
+import hashlib
 import os
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import numpy as np
 import torch
 
+from datamodules.files import check_file
 from datamodules.loader import BatchLoader, EpochSampler, Sampler
 
 Part = Literal["train", "val", "test"]
-Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; a part may be missing
+Parts = dict[Part, Any]  # NamedTuples of tensors that hold all examples; a part may be missing
 
 
 class SequenceData(L.LightningDataModule, ABC):
     """Data in memory, in up to three parts.
 
     Args:
-        batch_size: Examples of each optimizer step, over all devices.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+        batch_size: Examples per optimizer step, over all devices.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
 
     Raises:
-        ValueError: If the batch size is below 1, or the seed below 0.
+        ValueError: If the batch size is below 1, or the seed is negative.
     """
 
     def __init__(self, batch_size: int, seed: int | None) -> None:
@@ -32,26 +36,63 @@ class SequenceData(L.LightningDataModule, ABC):
         check_seed("seed", seed or 0)
         self.batch_size, self.seed = batch_size, seed
         self.parts: Parts = {}
+        self._sources: dict[str, str] = {}
 
     # -- what a subclass defines
 
     @abstractmethod
     def load(self) -> Parts:
-        """Reads and checks the data, and cuts it into parts."""
+        """Reads and checks the data, and cuts it into parts.
+
+        Read files with `read_source`, and pass other data to `record_source`, so that `sources`
+        knows them.
+        """
 
     @property
     @abstractmethod
     def spec(self) -> dict[str, Any]:
-        """The facts that a task may ask for, plain values; after `setup`."""
-
-    @property
-    @abstractmethod
-    def sources(self) -> dict[str, str]:
-        """Where the data came from: a name and a SHA-256 each; after `setup`."""
+        """The facts that a task may ask for, as plain values. Available after `setup`."""
 
     def collate(self, batch: Any) -> Any:
-        """What else to do to a batch; by default nothing."""
+        """A function applied to each batch. By default it changes nothing."""
         return batch
+
+    # -- what the data is, after `setup`
+
+    @property
+    def batch_type(self) -> type:
+        """The NamedTuple class of the examples.
+
+        Raises:
+            RuntimeError: Before `setup`.
+        """
+        if not self.parts:
+            raise RuntimeError("batch_type: call setup() first")
+        return type(next(iter(self.parts.values())))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The SHA-256 of each source, by name, as recorded when it was read. Empty before `setup`."""
+        return dict(self._sources)
+
+    def read_source(self, path: str | Path, name: str | None = None) -> bytes:
+        """Reads a file once and records the SHA-256 of its bytes.
+
+        Args:
+            path: The file.
+            name: Its name in `sources`. Default: the path as given.
+
+        Raises:
+            FileNotFoundError: If the file is not found.
+            ValueError: If it is a folder.
+        """
+        data = check_file(str(path)).read_bytes()
+        self.record_source(str(path) if name is None else name, data)
+        return data
+
+    def record_source(self, name: str, data: bytes) -> None:
+        """Records the SHA-256 of data under a name in `sources`."""
+        self._sources[name] = hashlib.sha256(data).hexdigest()
 
     # -- Lightning's hooks
 
@@ -61,17 +102,17 @@ class SequenceData(L.LightningDataModule, ABC):
             self.parts = self.load()
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Moves a batch, but for its lengths: packing wants them on the CPU, and would wait for them."""
+        """Moves a batch, except its lengths: packing needs them on the CPU, and copying them back would block."""
         moved = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        lengths = [name for name in batch._fields if name.endswith("lengths")]
-        return moved._replace(**{name: getattr(batch, name) for name in lengths})
+        lengths = [name for name in getattr(batch, "_fields", ()) if name.endswith("lengths")]
+        return moved._replace(**{name: getattr(batch, name) for name in lengths}) if lengths else moved
 
     def train_dataloader(self) -> Any:
         """Batches of the training part, shuffled."""
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> Any:
-        """Batches of the validation part; none if there is no such part."""
+        """Batches of the validation part, or an empty list if there is none."""
         return self.loader("val") if "val" in self.parts else []
 
     def test_dataloader(self) -> Any:
@@ -85,13 +126,13 @@ class SequenceData(L.LightningDataModule, ABC):
         return self.loader("test")
 
     def predict_dataloader(self) -> Any:
-        """Batches of the test part, or else of the last one that there is, without filled-up rows."""
+        """Batches of the last part (see `last_part`), without rows that hold no example."""
         return self.predict_loader(self.parts[self.last_part()])
 
     # -- loaders
 
     def last_part(self) -> Part:
-        """The test part, or else validation, or else training."""
+        """The first that exists of test, validation and training part."""
         return next(name for name in ("test", "val", "train") if name in self.parts)  # type: ignore[return-value]
 
     def loader(self, part: Part, shuffle: bool = False) -> BatchLoader:
@@ -105,7 +146,7 @@ class SequenceData(L.LightningDataModule, ABC):
         return EpochSampler(size, self.batch_size, shuffle=shuffle, seed=seed, **self.place())
 
     def predict_loader(self, examples: Any) -> BatchLoader:
-        """Batches of some examples in order; each comes once over all ranks."""
+        """Batches of examples in order. Each example occurs once over all ranks."""
         sampler = EpochSampler(len(examples[0]), self.batch_size, fill=False, **self.place())
         return BatchLoader(examples, sampler, self.collate)
 
@@ -114,35 +155,35 @@ class SequenceData(L.LightningDataModule, ABC):
         return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
 
     def place(self) -> dict[str, Any]:
-        """Rank and world size; one process where no trainer is attached."""
+        """Rank and world size. Without a trainer: one process."""
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
 
 
 def check_seed(name: str, seed: int) -> None:
-    """Raises ValueError for a seed that is negative."""
+    """Raises ValueError if a seed is negative."""
     if seed < 0:
         raise ValueError(f"{name}: got {seed}, expected at least 0")
 
 
 def check_predict_inputs(inputs: list[str]) -> None:
-    """Raises ValueError unless there is an input, and no empty one."""
+    """Raises ValueError if there is no input, or if one is empty."""
     if not inputs or not all(inputs):
         raise ValueError(f"predict_inputs: got {inputs}, expected one or more texts, none of them empty")
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raises ValueError unless both are shares that leave something to train on."""
+    """Raises ValueError unless both are at least 0 and their sum is less than 1."""
     if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
         raise ValueError(
             f"val_fraction, test_fraction: got {val_fraction} and {test_fraction}, "
-            "expected shares from 0 that add up to less than 1"
+            "expected fractions of at least 0 with a sum below 1"
         )
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Sizes of the training, validation and test parts; the fractions are rounded down."""
+    """Sizes of the training, validation and test parts. Validation and test are rounded down."""
     val, test = int(size * val_fraction), int(size * test_fraction)
     return size - val - test, val, test
 
@@ -150,9 +191,9 @@ def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[i
 def random_split(
     size: int, val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Example numbers of each part, drawn with a seed of their own; empty parts are left out."""
+    """The example indices of each part, drawn at random with their own seed. Empty parts are omitted."""
     check_seed("split_seed", seed)
-    order = np.random.RandomState(seed).permutation(size)  # its stream is frozen by NumPy's policy
+    order = np.random.RandomState(seed).permutation(size)  # NumPy guarantees that its stream never changes
     train, val, _ = split_sizes(size, val_fraction, test_fraction)
     cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]

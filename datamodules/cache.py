@@ -1,7 +1,8 @@
 """The cache of downloaded data: `$ZOO_DATA_DIR`, else `~/.cache/zoo`.
 
-What is there is used and never fetched again. What is missing is fetched into a temporary file
-beside its place, checked, and put in place with one rename: a broken download leaves nothing.
+Files in the cache are used as they are and never downloaded again. A missing file is downloaded into
+a temporary folder next to its final place, checked, and moved there with one rename. A failed
+download leaves nothing behind.
 """
 
 import gzip
@@ -19,12 +20,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-TIMEOUT_S = 30  # between two pieces of an answer
+TIMEOUT_S = 30  # between two pieces of a response
 MAX_SECONDS = 1800  # of a whole download
-MAX_BYTES = 256 * 2**20  # of a file, as it comes and unpacked
+MAX_BYTES = 256 * 2**20  # of a file, both compressed and decompressed
 PIECE = 2**20
 THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
-DAMAGE = (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException)  # of a download, or of what it gave
+DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    http.client.HTTPException,
+)  # errors of a download or of its content
 
 
 def cache_dir() -> Path:
@@ -40,17 +47,17 @@ def sha256(path: Path) -> str:
 
 
 def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
-    """The path of a file in the cache, which is downloaded if it isn't there.
+    """The path of a file in the cache. A missing file is downloaded.
 
     Args:
         name: Its path inside the cache.
-        url: Its official address, https; a name ending in `.gz` is unpacked.
-        check: Raises ValueError for a damaged file, with the reason.
+        url: Its official https address. If it ends in `.gz`, the download is decompressed.
+        check: Raises ValueError with the reason if a file is damaged.
 
     Raises:
-        OSError: If the file can't be fetched, or if it is damaged or larger than `MAX_BYTES`; it
-            says where to put it by hand.
-        ValueError: If the name leads out of the cache.
+        OSError: If the file cannot be downloaded, or if it is damaged or larger than `MAX_BYTES`. The
+            message says where to put it by hand.
+        ValueError: If the name is not inside the cache.
     """
     path = _place(name)
     if not path.exists():
@@ -64,16 +71,18 @@ def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
                 check(fetched)
                 os.replace(fetched, path)
         except BaseException as error:
-            with suppress(OSError):  # somebody else may have put something there by now
+            with suppress(OSError):  # another process may have put files there by now
                 for folder in new_folders:
                     folder.rmdir()
             if not isinstance(error, DAMAGE):
                 raise
-            raise OSError(f"{path}: could not be fetched from {url} ({error}); get it and put it there") from error
+            raise OSError(
+                f"{path}: could not be fetched from {url} ({error}); download it by hand and put it there"
+            ) from error
     try:
         check(path)
     except ValueError as error:
-        raise OSError(f"{path}: {error}; the file is damaged: delete it, and it will be fetched from {url}") from error
+        raise OSError(f"{path}: {error}; the file is damaged: delete it to download it again from {url}") from error
     return path
 
 
@@ -95,20 +104,22 @@ def _place(name: str) -> Path:
 
 
 def _check_inside(path: Path) -> None:
-    """Raises ValueError if links lead a download out of the cache."""
+    """Raises ValueError if a symbolic link puts a download outside the cache."""
     folder = path.parent.resolve()
     if not folder.is_relative_to(cache_dir().resolve()):
-        raise ValueError(f"its folder is a link out of the cache, to {folder}")
+        raise ValueError(f"its folder is a symbolic link to {folder}, outside the cache")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but not out of https."""
+    """Follows redirects, but only to https."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """The request that follows."""
+        """The next request."""
         parts = urllib.parse.urlsplit(newurl)
         if parts.scheme == "http" and urllib.parse.urlsplit(req.full_url).scheme == "https":
-            newurl = parts._replace(scheme="https").geturl()  # servers forget the s; every mirror has it
+            newurl = parts._replace(
+                scheme="https"
+            ).geturl()  # some servers redirect to http, but all mirrors offer https
         _check_address(newurl, local=_is_local(req.full_url))
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -119,7 +130,7 @@ def _is_local(url: str) -> bool:
 
 def _check_address(url: str, local: bool) -> None:
     if urllib.parse.urlsplit(url).scheme != "https" and not (local and url.startswith("http://") and _is_local(url)):
-        raise ValueError(f"{url}: expected an address with https")
+        raise ValueError(f"{url}: expected an https address")
 
 
 def _download(url: str, path: Path) -> None:
@@ -139,7 +150,7 @@ def _download(url: str, path: Path) -> None:
 
 
 def _copy(source: Any, target: BinaryIO, deadline: float) -> int:
-    """Copies piece by piece, and returns how many bytes; no more is read than the first one too many."""
+    """Copies piece by piece and returns the number of bytes. Stops reading one byte after `MAX_BYTES`."""
     size = 0
     while piece := source.read(min(PIECE, MAX_BYTES + 1 - size)):
         size += len(piece)

@@ -1,4 +1,4 @@
-"""Columns of users' files, read by Hugging Face's `datasets`, which is imported only here."""
+"""Reading columns of users' files with Hugging Face `datasets`, which is imported only here."""
 
 import csv
 import tempfile
@@ -16,49 +16,58 @@ READERS = {
 }
 
 
-def read_table(path: str, as_text: bool = False) -> dict[str, list[Any]]:
+def read_table(path: str, as_text: bool = False, data: bytes | None = None) -> dict[str, list[Any]]:
     """Reads a text, CSV, TSV, JSON lines or Parquet file.
 
     Args:
-        path: The file; its ending tells the format. The first line of CSV and TSV names the columns.
-        as_text: Take the cells of CSV and TSV as they stand there; else 007 is a number, and NA none.
+        path: The file. Its suffix gives the format. The first line of CSV and TSV holds the column names.
+        as_text: Whether to keep the cells of CSV and TSV as strings. Otherwise 007 is read as the
+            number 7, and NA as a missing value.
+        data: The content of the file. Default: read it from `path`.
 
     Returns:
-        Column name -> values. A text file has one column, `text`, with a line each.
+        Column name -> values. A text file has one column, `text`, with one value per line.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If its ending is unknown, or if it can't be read, is empty, or is an archive.
+        FileNotFoundError: If the file is not found.
+        ValueError: If the suffix is unknown, or if the file cannot be read, is empty, or is an archive.
     """
-    file = check_file(path)
-    if file.suffix.lower() not in READERS:
-        raise ValueError(f"{path}: unknown ending {file.suffix!r}, expected one of {', '.join(READERS)}")
-    if not file.stat().st_size:
+    suffix = Path(path).suffix.lower()
+    data = check_file(path).read_bytes() if data is None else data
+    if suffix not in READERS:
+        raise ValueError(f"{path}: unknown suffix {Path(path).suffix!r}, expected one of {', '.join(READERS)}")
+    if not data:
         raise ValueError(f"{path}: the file is empty")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"data{suffix}"  # the file itself may change before datasets reads it
+        copy.write_bytes(data)
+        return _read_copy(path, copy, as_text)
+
+
+def _read_copy(path: str, copy: Path, as_text: bool) -> dict[str, list[Any]]:
     import datasets
     from datasets.utils.extract import Extractor
 
-    if Extractor.infer_extractor_format(file):  # datasets would unpack it, however large
-        raise ValueError(f"{path}: this is an archive; unpack it, and give the file in it")
+    if Extractor.infer_extractor_format(copy):  # datasets would unpack it, no matter how large
+        raise ValueError(f"{path}: this is an archive; unpack it, and pass the file inside")
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+    reader = READERS[copy.suffix]
     options: dict[str, Any] = {}
-    if READERS[file.suffix.lower()] == "csv":
-        options["sep"] = "\t" if file.suffix.lower() == ".tsv" else ","
+    if reader == "csv":
+        options["sep"] = "\t" if copy.suffix == ".tsv" else ","
         if as_text:
-            with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
+            with copy.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
                 names = next(csv.reader(lines, delimiter=options["sep"]))
             text = datasets.Value("string")
             options |= {"features": datasets.Features(dict.fromkeys(names, text)), "keep_default_na": False}
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            reader = READERS[file.suffix.lower()]
-            table = getattr(datasets.Dataset, f"from_{reader}")(
-                str(file.resolve()), cache_dir=folder, keep_in_memory=True, **options
-            ).to_dict()
-        except Exception as error:  # datasets wraps whatever its many readers raise
-            reason = str(error.__cause__ or error).strip().splitlines()
-            raise ValueError(f"{path}: can't be read as {reader}: {reason[0] if reason else error!r}") from error
+    try:
+        table = getattr(datasets.Dataset, f"from_{reader}")(
+            str(copy), cache_dir=str(copy.parent), keep_in_memory=True, **options
+        ).to_dict()
+    except Exception as error:  # datasets wraps whatever its many readers raise
+        reason = str(error.__cause__ or error).replace(str(copy), path).strip().splitlines()
+        raise ValueError(f"{path}: cannot be read as {reader}: {reason[0] if reason else error!r}") from error
     return {str(name): list(values) for name, values in table.items()}
 
 
@@ -66,12 +75,12 @@ def check_file(path: str) -> Path:
     """The path of a user's file.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If the file is not found.
         ValueError: If it is a folder.
     """
     file = Path(path).expanduser()
     if file.is_dir():
-        raise ValueError(f"{path}: this is a folder, expected a file")
+        raise ValueError(f"{path}: expected a file, got a folder")
     if not file.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
+        raise FileNotFoundError(f"{path}: file not found")
     return file

@@ -1,34 +1,38 @@
-"""Files in the IDX format, of bytes: http://yann.lecun.com/exdb/mnist.
+"""Reading files of bytes in the IDX format: http://yann.lecun.com/exdb/mnist.
 
-A header of big-endian numbers of 32 bits (0x800 plus the number of axes, then the size of each axis), and the values.
+The header holds big-endian 32-bit integers: 0x800 plus the number of axes, then the size of each axis. The
+values follow.
 """
 
 import math
 from pathlib import Path
 
+import torch
+
 BYTES = 0x800  # the values are unsigned bytes
 
 
-def check_idx(path: Path, axes: int) -> str:
-    """Checks an IDX file of bytes before a reader allocates what its header says.
+def read_idx(path: Path, axes: int, data: bytes | None = None) -> torch.Tensor:
+    """Reads an IDX file of unsigned bytes, after checking its size against its header.
 
     Args:
         path: The file.
-        axes: How many axes it is to have.
+        axes: The expected number of axes.
+        data: The content of the file. Default: read it from `path`.
 
     Returns:
-        The path, for torchvision's readers.
+        The values, uint8, in the shape that the header gives.
 
     Raises:
-        ValueError: If it is no such file, or of another size than its header says.
+        ValueError: If it is not such a file, or if its size is not the one that its header gives.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        header = file.read(4 * (1 + axes))
-    kind, *shape = (int.from_bytes(header[place : place + 4], "big") for place in range(0, 4 * (1 + axes), 4))
+    data = path.read_bytes() if data is None else data
+    start = 4 * (1 + axes)
+    kind, *shape = (int.from_bytes(data[place : place + 4], "big") for place in range(0, start, 4))
     if kind != BYTES + axes:
         raise ValueError(f"{path}: expected an IDX file of bytes with {axes} axes")
-    expected = 4 * (1 + axes) + math.prod(shape)
-    if size != expected:
-        raise ValueError(f"{path}: got {size} bytes, expected {expected}, as its header says {shape}")
-    return str(path)
+    expected = start + math.prod(shape)
+    if len(data) != expected:
+        raise ValueError(f"{path}: got {len(data)} bytes, expected {expected} from the shape {shape} in its header")
+    values = torch.frombuffer(bytearray(data), dtype=torch.uint8)  # a copy: tensors are writable
+    return values[start:].view(shape)

@@ -1,6 +1,6 @@
-"""Batches by slicing tensors, in an order that is a function of seed, epoch and rank.
+"""Batches cut from tensors, in an order that is a function of seed, epoch and rank.
 
-Legend: N examples, B batch size over all ranks.
+Legend: N examples, B batch size over all ranks, L lanes.
 """
 
 import math
@@ -12,18 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.batch import IGNORE
-
-NONE = -1  # the index of no example: a row that fills up a rank's share
+NONE = -1  # the index of a row without an example, which gives each rank the same number of rows
 
 
 class Sampler(Protocol):
-    """Yields one index tensor for each batch; `NONE` where a row has no example."""
+    """Yields one index tensor per batch, with `NONE` for a row without an example."""
 
     epoch: int
 
     def set_epoch(self, epoch: int) -> None:
-        """Tells the epoch, from 0; Lightning calls it before each."""
+        """Sets the epoch, from 0. Lightning calls it before each epoch."""
 
     def __iter__(self) -> Iterator[Tensor]: ...
 
@@ -31,19 +29,19 @@ class Sampler(Protocol):
 
 
 class EpochSampler:
-    """Examples in a fresh order each epoch, dealt out to the ranks batch by batch.
+    """Examples in a new order each epoch. Each batch is divided among the ranks.
 
-    Every rank sees the same number of batches, and all its batches but the last have the same
-    size. Together the ranks see each example once: rows left over are filled with `NONE`.
+    All ranks get the same number of batches. On each rank, all batches but the last have the same
+    size. Together the ranks see each example once. Surplus rows have the index `NONE`.
 
     Args:
         num_examples: N.
-        batch_size: B, over all ranks: the recipe stays the same on more devices.
-        shuffle: Whether to draw a new order each epoch; else it is 0 ... N-1.
-        seed: With the epoch, it fixes the order.
-        rank: This process.
+        batch_size: B, over all ranks, so that a config means the same on any number of devices.
+        shuffle: Whether to draw a new order each epoch. Otherwise the order is 0 ... N-1.
+        seed: Determines the order, together with the epoch.
+        rank: The rank of this process.
         world_size: The number of processes.
-        fill: Whether to fill up; without, a rank's batches may be smaller, or missing.
+        fill: Whether to fill up with `NONE`. If not, a rank's batches may be smaller, or empty.
 
     Example:
         >>> [batch.tolist() for batch in EpochSampler(5, 2, rank=1, world_size=2)]
@@ -68,7 +66,7 @@ class EpochSampler:
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Tells the epoch, from 0."""
+        """Sets the epoch, from 0."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -85,17 +83,23 @@ class EpochSampler:
 
 
 class LaneSampler:
-    """Consecutive chunks of a stream, in lanes side by side: batch k holds each lane's chunk k.
+    """Consecutive chunks of a stream in parallel lanes. Batch k holds chunk k of each lane.
+
+    The lanes are as even as possible: each has N // L chunks, and the first N % L lanes have one
+    more. So every batch but the last fills all lanes. With fewer chunks than lanes, there is one
+    batch, and the surplus lanes are empty.
 
     Args:
         num_chunks: N.
-        lanes: Rows of a batch over all ranks; lane i begins at chunk i * `lane_length`.
-        rank: This process.
+        lanes: L, the rows of a batch over all ranks.
+        rank: The rank of this process.
         world_size: The number of processes.
 
     Example:
         >>> [batch.tolist() for batch in LaneSampler(5, 2)]
         [[0, 3], [1, 4], [2, -1]]
+        >>> [batch.tolist() for batch in LaneSampler(5, 4)]
+        [[0, 2, 3, 4], [1, -1, -1, -1]]
     """
 
     def __init__(self, num_chunks: int, lanes: int, *, rank: int = 0, world_size: int = 1) -> None:
@@ -104,27 +108,29 @@ class LaneSampler:
         self.epoch = 0
 
     @staticmethod
-    def lane_length(num_chunks: int, lanes: int) -> int:
-        """Chunks in a lane; the last lanes may have fewer."""
-        return math.ceil(num_chunks / lanes)
+    def bounds(num_chunks: int, lanes: int) -> Tensor:
+        """Where lanes start and end, (L + 1,): lane i is the chunks from entry i up to entry i + 1."""
+        length, longer = divmod(num_chunks, lanes)
+        lane = torch.arange(lanes + 1)
+        return lane * length + lane.clamp(max=longer)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tells the epoch, from 0; a stream has one order in all of them."""
+        """Sets the epoch, from 0. The order of a stream is the same in all epochs."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
-        length = len(self)
-        starts = torch.arange(self.lanes) * length
-        for k in range(length):
+        bounds = self.bounds(self.num_chunks, self.lanes)
+        starts, ends = bounds[:-1], bounds[1:]
+        for k in range(len(self)):
             batch = starts + k
-            yield share(batch.masked_fill(batch >= self.num_chunks, NONE), self.rank, self.world_size)
+            yield share(batch.masked_fill(batch >= ends, NONE), self.rank, self.world_size)
 
     def __len__(self) -> int:
-        return self.lane_length(self.num_chunks, self.lanes)
+        return math.ceil(self.num_chunks / self.lanes)
 
 
 def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
-    """A rank's rows of a batch (B,), filled up so that all ranks have as many."""
+    """The rows of a batch (B,) that a rank gets, filled up so that all ranks get the same number."""
     mine = batch[rank::world_size]
     missing = math.ceil(len(batch) / world_size) - len(mine)
     return torch.cat([mine, mine.new_full((missing,), NONE)]) if missing else mine
@@ -133,18 +139,26 @@ def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
 class BatchLoader:
     """A dataloader over a NamedTuple of tensors that hold all N examples.
 
-    The order of its batches is a function of the sampler's arguments and the epoch, so that its
-    state is a position: the epoch, and the batches that were given out.
+    The order of the batches is a function of the sampler's arguments and the epoch. So the state of
+    the loader is a position: the epoch and the number of batches that it has yielded.
 
     Args:
-        part: The examples; fields may be None.
+        part: The examples, a batch type as in `zoo.batch`. A field may be None.
         sampler: The order.
-        collate: What else to do to a batch, if anything.
+        collate: A function applied to each batch. Default: none.
+
+    Raises:
+        TypeError: If the batch type has no method `void`.
     """
 
-    batch_sampler = None  # Lightning asks for it beside `sampler`, whose `set_epoch` it calls
+    batch_sampler = None  # Lightning looks for it next to `sampler`, whose `set_epoch` it calls
 
     def __init__(self, part: Any, sampler: Sampler, collate: Callable[[Any], Any] | None = None) -> None:
+        if not callable(getattr(part, "void", None)):
+            raise TypeError(
+                f"{type(part).__name__}: expected a batch type with a method void(rows); define one that returns a "
+                "copy whose targets are marked as missing (IGNORE or NaN) where rows, (B,) bool, is true"
+            )
         self.part, self.sampler, self.collate = part, sampler, collate
         self.batch = 0
         self._resume_at: dict[str, int] | None = None
@@ -162,22 +176,18 @@ class BatchLoader:
         return len(self.sampler)
 
     def state_dict(self) -> dict[str, int]:
-        """The position, plain values."""
+        """The position, as plain values."""
         return {"epoch": self.sampler.epoch, "batch": self.batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Has the next iteration begin at a position; one at an epoch's end stands for the next epoch's beginning."""
+        """Starts the next iteration at a position. The end of an epoch means the start of the next one."""
         self._resume_at = state if state["batch"] < len(self) else None
 
 
 def take(part: Any, index: Tensor) -> Any:
-    """The rows `index` (B,) of all fields; the targets of rows without an example are voided."""
+    """The rows `index` (B,) of all fields. Rows `NONE` are voided by the batch's own type."""
     missing = index == NONE
     any_missing = bool(missing.any())
     rows = index.clamp(min=0) if any_missing else index
-    fields: dict[str, Any] = {}
-    for name, values in part._asdict().items():
-        fields[name] = None if values is None else values.index_select(0, rows)
-        if any_missing and name in ("target", "targets"):
-            fields[name][missing] = math.nan if values.is_floating_point() else IGNORE
-    return type(part)(**fields)
+    batch = type(part)(*(None if values is None else values.index_select(0, rows) for values in part))
+    return batch.void(missing) if any_missing else batch

@@ -1,15 +1,14 @@
-"""MNIST's digits, read as sequences."""
+"""The digits of MNIST as sequences."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from datamodules.base import Part, Parts, SequenceData
 from datamodules.cache import cached, check_sha256
-from datamodules.idx import check_idx
+from datamodules.idx import read_idx
 from zoo.batch import ClassBatch
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror
@@ -30,11 +29,12 @@ class MNISTRows(SequenceData):
     5,000, and the test part the official test set of 10,000.
 
     Args:
-        view: `rows`: 28 steps of 28 pixels, from the top. `pixels`: 784 steps of 1. `permuted`: the
-            same in one fixed order, NumPy's `RandomState(92916).permutation(784)` (the task of Le,
-            Jaitly and Hinton 2015).
-        batch_size: Images of each optimizer step, over all devices.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+        view: `rows`: 28 steps of 28 pixels, from the top. `pixels`: 784 steps of 1 pixel. `permuted`:
+            784 steps of 1 pixel in a fixed random order, NumPy's
+            `RandomState(92916).permutation(784)` (the task of Le, Jaitly and Hinton 2015).
+        batch_size: Images per optimizer step, over all devices.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class MNISTRows(SequenceData):
         self.view = view
 
     def prepare_data(self) -> None:
-        """Fetches the files that are missing, and checks all."""
+        """Downloads the files that are missing, and checks all of them."""
         for name in FILES:
             _path(name)
 
@@ -62,8 +62,8 @@ class MNISTRows(SequenceData):
         return cut
 
     def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
-        images = read_image_file(check_idx(_path(f"{prefix}-images-idx3-ubyte"), axes=3))  # (N, 28, 28) uint8
-        labels = read_label_file(check_idx(_path(f"{prefix}-labels-idx1-ubyte"), axes=1))
+        images = self._read_idx(f"{prefix}-images-idx3-ubyte", axes=3)  # (N, 28, 28) uint8
+        labels = self._read_idx(f"{prefix}-labels-idx1-ubyte", axes=1).long()
         if self.view != "rows":
             images = images.reshape(-1, 784, 1)
         if self.view == "permuted":
@@ -71,20 +71,19 @@ class MNISTRows(SequenceData):
             images = images[:, torch.from_numpy(order)]
         return images.contiguous(), labels
 
+    def _read_idx(self, name: str, axes: int) -> torch.Tensor:
+        path = _path(name)
+        return read_idx(path, axes, self.read_source(path, f"MNIST/raw/{name}"))
+
     def collate(self, batch: ClassBatch) -> ClassBatch:
-        """Brings the pixels, kept as bytes, to [0, 1]."""
+        """Scales the pixels, stored as bytes, to [0, 1]."""
         return batch._replace(inputs=batch.inputs.float().div_(255))
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The pixels of each step, the number of steps, and the ten digits."""
+        """The pixels per step, the number of steps, and the ten digits."""
         steps, pixels = (28, 28) if self.view == "rows" else (784, 1)
         return {"input_size": pixels, "num_steps": steps, "classes": [str(digit) for digit in range(10)]}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        return {f"MNIST/raw/{name}": digest for name, digest in FILES.items()}
 
 
 def _path(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Sequences of numbers, and the number that comes next.
+"""Sequences of numbers and the number that follows.
 
 Legend: N examples, T time steps.
 """
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes
-from datamodules.cache import sha256
 from datamodules.files import read_table
 from zoo.batch import ValueBatch
 
@@ -20,25 +19,27 @@ THREE_STEPS = Path(__file__).parent / "facts" / "three_steps.csv"
 
 
 class NumericSequences(SequenceData):
-    """Some numbers in, the next one out.
+    """Predicting the next number of a sequence.
 
-    The parts follow each other in time: training first, the test last, and no window reaches from
-    one into another. With no held-out part (both fractions 0), validation looks at the training
-    examples: its figures tell what was memorised.
+    The parts are in order of time: training, validation, test. No window overlaps two parts.
+    Without held-out parts (both fractions 0), validation uses the training examples. Its metrics
+    then measure memorization.
 
     Args:
-        path: A file of numbers (CSV or TSV, whose first line names the columns, JSON lines, Parquet);
-            None takes thirteen rows, from 1 2 3 -> 4 to 40 50 60 -> 70.
-        column: A series in one column, from top to bottom, cut into windows. None takes each row as
-            an example, whose last column is the number to predict.
+        path: A file of numbers: CSV or TSV with column names in the first line, JSON lines, or
+            Parquet. Default: thirteen rows, from 1 2 3 -> 4 to 40 50 60 -> 70.
+        column: The column that holds a series, from top to bottom. It is cut into windows. Default:
+            each row is an example, and its last column is the number to predict.
         window: Numbers in a window, T, for `column`.
-        normalize: What the model does to the numbers: `none`; `dataset`: minus the training part's
-            mean, over its standard deviation; `instance`: the same of each sequence.
-        val_fraction: Share for validation.
-        test_fraction: Share for the test.
-        batch_size: Sequences of each optimizer step, over all devices.
-        predict_inputs: Sequences for `predict`, all of one length; None takes the last part.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+        normalize: How the model scales the numbers. `none`: not at all. `dataset`: minus the mean of
+            the training part, divided by its standard deviation. `instance`: the same with mean
+            and standard deviation of each sequence.
+        val_fraction: Fraction held out for validation.
+        test_fraction: Fraction held out for the test.
+        batch_size: Sequences per optimizer step, over all devices.
+        predict_inputs: Sequences for `predict`, all of the same length. Default: the last part.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class NumericSequences(SequenceData):
         if normalize not in ("none", "dataset", "instance"):
             raise ValueError(f"normalize: got {normalize!r}, expected none, dataset or instance")
         if column is not None and path is None:
-            raise ValueError(f"column: got {column!r} without a path, expected a file that has the column")
+            raise ValueError(f"column: got {column!r} but no path; pass the path of the file with this column")
         self.path, self.column, self.window, self.normalize = path, column, window, normalize
         self.val_fraction, self.test_fraction = val_fraction, test_fraction
         self.predict_inputs = predict_inputs
@@ -68,7 +69,8 @@ class NumericSequences(SequenceData):
     def load(self) -> Parts:
         """See `SequenceData`."""
         name = self.path or str(THREE_STEPS)
-        table = read_numbers(name, None if self.column is None else [self.column])
+        data = self.read_source(name, Path(name).name)
+        table = read_numbers(name, None if self.column is None else [self.column], data)
         sizes = split_sizes(len(table), self.val_fraction, self.test_fraction)
         pieces = dict(zip(("train", "val", "test"), np.split(table, np.cumsum(sizes)[:2]), strict=True))
         parts: Parts = {}
@@ -76,7 +78,7 @@ class NumericSequences(SequenceData):
         for part, piece in pieces.items():  # type: ignore[assignment]
             if len(piece):
                 parts[part] = self._examples(name, part, piece)
-        # The scale of the training numbers: what a window sees, and what it is to predict.
+        # Over all training numbers: the inputs and the targets.
         self.mean, self.scale = float(pieces["train"].mean()), float(pieces["train"].std()) or 1.0
         return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
 
@@ -92,51 +94,48 @@ class NumericSequences(SequenceData):
         return ValueBatch(rows[:, :-1, None], rows[:, -1:])
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or else of the last part."""
+        """Batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         lengths = {len(row) for row in self.predict_inputs}
         if len(lengths) != 1 or 0 in lengths:
-            raise ValueError(f"predict_inputs: got sequences of {sorted(lengths)} numbers, expected all of one length")
+            raise ValueError(f"predict_inputs: got sequences of {sorted(lengths)} numbers, expected equal lengths")
         inputs = torch.tensor(self.predict_inputs, dtype=torch.float32)[:, :, None]
         return self.predict_loader(ValueBatch(inputs, torch.full((len(inputs), 1), math.nan)))
 
     @property
     def spec(self) -> dict[str, Any]:
-        """One number a step, how many steps, one to predict, and the scaling, which the model does."""
+        """Numbers per step, numbers to predict, steps, and the scaling, which the model applies."""
         scaling = {"mean": self.mean, "scale": self.scale} if self.normalize == "dataset" else {}
         steps = self.parts["train"].inputs.shape[1]
         return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": self.normalize, **scaling}
 
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        path = Path(self.path or THREE_STEPS)
-        return {path.name: sha256(path)}
 
-
-def read_numbers(path: str, columns: list[str] | None) -> NDArray[np.float64]:
+def read_numbers(path: str, columns: list[str] | None, data: bytes | None = None) -> NDArray[np.float64]:
     """Reads columns of numbers.
 
     Args:
         path: The file.
-        columns: Which ones; None takes all.
+        columns: The names of the columns. None: all columns.
+        data: The content of the file. Default: read it from `path`.
 
     Returns:
         The numbers (rows, columns).
 
     Raises:
-        ValueError: If a column is missing, or a cell isn't a finite number; it names the row.
+        ValueError: If a column is missing, or if a cell is not a finite number. The message gives its row.
     """
-    table = read_table(path)
+    table = read_table(path, data=data)
     for name in columns or ():
         if name not in table:
-            raise ValueError(f"{path}: there is no column {name!r}; it has {', '.join(table)}")
+            raise ValueError(f"{path}: column {name!r} not found, expected one of {', '.join(table)}")
     names = columns or list(table)
     if all(_is_number(name) for name in names):
-        raise ValueError(f"{path}: the first line is {','.join(names)}, expected the names of the columns")
+        raise ValueError(f"{path}: expected column names in the first line, got {','.join(names)}")
     if columns is None and len(names) < 2:
-        raise ValueError(f"{path}: got one column, {names[0]}; expected at least two, or give its name as `column`")
+        raise ValueError(
+            f"{path}: got one column, {names[0]}, expected at least two; for a series, pass its name as `column`"
+        )
     values = [[_number(path, name, row, cell) for row, cell in enumerate(table[name], 1)] for name in names]
     return np.array(values).T
 

@@ -3,7 +3,6 @@
 Legend: B batch, S source steps, T target steps.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,27 +21,28 @@ Pair = tuple[str, str]
 
 
 class ToySeq2Seq(SequenceData):
-    """A text in, another one out, symbol by symbol.
+    """Mapping a source text to a target text, symbol by symbol.
 
-    Held-out pairs are drawn once, by `split_seed`. With none (both fractions 0), validation looks
-    at the training pairs: its figures tell what was memorised.
+    The held-out pairs are drawn at random with `split_seed`. Without held-out parts (both fractions
+    0), validation uses the training pairs. Its metrics then measure memorization.
 
     Args:
         task: `en_ko`: six English words and their Korean translations. `reverse`: random strings of
-            letters and themselves backwards. `addition`: questions such as 123+45 and their
-            answers; a question and its mirror image, 45+123, never both occur.
-        path: A file with two columns, source and target, in place of `task` (CSV or TSV, whose first
-            line names the columns, JSON lines, Parquet).
-        num_examples: Pairs to generate.
-        digits: For `addition`, the most digits of each number.
-        min_length: For `reverse`, the fewest letters.
-        max_length: For `reverse`, the most letters.
-        val_fraction: Share of the pairs held out for validation.
-        test_fraction: Share of the pairs held out for the test.
-        split_seed: It fixes what is generated and which pairs are held out.
-        batch_size: Pairs of each optimizer step, over all devices.
-        predict_inputs: Sources for `predict`; None takes the last part.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+            letters and their reversals. `addition`: questions such as 123+45 and their answers; of
+            123+45 and 45+123, at most one occurs.
+        path: A file with two columns, source and target, which replaces `task`: CSV or TSV with
+            column names in the first line, JSON lines, or Parquet.
+        num_examples: Number of pairs to generate.
+        digits: For `addition`: the maximum number of digits of each number.
+        min_length: For `reverse`: the minimum number of letters.
+        max_length: For `reverse`: the maximum number of letters.
+        val_fraction: Fraction of the pairs held out for validation.
+        test_fraction: Fraction of the pairs held out for the test.
+        split_seed: Determines the generated pairs, and which pairs are held out.
+        batch_size: Pairs per optimizer step, over all devices.
+        predict_inputs: Sources for `predict`. Default: the last part.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
     """
 
     def __init__(
@@ -76,8 +76,10 @@ class ToySeq2Seq(SequenceData):
 
     def pairs(self) -> list[Pair]:
         """All pairs, (source, target)."""
-        if self.path is not None or self.task == "en_ko":
-            return read_pairs(self.path or str(EN_KO))
+        if self.path is not None:
+            return read_pairs(self.path, self.read_source(self.path, Path(self.path).name))
+        if self.task == "en_ko":
+            return read_pairs(str(EN_KO))
         if self.task == "reverse":
             return generate_reverse(self.num_examples, self.min_length, self.max_length, self.split_seed)
         return generate_addition(self.num_examples, self.digits, self.split_seed)
@@ -85,8 +87,8 @@ class ToySeq2Seq(SequenceData):
     def load(self) -> Parts:
         """See `SequenceData`."""
         pairs = self.pairs()
-        lines = "".join(f"{source}\t{target}\n" for source, target in pairs)
-        self._digest = hashlib.sha256(lines.encode()).hexdigest()
+        if self.path is None:  # what is recorded is the pairs: one per line, with a tab between the two
+            self.record_source(self.task, "".join(f"{source}\t{target}\n" for source, target in pairs).encode())
         self.source_vocab = Vocab.of("".join(source for source, _ in pairs), [PAD])
         self.target_vocab = Vocab.of("".join(target for _, target in pairs), [PAD, START, END])
         split = random_split(len(pairs), self.val_fraction, self.test_fraction, self.split_seed)
@@ -107,14 +109,14 @@ class ToySeq2Seq(SequenceData):
         )
 
     def collate(self, batch: PairBatch) -> PairBatch:
-        """Cuts off the columns that are padding in all rows."""
+        """Removes the columns that are padding in all rows."""
         target_width = max(2, int((batch.target != IGNORE).any(0).sum()))
         return batch._replace(
             source=batch.source[:, : int(batch.source_lengths.max())], target=batch.target[:, :target_width]
         )
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or else of the last part."""
+        """Batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
@@ -126,23 +128,27 @@ class ToySeq2Seq(SequenceData):
         """Both vocabularies: the special symbols, then the characters of all parts, sorted."""
         return {"source_vocab": list(self.source_vocab), "target_vocab": list(self.target_vocab)}
 
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`; what is hashed is the pairs, as lines with a tab between the two."""
-        return {Path(self.path).name if self.path else self.task: self._digest}
 
-
-def read_pairs(path: str) -> list[Pair]:
+def read_pairs(path: str, data: bytes | None = None) -> list[Pair]:
     """Reads the two columns of a file.
 
+    Args:
+        path: The file.
+        data: The content of the file. Default: read it from `path`.
+
+    Returns:
+        The distinct pairs, (source, target).
+
     Raises:
-        ValueError: If it hasn't two columns, or if a source is empty.
+        ValueError: If the file does not have two columns, or if a source is empty.
     """
-    table = read_table(path, as_text=True)
+    table = read_table(path, as_text=True, data=data)
     if len(table) != 2:
-        raise ValueError(f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two, source and target")
+        raise ValueError(
+            f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two columns, source and target"
+        )
     pairs = [tuple("" if cell is None else str(cell) for cell in row) for row in zip(*table.values(), strict=True)]
-    pairs = list(dict.fromkeys(pairs))  # so that none stands in two parts
+    pairs = list(dict.fromkeys(pairs))  # so that no pair is in two parts
     if not pairs:
         raise ValueError(f"{path}: got no pairs, expected at least one")
     for number, (source, _) in enumerate(pairs, 1):
@@ -152,14 +158,14 @@ def read_pairs(path: str) -> list[Pair]:
 
 
 def generate_reverse(num_examples: int, min_length: int, max_length: int, seed: int) -> list[Pair]:
-    """Distinct random strings of a-z, and themselves backwards.
+    """Distinct random strings of a-z and their reversals.
 
     Raises:
-        ValueError: If there aren't as many strings.
+        ValueError: If fewer such strings exist.
     """
     possible = sum(len(LETTERS) ** length for length in range(min_length, max_length + 1))
     if num_examples > possible:
-        raise ValueError(f"num_examples: got {num_examples}, but there are only {possible} such strings")
+        raise ValueError(f"num_examples: got {num_examples}, expected at most {possible}, the number of such strings")
     random = np.random.RandomState(seed)
     strings: dict[str, None] = {}
     while len(strings) < num_examples:
@@ -171,14 +177,14 @@ def generate_reverse(num_examples: int, min_length: int, max_length: int, seed: 
 def generate_addition(num_examples: int, digits: int, seed: int) -> list[Pair]:
     """Distinct questions a+b of numbers with up to `digits` digits, and their answers.
 
-    How many digits each number has is drawn first, so that short numbers are not rare.
+    The number of digits is drawn before the number itself, so that short numbers are not rare.
 
     Raises:
-        ValueError: If there aren't as many questions.
+        ValueError: If fewer such questions exist.
     """
     possible = 10**digits * (10**digits + 1) // 2
     if num_examples > possible:
-        raise ValueError(f"num_examples: got {num_examples}, but there are only {possible} such questions")
+        raise ValueError(f"num_examples: got {num_examples}, expected at most {possible}, the number of such questions")
     random = np.random.RandomState(seed)
     questions: dict[tuple[int, int], Pair] = {}
     while len(questions) < num_examples:

@@ -1,9 +1,8 @@
-"""Texts as streams of characters: Gutenberg's books, any text file, a literal string.
+"""Texts as sequences of characters: books of Project Gutenberg, text files, a literal string.
 
 Legend: B batch, T time steps, N windows or chunks.
 """
 
-import hashlib
 import re
 import unicodedata
 from abc import abstractmethod
@@ -14,8 +13,7 @@ import numpy as np
 import torch
 
 from datamodules.base import Part, Parts, SequenceData, check_fractions, check_predict_inputs, split_sizes
-from datamodules.cache import cached, sha256
-from datamodules.files import check_file
+from datamodules.cache import cached
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
 from zoo.batch import IGNORE, TextBatch
 from zoo.vocab import Vocab
@@ -24,30 +22,33 @@ GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
 
 class TextData(SequenceData):
-    """Documents of characters, each cut into contiguous training, validation and test parts.
+    """Documents of characters, each split into contiguous training, validation and test parts.
 
-    In `windows`, a part is cut into non-overlapping windows of T characters, shuffled each epoch;
-    the target is the window shifted by one, and what is left at the end is dropped. In `stream`,
-    every character is used: a part's documents are laid end to end in chunks of T, and the chunks
-    are dealt out to lanes, one for each row of a batch, so that a row goes on in the next batch.
+    In mode `windows`, a part is cut into non-overlapping windows of T characters, which are shuffled
+    each epoch. The target is the window shifted by one. An incomplete window at the end is dropped.
+
+    In mode `stream`, every character is used. The documents of a part are cut into chunks of T, one
+    document after the other, and the chunks are divided into lanes, one per row of a batch. Each
+    row continues the same row of the previous batch. See `LaneSampler`.
 
     Args:
         mode: `windows` or `stream`.
         seq_len: Characters in a window or chunk, T.
-        batch_size: Windows, or lanes, of each optimizer step, over all devices.
-        eval_lanes: In a stream, lanes of validation and test. With 1, each document is read from
-            its beginning to its end, whatever the batch size.
-        val_fraction: Share of each document for validation; 0 for none.
-        test_fraction: Share of each document for the test, at its end; 0 for none.
-        strip_lines: Strip white space from both ends of each line.
-        lowercase: Lower-case all.
-        ascii_only: Drop what isn't ASCII.
-        join_lines: Drop empty lines, and join the others with blanks.
-        start_marker: Begin at the first place of this string.
-        end_marker: End before the first place of this string behind the start.
+        batch_size: Windows or lanes per optimizer step, over all devices.
+        eval_lanes: Lanes of validation and test in a stream. With 1, each document is read from
+            start to end, independent of the batch size.
+        val_fraction: Fraction of each document held out for validation. 0: none.
+        test_fraction: Fraction of each document held out for the test, at its end. 0: none.
+        strip_lines: Whether to strip white space from both ends of each line.
+        lowercase: Whether to convert the text to lower case.
+        ascii_only: Whether to remove characters that are not ASCII.
+        join_lines: Whether to remove empty lines and join the others with spaces.
+        start_marker: Start at the first occurrence of this string.
+        end_marker: End before the first occurrence of this string after the start.
         normalization: A Unicode normal form, applied first.
-        predict_inputs: Texts for `predict`; None takes the last part.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+        predict_inputs: Texts for `predict`. Default: the last part.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class TextData(SequenceData):
 
     @abstractmethod
     def documents(self) -> dict[str, str]:
-        """The raw texts by name."""
+        """The raw texts, by name."""
 
     def load(self) -> Parts:
         """See `SequenceData`."""
@@ -94,10 +95,10 @@ class TextData(SequenceData):
         return {part: build(part, pieces) for part, pieces in self.cut().items()}
 
     def cut(self) -> dict[Part, list[np.ndarray[Any, Any]]]:
-        """The ids of each part: a piece of each document. A part without any is left out.
+        """The ids of each part: one piece per document. Empty parts are omitted.
 
         Raises:
-            ValueError: If a piece is too short, naming its document.
+            ValueError: If a piece is too short. The message names its document.
         """
         found: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
         for name, text in self.texts.items():
@@ -110,10 +111,10 @@ class TextData(SequenceData):
         return {part: pieces for part, pieces in found.items() if pieces}
 
     def clean(self, name: str, text: str) -> str:
-        """A document after the options were applied, in their order.
+        """A document after cleaning as the options say.
 
         Raises:
-            ValueError: If a marker isn't there, or if nothing is left.
+            ValueError: If a marker is not found, or if the text is empty.
         """
         text = text.replace("\r\n", "\n")
         if self.normalization is not None:
@@ -138,7 +139,7 @@ class TextData(SequenceData):
         if length < needed:
             raise ValueError(
                 f"{name}: its {part} part has {length} characters, expected at least {needed} "
-                f"(seq_len is {self.seq_len}); take a smaller seq_len or a larger part"
+                f"(seq_len is {self.seq_len}); use a smaller seq_len or a larger part"
             )
 
     def _windows(self, part: Part, pieces: list[np.ndarray[Any, Any]]) -> TextBatch:
@@ -157,7 +158,8 @@ class TextData(SequenceData):
             targets.append(np.pad(ids[1:], (0, padding), constant_values=IGNORE).reshape(-1, self.seq_len))
             resets.append(np.arange(len(inputs[-1])) == 0)
         reset = np.concatenate(resets)
-        reset[:: LaneSampler.lane_length(len(reset), self._lanes(part))] = True
+        lanes = self._lanes(part)
+        reset[LaneSampler.bounds(len(reset), lanes)[: min(lanes, len(reset))]] = True  # where lanes start
         return TextBatch(
             *(torch.from_numpy(array) for array in (np.concatenate(inputs), np.concatenate(targets), reset))
         )
@@ -166,13 +168,13 @@ class TextData(SequenceData):
         return self.batch_size if part == "train" else self.eval_lanes
 
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
-        """See `SequenceData`; a stream is never shuffled."""
+        """See `SequenceData`. A stream is never shuffled."""
         if self.mode == "stream":
             return LaneSampler(len(self.parts[part][0]), self._lanes(part), **self.place())
         return super().sampler(part, shuffle)
 
     def predict_dataloader(self) -> Any:
-        """One batch for each of `predict_inputs`, or else the last part."""
+        """One batch per text of `predict_inputs`, or batches of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
@@ -188,18 +190,18 @@ class TextData(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The vocabulary: the characters of all parts, sorted."""
+        """The vocabulary: the distinct characters of all parts, sorted."""
         return {"vocab": list(self.vocab)}
 
 
 class Gutenberg(TextData):
-    """Books of Project Gutenberg, by their numbers.
+    """Books of Project Gutenberg, by number.
 
-    A book that isn't in the cache (`gutenberg/<number>.txt`) is fetched from gutenberg.org.
+    A book that is not in the cache (`gutenberg/<number>.txt`) is downloaded from gutenberg.org.
 
     Args:
         books: Ebook numbers, such as 11 for Alice's Adventures in Wonderland.
-        strip_license: Leave out Gutenberg's own header and licence.
+        strip_license: Whether to remove Project Gutenberg's header and license.
         **options: See `TextData`.
     """
 
@@ -210,25 +212,20 @@ class Gutenberg(TextData):
         self.books, self.strip_license = books, strip_license
 
     def prepare_data(self) -> None:
-        """Fetches the books that are missing."""
+        """Downloads the books that are missing."""
         for book in self.books:
             book_path(book)
 
     def documents(self) -> dict[str, str]:
         """See `TextData`."""
-        return {f"book {book}": read_book(book, self.strip_license) for book in self.books}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        return {f"gutenberg/{book}.txt": sha256(book_path(book)) for book in self.books}
+        return {f"book {book}": read_book(self, book, self.strip_license) for book in self.books}
 
 
 class TextFile(TextData):
-    """Any text files, in UTF-8.
+    """Text files in UTF-8.
 
     Args:
-        paths: The files; each is one document.
+        paths: The files. Each one is a document.
         **options: See `TextData`.
     """
 
@@ -240,12 +237,7 @@ class TextFile(TextData):
 
     def documents(self) -> dict[str, str]:
         """See `TextData`."""
-        return {path: decode(path, check_file(path).read_bytes()) for path in self.paths}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        return {path: sha256(check_file(path)) for path in self.paths}
+        return {path: decode(path, self.read_source(path)) for path in self.paths}
 
 
 class TextString(TextData):
@@ -269,39 +261,47 @@ class TextString(TextData):
 
     def documents(self) -> dict[str, str]:
         """See `TextData`."""
+        self.record_source("text", self.text.encode())
         return {"text": self.text}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        return {"text": hashlib.sha256(self.text.encode()).hexdigest()}
 
 
 def book_path(book: int) -> Path:
-    """The path of a book in the cache; it is fetched if it isn't there."""
+    """The path of a book in the cache. A missing book is downloaded."""
     return cached(f"gutenberg/{book}.txt", GUTENBERG_URL.format(book=book), _check_book)
 
 
-def read_book(book: int, strip_license: bool = False) -> str:
-    """A book's text, its lines ended by a line feed; on request, without Gutenberg's own header and licence."""
+def read_book(datamodule: SequenceData, book: int, strip_license: bool = False) -> str:
+    """The text of a book, with line feeds as line ends.
+
+    Args:
+        datamodule: Records what was read.
+        book: The ebook number.
+        strip_license: Whether to remove Project Gutenberg's header and license.
+
+    Raises:
+        ValueError: If the book is not UTF-8, or if its header and license are not found.
+    """
     path = book_path(book)
-    text = decode(str(path), path.read_bytes()).replace("\r\n", "\n")
+    data = datamodule.read_source(path, f"gutenberg/{book}.txt")
+    text = decode(str(path), data).replace("\r\n", "\n")
     if not strip_license:
         return text
     lines = text.split("\n")
     marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG EBOOK" in line]
     if len(marks) < 2:
-        raise ValueError(f"strip_license: {path} has no '*** START OF' and '*** END OF' lines of Project Gutenberg")
+        raise ValueError(
+            f"strip_license: Project Gutenberg's '*** START OF' and '*** END OF' lines not found in {path}"
+        )
     body = "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
-    last = body.rpartition("\n")[2]  # older books close with a line of Gutenberg's of their own
+    last = body.rpartition("\n")[2]  # older books end with one more line of Project Gutenberg's
     return body.removesuffix(last).rstrip("\n") if re.match("End of (the )?Project Gutenberg", last) else body
 
 
 def decode(name: str, data: bytes) -> str:
-    """Text from UTF-8, without a byte order mark.
+    """Decodes UTF-8, without a byte order mark.
 
     Raises:
-        ValueError: If it isn't UTF-8; it names the first wrong byte's position.
+        ValueError: If it is not UTF-8. The message gives the position of the first invalid byte.
     """
     try:
         return data.decode("utf-8-sig")
@@ -312,11 +312,11 @@ def decode(name: str, data: bytes) -> str:
 def _check_book(path: Path) -> None:
     text = path.read_bytes()
     if b"Project Gutenberg" not in text or b"END OF TH" not in text:
-        raise ValueError("it does not hold a whole book of Project Gutenberg")
+        raise ValueError("it is not a complete book of Project Gutenberg")
 
 
 def _find(name: str, text: str, argument: str, marker: str, start: int) -> int:
     place = text.find(marker, start)
     if place < 0:
-        raise ValueError(f"{argument}: {marker!r} is not in {name}")
+        raise ValueError(f"{argument}: {marker!r} not found in {name}")
     return place

@@ -1,4 +1,4 @@
-"""Words without their last letter, to be completed."""
+"""Predicting the last letter of a word."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,6 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
-from datamodules.cache import sha256
 from datamodules.files import read_table
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
@@ -19,24 +18,25 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 class WordCompletion(SequenceData):
-    """A word's first letters in, its last letter out.
+    """Predicting the last letter of a word from its other letters.
 
-    The words are ten famous ones, or those of a file, or all words of some books. Held-out words
-    are drawn once, by `split_seed`; no word stands in two parts. With no held-out words (both
-    fractions 0), validation looks at the training words: its figures tell what was memorised.
+    The words are ten built-in ones, the words of a file, or all words of some books. The held-out
+    words are drawn at random with `split_seed`. No word is in two parts. Without held-out parts
+    (both fractions 0), validation uses the training words. Its metrics then measure memorization.
 
     Args:
-        path: A file with a word in each line, or in the first column (text, CSV, JSON lines,
-            Parquet); None takes the ten words.
-        books: Ebook numbers of Project Gutenberg: takes their words of `word_length` letters a-z,
-            each once, lower-cased, without Gutenberg's header and licence.
-        word_length: Letters in a word; None takes words of any length from 2 on.
-        val_fraction: Share of the words held out for validation.
-        test_fraction: Share of the words held out for the test.
-        split_seed: It fixes which words are held out.
-        batch_size: Words of each optimizer step, over all devices.
-        predict_inputs: Beginnings of words for `predict`; None takes the last part.
-        seed: It fixes the batch order, with epoch and rank; None takes `seed_everything`'s.
+        path: A file with one word per line, or with words in its first column (text, CSV, JSON
+            lines, Parquet). Default: the ten words.
+        books: Ebook numbers of Project Gutenberg. Takes the distinct words of `word_length` letters
+            a-z, in lower case, without Project Gutenberg's header and license.
+        word_length: Letters in a word. None: any length from 2 up.
+        val_fraction: Fraction of the words held out for validation.
+        test_fraction: Fraction of the words held out for the test.
+        split_seed: Determines which words are held out.
+        batch_size: Words per optimizer step, over all devices.
+        predict_inputs: Beginnings of words for `predict`. Default: the last part.
+        seed: Determines the batch order, together with epoch and rank. Default: the seed of
+            `seed_everything`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class WordCompletion(SequenceData):
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
         if path is not None and books is not None:
-            raise ValueError("path, books: got both, expected one of them")
+            raise ValueError("path, books: got both, expected at most one of them")
         if word_length is not None and word_length < 2:
             raise ValueError(f"word_length: got {word_length}, expected at least 2")
         self.path, self.books, self.word_length = path, books, word_length
@@ -62,24 +62,24 @@ class WordCompletion(SequenceData):
         self.predict_inputs = predict_inputs
 
     def prepare_data(self) -> None:
-        """Fetches the books that are missing."""
+        """Downloads the books that are missing."""
         for book in self.books or ():
             book_path(book)
 
     def words(self) -> list[str]:
-        """All words, each once, in alphabetical order for books, else in their own.
+        """The distinct words: of books in alphabetical order, of a file in the order of the file.
 
         Raises:
-            ValueError: If there are none, or if one has a wrong length.
+            ValueError: If there are none, or if one has the wrong length.
         """
         if self.books is not None:
             letters = "{2,}" if self.word_length is None else f"{{{self.word_length}}}"
-            text = "\n".join(read_book(book, strip_license=True) for book in self.books).lower()
+            text = "\n".join(read_book(self, book, strip_license=True) for book in self.books).lower()
             found = sorted(set(re.findall(rf"(?<![^\W_]|')[a-z]{letters}(?![^\W_]|'[a-z])", text)))
             name = f"books {self.books}"
         else:
             name = self.path or str(WORDS)
-            lines = next(iter(read_table(name, as_text=True).values()))
+            lines = next(iter(read_table(name, as_text=True, data=self.read_source(name, Path(name).name)).values()))
             found = list(dict.fromkeys(word for line in lines if line is not None and (word := str(line).strip())))
         if not found:
             raise ValueError(f"{name}: got no words, expected at least one")
@@ -108,7 +108,7 @@ class WordCompletion(SequenceData):
         return ClassBatch(pad_sequence(rows, batch_first=True), torch.tensor(targets), lengths)
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or else of the last part."""
+        """Batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
@@ -116,14 +116,6 @@ class WordCompletion(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The letters, which are symbols and classes alike: a-z, or else those of the words."""
+        """The letters, both as symbols and as classes: a-z, or the letters of the words if there are others."""
         letters = {"vocab": list(self.vocab), "classes": list(self.vocab)}
         return letters if self.word_length is None else {**letters, "num_steps": self.word_length - 1}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """See `SequenceData`."""
-        if self.books is not None:
-            return {f"gutenberg/{book}.txt": sha256(book_path(book)) for book in self.books}
-        path = Path(self.path or WORDS)
-        return {path.name: sha256(path)}

@@ -1,12 +1,16 @@
-"""What a datamodule hands to a task: one NamedTuple for each kind of task.
+"""Batches: one NamedTuple for each kind of task.
 
-B is the batch size, T the number of time steps, S that of a source sequence, D the number of
-features, K the number of target values. Rows and positions without a true value (padding, or the
-rows that fill up a rank's share of a batch) are marked in the targets: `IGNORE` where targets are
-ids, NaN where they are numbers. Neither a loss nor a metric counts them.
+Legend: B batch size, T time steps, S source time steps, D features, K target values.
+
+A position without a true value is marked in the targets: `IGNORE` where the targets are ids, NaN
+where they are numbers. Losses and metrics do not count it. Such positions are padding, or belong to
+rows without an example, which give each rank the same number of rows.
+
+Each batch type has a method `void(rows)`. It marks whole rows as holding no example. The loaders
+require it of every batch type, including those of other packages.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,13 +21,17 @@ IGNORE = -100
 class TextBatch(NamedTuple):
     """Characters and the characters that follow them.
 
-    `resets` is None where each row stands for itself (windows). In a stream each row goes on where
-    it stopped in the batch before, but for the rows whose `resets` is true: they begin a document.
+    `resets` is None if the rows are independent (windows). In a stream, each row continues the same
+    row of the previous batch, unless its `resets` is true: then its state starts from zero.
     """
 
     inputs: "Tensor"  # (B, T) int64
     targets: "Tensor"  # (B, T) int64, IGNORE where there is none
     resets: "Tensor | None" = None  # (B,) bool
+
+    def void(self, rows: "Tensor") -> Self:
+        """Marks `rows` (B,), bool, as holding no example."""
+        return self._replace(targets=self.targets.masked_fill(rows[:, None], IGNORE))
 
 
 class ClassBatch(NamedTuple):
@@ -31,7 +39,11 @@ class ClassBatch(NamedTuple):
 
     inputs: "Tensor"  # (B, T, D) float32 features, or (B, T) int64 symbols
     targets: "Tensor"  # (B,) int64, IGNORE where there is none
-    lengths: "Tensor | None" = None  # (B,) int64 on the CPU; None: all T steps are real
+    lengths: "Tensor | None" = None  # (B,) int64 on the CPU; None: all rows have T steps
+
+    def void(self, rows: "Tensor") -> Self:
+        """Marks `rows` (B,), bool, as holding no example."""
+        return self._replace(targets=self.targets.masked_fill(rows, IGNORE))
 
 
 class PairBatch(NamedTuple):
@@ -41,9 +53,17 @@ class PairBatch(NamedTuple):
     source_lengths: "Tensor"  # (B,) int64 on the CPU
     target: "Tensor"  # (B, T) int64: start symbol, symbols, end symbol, then IGNORE
 
+    def void(self, rows: "Tensor") -> Self:
+        """Marks `rows` (B,), bool, as holding no example."""
+        return self._replace(target=self.target.masked_fill(rows[:, None], IGNORE))
+
 
 class ValueBatch(NamedTuple):
     """Numeric sequences and the values to predict from them."""
 
     inputs: "Tensor"  # (B, T, D) float32, in the data's own units
     targets: "Tensor"  # (B, K) float32, in the data's own units, NaN where there is none
+
+    def void(self, rows: "Tensor") -> Self:
+        """Marks `rows` (B,), bool, as holding no example."""
+        return self._replace(targets=self.targets.masked_fill(rows[:, None], float("nan")))

@@ -1,8 +1,8 @@
-"""Symbols and their numbers.
+"""Symbols and their ids.
 
-A vocabulary is an ordered list of symbols; a symbol's id is its place in the list. It is a plain
-Python object: it knows nothing of tensors, and it travels as a list of strings, so that it fits
-into a checkpoint and into JSON.
+A vocabulary is an ordered list of symbols. The id of a symbol is its position in the list. A
+vocabulary is a plain Python object without tensors. Checkpoints and JSON store it as a list of
+strings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +17,10 @@ class Vocab(Sequence[str]):
 
     Args:
         symbols: The symbols in the order of their ids. Usually single characters, and the special
-            symbols `<pad>`, `<start>` and `<end>` where a task needs them.
+            symbols `<pad>`, `<start>` and `<end>` if a task needs them.
 
     Raises:
-        ValueError: If there are no symbols, or one stands there twice.
+        ValueError: If there are no symbols, or if there is a duplicate.
 
     Example:
         >>> vocab = Vocab.of("hello")
@@ -37,11 +37,11 @@ class Vocab(Sequence[str]):
             raise ValueError("vocab: got no symbols, expected at least one")
         if len(self._ids) != len(self.symbols):
             twice = next(s for i, s in enumerate(self.symbols) if self._ids[s] != i)
-            raise ValueError(f"vocab: the symbol {twice!r} stands there twice")
+            raise ValueError(f"vocab: duplicate symbol {twice!r}")
 
     @classmethod
     def of(cls, text: Iterable[str], specials: Sequence[str] = ()) -> "Vocab":
-        """The vocabulary of a text: the special symbols, then each character once, sorted."""
+        """The vocabulary of a text: the special symbols, then the distinct characters, sorted."""
         return cls([*specials, *sorted(set(text))])
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class Vocab(Sequence[str]):
         """The id of one symbol.
 
         Raises:
-            ValueError: If the vocabulary lacks it.
+            ValueError: If it is not in the vocabulary.
         """
         if symbol not in self._ids:
             raise ValueError(f"the symbol {symbol!r} is not among the {describe(self)}")
@@ -80,10 +80,10 @@ class Vocab(Sequence[str]):
 
         Args:
             text: The text.
-            on_unknown: What to do with a character outside the vocabulary: `error` or `skip`.
+            on_unknown: What to do with a character that is not in the vocabulary: `error` or `skip`.
 
         Raises:
-            ValueError: If a character is outside the vocabulary; it names it and its position.
+            ValueError: If a character is not in the vocabulary. The message gives its position.
         """
         ids = self._ids
         if on_unknown == "skip":
@@ -99,19 +99,27 @@ class Vocab(Sequence[str]):
             ) from None
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids: it stops before `<end>`, and leaves `<pad>` and `<start>` out."""
+        """The text of some ids, up to the first `<end>`.
+
+        Other special symbols stay visible, as `<pad>` and `<start>`. Skip the `<start>` at the
+        beginning of a target before you decode it.
+
+        Example:
+            >>> vocab = Vocab(["<pad>", "<start>", "<end>", "a", "b"])
+            >>> vocab.decode([3, 4, 2, 0]), vocab.decode([3, 0, 4])
+            ('ab', 'a<pad>b')
+        """
         text = []
         for number in ids:
             symbol = self.symbols[number]
             if symbol == END:
                 break
-            if symbol not in (PAD, START):
-                text.append(symbol)
+            text.append(symbol)
         return "".join(text)
 
 
 def describe(vocab: Sequence[str]) -> str:
-    """A vocabulary in a few words, for messages."""
+    """A short description of a vocabulary, for messages."""
     return f"{len(vocab)} symbols {describe_symbols(vocab)}"
 
 

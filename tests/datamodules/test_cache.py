@@ -53,5 +53,5 @@ def test_a_book_is_fetched_from_its_address(server: str, monkeypatch: pytest.Mon
     data.prepare_data()
     data.setup()
     assert "Once upon a time." in data.texts["book 7"]
-    with pytest.raises(OSError, match="does not hold a whole book"):
+    with pytest.raises(OSError, match="not a complete book"):
         Gutenberg([8]).prepare_data()

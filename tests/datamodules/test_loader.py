@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from datamodules import NumericSequences
+from datamodules import NumericSequences, TextString
 from datamodules.loader import NONE, EpochSampler, LaneSampler
+from zoo.batch import IGNORE
 
 
 def examples(sampler: EpochSampler | LaneSampler) -> list[int]:
@@ -43,6 +44,32 @@ def test_lanes_are_contiguous_and_complete(world_size: int) -> None:
         for lane in torch.stack(list(rank), 1):
             real = lane[lane != NONE]
             assert (real.diff() == 1).all()
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 7, 32])
+@pytest.mark.parametrize("num_chunks", [1, 5, 31, 32, 33, 64, 65, 100])
+def test_every_step_but_the_last_fills_all_lanes(num_chunks: int, lanes: int) -> None:
+    batches = list(LaneSampler(num_chunks, lanes))
+    assert len(batches) == len(LaneSampler(num_chunks, lanes)) == -(-num_chunks // lanes)
+    assert all((batch != NONE).all() for batch in batches[:-1])
+    longer = num_chunks % lanes or lanes
+    assert (batches[-1] != NONE).tolist() == [lane < longer for lane in range(lanes)]
+    in_order = torch.stack(batches, 1).flatten()
+    assert in_order[in_order != NONE].tolist() == list(range(num_chunks))
+
+
+def test_lanes_of_one_length_are_equal_slices() -> None:
+    assert [batch.tolist() for batch in LaneSampler(6, 3)] == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_a_lane_begins_with_a_reset_and_no_other_chunk_does() -> None:
+    data = TextString("a" * 66, mode="stream", seq_len=1, batch_size=32, val_fraction=0, test_fraction=0)
+    data.setup()
+    first, *others = data.train_dataloader()
+    assert len(data.parts["train"].inputs) == 65
+    assert first.resets.all()
+    assert [int((batch.targets[:, 0] != IGNORE).sum()) for batch in others] == [32, 1]
+    assert not any(batch.resets[batch.targets[:, 0] != IGNORE].any() for batch in others)
 
 
 def test_prediction_yields_each_example_once_and_no_filler() -> None:

@@ -41,7 +41,10 @@ def test_no_network_and_no_cache_say_which_file_from_where_and_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "cache"))
-    with pytest.raises(OSError, match=r"train-images-idx3-ubyte: could not be fetched from https://.*put it there"):
+    with pytest.raises(
+        OSError,
+        match=r"train-images-idx3-ubyte: could not be fetched from https://.*download it by hand and put it there",
+    ):
         MNISTRows().prepare_data()
     assert not list(tmp_path.iterdir())
 

@@ -46,9 +46,9 @@ def test_predict_inputs_are_sequences_of_one_length() -> None:
         ("a,b\n1,2\n3,\n", {}, r"column 'b', row 2: got (None|nan), expected a finite number"),
         ("a,b\n1,2\n3,inf\n", {}, "column 'b', row 2: got inf"),
         ("a,b\n1,2\n3,x\n", {}, "column 'b', row 2: got 'x'"),
-        ("a,b\n1,2\n", {"column": "c"}, "there is no column 'c'; it has a, b"),
-        ("1,2\n3,4\n", {}, "the first line is 1,2, expected the names of the columns"),
-        ("a\n1\n2\n", {}, "got one column, a"),
+        ("a,b\n1,2\n", {"column": "c"}, "column 'c' not found, expected one of a, b"),
+        ("1,2\n3,4\n", {}, "expected column names in the first line, got 1,2"),
+        ("a\n1\n2\n", {}, "got one column, a, expected at least two"),
         ("a\n1\n2\n", {"column": "a"}, r"its train part has 2 numbers, expected at least window \+ 1 = 4"),
     ],
 )

@@ -41,7 +41,7 @@ def test_held_out_pairs_are_held_out_and_rows_are_padded() -> None:
                 seen[part].add(data.source_vocab.decode(source[:length]))
                 assert set(source[length:]) <= {0}
                 assert eval(data.source_vocab.decode(source[:length])) == int(
-                    data.target_vocab.decode(i for i in target if i != IGNORE)
+                    data.target_vocab.decode(i for i in target[1:] if i != IGNORE)
                 )
     assert [len(seen[part]) for part in seen] == [140, 20, 40]
     assert not seen["train"] & (seen["val"] | seen["test"])
@@ -72,10 +72,10 @@ def test_cells_are_taken_as_they_stand_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.csv", "en\ncat\n", r"got 1 column\(s\), en; expected two"),
+        ("p.csv", "en\ncat\n", r"got 1 column\(s\), en; expected two columns"),
         ("p.csv", "en,de\n,Hund\n", "the source of pair 1 is empty"),
-        ("p.xls", "x", "unknown ending '.xls', expected one of .txt"),
-        ("p.jsonl", "{broken", "can't be read as json"),
+        ("p.xls", "x", "unknown suffix '.xls', expected one of .txt"),
+        ("p.jsonl", "{broken", "cannot be read as json"),
         ("p.csv", "", "the file is empty"),
     ],
 )
@@ -86,5 +86,5 @@ def test_bad_pair_files_are_named(tmp_path: Path, name: str, content: str, messa
 
 
 def test_more_examples_than_there_are_are_refused() -> None:
-    with pytest.raises(ValueError, match="only 55 such questions"):
+    with pytest.raises(ValueError, match="expected at most 55"):
         ToySeq2Seq(task="addition", digits=1, num_examples=56).setup()

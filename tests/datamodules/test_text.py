@@ -99,7 +99,7 @@ def test_unicode_is_normalised_before_symbols_are_counted() -> None:
     [
         ({"text": "short", "seq_len": 60, **WHOLE}, r"text: its train part has 5 characters, expected at least 61"),
         ({"text": "", **WHOLE}, "text: the text is empty"),
-        ({"text": "abc", "start_marker": "x"}, "start_marker: 'x' is not in text"),
+        ({"text": "abc", "start_marker": "x"}, "start_marker: 'x' not found in text"),
         ({"text": "abc", "val_fraction": 0.6, "test_fraction": 0.5}, "val_fraction, test_fraction: got 0.6 and 0.5"),
         ({"text": "abc", "seq_len": 0}, "seq_len: got 0"),
         ({"text": "abc", "batch_size": 0}, "batch_size: got 0"),
@@ -112,7 +112,7 @@ def test_bad_input_is_named(options: dict, message: str) -> None:
 
 
 def test_a_file_that_is_missing_or_not_utf8_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nope.txt"):
+    with pytest.raises(FileNotFoundError, match="nope.txt: file not found"):
         TextFile(["nope.txt"]).setup()
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     with pytest.raises(ValueError, match=r"latin.txt: not UTF-8 at byte 3"):
