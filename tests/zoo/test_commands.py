@@ -34,7 +34,7 @@ def test_a_card_is_shown(zoo_command: Callable) -> None:
     for part in ("SHA-256", "split", "recipe", "over seeds", "naive baseline", "trained on", "## Limits", "## Use"):
         assert part in card
     refused(zoo_command("show", "seq2seq_rnn.toy_en_k"), "did you mean seq2seq_rnn.toy_en_ko?")
-    refused(zoo_command("show"), "got 0 names, expected one")
+    refused(zoo_command("show"), "show: the following arguments are required: NAME")
 
 
 # -- generate
@@ -99,7 +99,7 @@ def test_unknown_symbols_are_skipped_on_request(zoo_command: Callable) -> None:
 
 
 def test_only_language_models_generate(zoo_command: Callable) -> None:
-    refused(zoo_command("generate", TOY), "generates no text: it takes texts; use `zoo infer`")
+    refused(zoo_command("generate", TOY), "expected a char_lm, got a seq2seq_rnn, which takes texts; use `zoo infer`")
     refused(zoo_command("generate", "char_lm_lstm.alicia"), "did you mean char_lm_lstm.alice")
     refused(zoo_command("generate", "https://x.org/a.ckpt"), "this is an address")
 
@@ -194,7 +194,7 @@ def test_a_run_is_exported_with_what_is_known_of_it(zoo_command: Callable) -> No
 
 def test_a_packaged_config_is_named_without_its_path(zoo_command: Callable) -> None:
     result = zoo_command("fit", "--config", "toy_en_k", "--run_dir", "run")
-    refused(result, "toy_en_k: file not found, and no packaged config of this name; did you mean toy_en_ko?")
+    refused(result, "toy_en_k: file not found, and there is no packaged config of this name; did you mean toy_en_ko?")
     result = zoo_command("validate", "--ckpt_path", TOY)
     assert "val/exact_match" in result.out, result.err
     refused(zoo_command("test", "--ckpt_path", TOY), "this data has no test part")
