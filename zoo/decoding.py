@@ -7,10 +7,11 @@ Decoding begins with the logits (B, V) of the first symbol to decode and the sta
 which `CharNet.read` has after a prompt, whatever its length.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -74,7 +75,10 @@ class Symbols(NamedTuple):
     @property
     def log_probs(self) -> Tensor:
         """The natural logarithms of the model's own probabilities (B,)."""
-        return self.logits.detach().float().log_softmax(-1).gather(1, self.ids[:, None])[:, 0]
+        log_probs = self.logits.float().log_softmax(-1)  # (B, V)
+        if len(log_probs) == 1:
+            return log_probs.take(self.ids)  # the same in a third of the time
+        return log_probs.gather(1, self.ids[:, None])[:, 0]
 
 
 class Decoded(NamedTuple):
@@ -133,11 +137,14 @@ def stream(
     _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
         raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
-    banned = _banned(logits, sampling)
-    draws = None
+    stop = [list(sequence) for sequence in stop]
+    logits, banned = logits.detach(), _banned(logits, sampling)
+    alone = len(logits) == 1 and logits.device.type == "cpu"
+    choose = _choose_row if alone else _choose
+    draws: Iterator[Any] = itertools.repeat(None)
     if sampling.temperature:
         seed = int(torch.randint(2**31, ())) if seed is None else seed
-        draws = _uniform(seed, len(logits), logits.device)
+        draws = _uniform(seed, len(logits), None if alone else logits.device)
     if sampling.repetition_penalty != 1.0:
         seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
     else:
@@ -146,21 +153,17 @@ def stream(
     rows = torch.ones_like(lengths, dtype=torch.bool)
     shortest, longest = int(lengths.min()), int(lengths.max())
     for count in range(1, longest + 1):
-        filtered = _filter(logits.float(), seen, banned, sampling)
-        ids = filtered.argmax(-1) if draws is None else _draw(filtered, next(draws))
+        ids = choose(logits, seen, banned, sampling, next(draws))
         yield Symbols(ids, logits, rows)
         if count == longest:
             return
-        if end is not None:
-            rows = rows & (ids != end)
-        if stop:
-            rows = rows & ~_stopped(tails, ids, stop).to(rows.device)
+        ended = _ended(tails, ids, end, stop) if end is not None or stop else []
+        if any(ended):
+            rows = rows & ~torch.tensor(ended, device=rows.device)
         if count >= shortest:
             rows = rows & (lengths > count)
-        if (end is not None or stop or count >= shortest) and not rows.any():
+        if (any(ended) or count >= shortest) and not rows.any():
             return
-        if seen is not None:
-            seen.scatter_(1, ids[:, None], True)
         logits, state = step(ids, state)
 
 
@@ -183,6 +186,28 @@ def _banned(logits: Tensor, sampling: Sampling) -> Tensor | None:
     return banned
 
 
+def _choose(
+    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: Tensor | None
+) -> Tensor:
+    """The next symbols.
+
+    Args:
+        logits: The model's (B, V).
+        seen: See `stream`; the chosen symbols are marked in it.
+        banned: Which symbols may not be chosen (V,), bool; None if all may.
+        sampling: How to choose.
+        uniform: Numbers in [0, 1) to draw by (B,), float64; None if greedy.
+
+    Returns:
+        Ids (B,).
+    """
+    filtered = _filter(logits.float(), seen, banned, sampling)
+    ids = filtered.argmax(-1) if uniform is None else _draw(filtered, uniform)
+    if seen is not None:
+        seen.scatter_(1, ids[:, None], True)
+    return ids
+
+
 def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling) -> Tensor:
     """Logits (B, V) after all of `Sampling`; -inf where a symbol may not be chosen."""
     if seen is not None:
@@ -193,16 +218,16 @@ def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling
     if sampling.temperature == 0.0:
         return logits
     logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature  # at most 0: it can't overflow
-    if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
-        kept = logits.topk(sampling.top_k, -1)
-        logits = torch.full_like(logits, -math.inf).scatter(-1, kept.indices, kept.values)
+    if sampling.top_k is None and sampling.top_p is None:
+        return logits
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    if sampling.top_k is not None:
+        ordered[:, sampling.top_k :] = -math.inf
     if sampling.top_p is not None and sampling.top_p < 1.0:
-        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-        chances = ordered.softmax(-1)
+        chances = ordered.double().softmax(-1)
         before = chances.cumsum(-1) - chances  # the probability of all that are likelier
         ordered = ordered.masked_fill(before >= sampling.top_p, -math.inf)
-        logits = torch.empty_like(logits).scatter(-1, order, ordered)
-    return logits
+    return torch.empty_like(logits).scatter(-1, order, ordered)
 
 
 def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
@@ -211,21 +236,54 @@ def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
 
 
-def _uniform(seed: int, rows: int, device: torch.device) -> Iterator[Tensor]:
-    """Numbers in [0, 1), (B,) at a time: each row has a generator of its own."""
+@np.errstate(all="ignore")
+def _choose_row(
+    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: np.ndarray | None
+) -> Tensor:
+    """`_choose` for one row on the CPU, in NumPy, where an operation on so few numbers costs far less."""
+    x = logits.float().numpy()[0]  # (V,)
+    if seen is not None:
+        penalty = sampling.repetition_penalty
+        x = np.where(seen.numpy()[0], np.where(x > 0, x / penalty, x * penalty), x)
+    if banned is not None:
+        x = np.where(banned.numpy(), -math.inf, x)
+    ids = x.argmax(keepdims=True)
+    if uniform is not None:
+        x = (x - x[ids]) / sampling.temperature
+        chances = np.exp(x.astype(np.float64))  # times a constant
+        if sampling.top_k is not None or sampling.top_p is not None:
+            order = (-x).argsort(kind="stable")[: sampling.top_k]
+            if sampling.top_p is not None and sampling.top_p < 1.0:
+                up_to = np.add.accumulate(chances[order])
+                order = order[: up_to.searchsorted(sampling.top_p * up_to[-1]) + 1]
+            kept = np.zeros_like(chances)
+            kept[order] = chances[order]
+            chances = kept
+        cumulative = np.add.accumulate(chances)
+        ids = cumulative.searchsorted(uniform * cumulative[-1], "right") % len(x)  # of NaN 0, as `_draw`
+    if seen is not None:
+        seen.numpy()[0, ids] = True
+    return torch.from_numpy(ids)
+
+
+def _uniform(seed: int, rows: int, device: torch.device | None) -> Iterator[Any]:
+    """Numbers in [0, 1), (B,) at a time, in NumPy if no device is given: each row has a generator of its own."""
     generators = [np.random.default_rng([seed, row]) for row in range(rows)]
     while True:
-        block = torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], 1))
-        yield from block.to(device)
+        block = np.stack([generator.random(DRAWS) for generator in generators], 1)
+        yield from block if device is None else torch.from_numpy(block).to(device)
 
 
-def _stopped(tails: list[list[int]], ids: Tensor, stop: Sequence[Sequence[int]]) -> Tensor:
-    """Which rows (B,) now end in a stop sequence; `tails`, their last symbols, are brought up to date."""
+def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
+    """Which rows now end; `tails`, their last symbols, are brought up to date."""
+    numbers = ids.tolist()
+    if not stop:
+        return [number == end for number in numbers]
     longest = max(map(len, stop))
-    for tail, number in zip(tails, ids.tolist(), strict=True):
+    for tail, number in zip(tails, numbers, strict=True):
         tail.append(number)
         del tail[:-longest]
-    return torch.tensor([any(tail[-len(s) :] == list(s) for s in stop) for tail in tails])
+    return [tail[-1] == end or any(tail[-len(s) :] == s for s in stop) for tail in tails]
 
 
 @torch.no_grad()
