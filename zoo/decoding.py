@@ -23,6 +23,7 @@ from zoo.nn.recurrent import check_choice
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 LengthPenalty = Literal["none", "average", "wu"]
 DRAWS = 256  # random numbers drawn at a time
+COLDEST = 1e-30  # a lower temperature would overflow float32, and does the same
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Symbols(NamedTuple):
     def log_probs(self) -> Tensor:
         """The natural logarithms of the model's own probabilities (B,)."""
         log_probs = self.logits.float().log_softmax(-1)  # (B, V)
-        if len(log_probs) == 1:
+        if self.ids.numel() == 1:
             return log_probs.take(self.ids)  # the same in a third of the time
         return log_probs.gather(1, self.ids[:, None])[:, 0]
 
@@ -144,7 +145,8 @@ def stream(
     draws: Iterator[Any] = itertools.repeat(None)
     if sampling.temperature:
         seed = int(torch.randint(2**31, ())) if seed is None else seed
-        draws = _uniform(seed, len(logits), None if alone else logits.device)
+        blocks = _uniform(seed, len(logits))
+        draws = (u for x in blocks for u in (x[:, 0].tolist() if alone else torch.from_numpy(x).to(logits.device)))
     if sampling.repetition_penalty != 1.0:
         seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
     else:
@@ -217,7 +219,7 @@ def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling
         logits = logits.masked_fill(banned, -math.inf)
     if sampling.temperature == 0.0:
         return logits
-    logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature  # at most 0: it can't overflow
+    logits = (logits - logits.amax(-1, keepdim=True)) / max(sampling.temperature, COLDEST)  # at most 0
     if sampling.top_k is None and sampling.top_p is None:
         return logits
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
@@ -236,9 +238,8 @@ def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
 
 
-@np.errstate(all="ignore")
 def _choose_row(
-    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: np.ndarray | None
+    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: float | None
 ) -> Tensor:
     """`_choose` for one row on the CPU, in NumPy, where an operation on so few numbers costs far less."""
     x = logits.float().numpy()[0]  # (V,)
@@ -247,31 +248,30 @@ def _choose_row(
         x = np.where(seen.numpy()[0], np.where(x > 0, x / penalty, x * penalty), x)
     if banned is not None:
         x = np.where(banned.numpy(), -math.inf, x)
-    ids = x.argmax(keepdims=True)
+    number = x.argmax()
     if uniform is not None:
-        x = (x - x[ids]) / sampling.temperature
+        x = (x - x[number]) / max(sampling.temperature, COLDEST)
         chances = np.exp(x.astype(np.float64))  # times a constant
         if sampling.top_k is not None or sampling.top_p is not None:
             order = (-x).argsort(kind="stable")[: sampling.top_k]
+            ordered = chances[order]
             if sampling.top_p is not None and sampling.top_p < 1.0:
-                up_to = np.add.accumulate(chances[order])
-                order = order[: up_to.searchsorted(sampling.top_p * up_to[-1]) + 1]
-            kept = np.zeros_like(chances)
-            kept[order] = chances[order]
-            chances = kept
+                up_to = np.add.accumulate(ordered)
+                ordered[up_to.searchsorted(sampling.top_p * up_to[-1]) + 1 :] = 0.0
+            chances = np.zeros(len(x))
+            chances[order] = ordered
         cumulative = np.add.accumulate(chances)
-        ids = cumulative.searchsorted(uniform * cumulative[-1], "right") % len(x)  # of NaN 0, as `_draw`
+        number = cumulative.searchsorted(uniform * cumulative[-1], "right") % len(x)  # of NaN 0, as in `_draw`
     if seen is not None:
-        seen.numpy()[0, ids] = True
-    return torch.from_numpy(ids)
+        seen.numpy()[0, number] = True
+    return torch.from_numpy(np.array([number]))
 
 
-def _uniform(seed: int, rows: int, device: torch.device | None) -> Iterator[Any]:
-    """Numbers in [0, 1), (B,) at a time, in NumPy if no device is given: each row has a generator of its own."""
+def _uniform(seed: int, rows: int) -> Iterator[np.ndarray]:
+    """Blocks of numbers in [0, 1), (DRAWS, B): each row has a generator of its own."""
     generators = [np.random.default_rng([seed, row]) for row in range(rows)]
     while True:
-        block = np.stack([generator.random(DRAWS) for generator in generators], 1)
-        yield from block if device is None else torch.from_numpy(block).to(device)
+        yield np.stack([generator.random(DRAWS) for generator in generators], 1)
 
 
 def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
