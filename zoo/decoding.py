@@ -70,13 +70,13 @@ class Symbols(NamedTuple):
     """One decoded symbol of each row."""
 
     ids: Tensor  # (B,) int64; without meaning in rows that have ended before
-    logits: Tensor  # (B, V), the model's own, before any `Sampling`
+    logits: Tensor  # (B, V) float32, the model's own, before any `Sampling`
     rows: Tensor  # (B,) bool: the rows that this symbol belongs to
 
     @property
     def log_probs(self) -> Tensor:
         """The natural logarithms of the model's own probabilities (B,)."""
-        log_probs = self.logits.float().log_softmax(-1)  # (B, V)
+        log_probs = self.logits.log_softmax(-1)  # (B, V)
         if self.ids.numel() == 1:
             return log_probs.take(self.ids)  # the same in a third of the time
         return log_probs.gather(1, self.ids[:, None])[:, 0]
@@ -155,6 +155,7 @@ def stream(
     rows = torch.ones_like(lengths, dtype=torch.bool)
     shortest, longest = int(lengths.min()), int(lengths.max())
     for count in range(1, longest + 1):
+        logits = logits.float()
         ids = choose(logits, seen, banned, sampling, next(draws))
         yield Symbols(ids, logits, rows)
         if count == longest:
@@ -194,7 +195,7 @@ def _choose(
     """The next symbols.
 
     Args:
-        logits: The model's (B, V).
+        logits: The model's (B, V), float32.
         seen: See `stream`; the chosen symbols are marked in it.
         banned: Which symbols may not be chosen (V,), bool; None if all may.
         sampling: How to choose.
@@ -203,7 +204,7 @@ def _choose(
     Returns:
         Ids (B,).
     """
-    filtered = _filter(logits.float(), seen, banned, sampling)
+    filtered = _filter(logits, seen, banned, sampling)
     ids = filtered.argmax(-1) if uniform is None else _draw(filtered, uniform)
     if seen is not None:
         seen.scatter_(1, ids[:, None], True)
@@ -242,7 +243,7 @@ def _choose_row(
     logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: float | None
 ) -> Tensor:
     """`_choose` for one row on the CPU, in NumPy, where an operation on so few numbers costs far less."""
-    x = logits.float().numpy()[0]  # (V,)
+    x = logits.numpy()[0]  # (V,)
     if seen is not None:
         penalty = sampling.repetition_penalty
         x = np.where(seen.numpy()[0], np.where(x > 0, x / penalty, x * penalty), x)
