@@ -138,7 +138,7 @@ def stream(
     _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
         raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
-    stop = [list(sequence) for sequence in stop]
+    stops = [list(sequence) for sequence in stop]
     logits, banned = logits.detach(), _banned(logits, sampling)
     alone = len(logits) == 1 and logits.device.type == "cpu"
     choose = _choose_row if alone else _choose
@@ -160,7 +160,7 @@ def stream(
         yield Symbols(ids, logits, rows)
         if count == longest:
             return
-        ended = _ended(tails, ids, end, stop) if end is not None or stop else []
+        ended = _ended(tails, ids, end, stops) if end is not None or stops else []
         if any(ended):
             rows = rows & ~torch.tensor(ended, device=rows.device)
         if count >= shortest:

@@ -138,14 +138,18 @@ def test_a_row_alone_comes_out_as_in_a_batch_with_all_options(temperature: float
 @pytest.mark.parametrize("stop", [[], [[1]], [[3, 1], [2, 0, 2]]])
 @pytest.mark.parametrize("end", [None, 4])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_row_alone_ends_where_it_does_in_a_batch(net: CharNet, end: int | None, stop: list[list[int]], seed: int) -> None:
+def test_a_row_alone_ends_where_it_does_in_a_batch(
+    net: CharNet, end: int | None, stop: list[list[int]], seed: int
+) -> None:
     def decode(rows: int) -> list[Decoded]:
         logits, state = net.read(torch.tensor([[0, 3, 1]]).expand(rows, 3))
         return collect(stream(net.stepper(), logits, state, 30, Sampling(), seed=seed, end=end, stop=stop))
 
     alone, among = decode(1)[0], decode(3)[0]
     assert alone.ids == among.ids
-    ends = [i for i in range(1, 31) if alone.ids[i - 1 : i] == [end] or any(alone.ids[:i][-len(s) :] == s for s in stop)]
+    ends = [
+        i for i in range(1, 31) if alone.ids[i - 1 : i] == [end] or any(alone.ids[:i][-len(s) :] == s for s in stop)
+    ]
     assert len(alone.ids) == min([*ends, 30])
 
 
