@@ -97,7 +97,6 @@ class Hypothesis(NamedTuple):
     score: float  # the same over the length penalty: what beams are ranked by
 
 
-@torch.no_grad()
 def stream(
     step: Step,
     logits: Tensor,
@@ -154,6 +153,7 @@ def stream(
     tails: list[list[int]] = [[] for _ in range(len(logits))]
     rows = torch.ones_like(lengths, dtype=torch.bool)
     shortest, longest = int(lengths.min()), int(lengths.max())
+    no_grad = torch.no_grad()  # one for all steps: around the generator, torch would make one for each
     for count in range(1, longest + 1):
         logits = logits.float()
         ids = choose(logits, seen, banned, sampling, next(draws))
@@ -167,7 +167,8 @@ def stream(
             rows = rows & (lengths > count)
         if (any(ended) or count >= shortest) and not rows.any():
             return
-        logits, state = step(ids, state)
+        with no_grad:
+            logits, state = step(ids, state)
 
 
 def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
