@@ -13,6 +13,7 @@ All run in this process, in turn; a figure is the median of its rounds, a ratio 
 
 A second table has single streams and several ways to choose. There a figure is the best of the rounds, a ratio that
 of the bests, and the choice is what a character takes beyond the network's step: symbol, draw and log-probability.
+Reading the prompt and laying out the weights, once for each text, are left out.
 """
 
 import argparse
@@ -24,10 +25,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from zoo.decoding import Sampling, stream
-from zoo.nn import CharNet
+from zoo.decoding import Sampling, Step, stream
+from zoo.nn import CharNet, State
 
 VOCAB, EMBEDDING, HIDDEN = 70, 256, 512
 PREFIX = 100  # characters
@@ -49,20 +50,24 @@ def build(cell: str) -> CharNet:
     return CharNet(VOCAB, embedding_dim=EMBEDDING, head_dropout=0.0, init="torch", **sizes).eval()
 
 
-def by_zoo(net: CharNet, streams: int, steps: int, **options: Any) -> list[int]:
-    """Writes with zoo, asking for each log-probability; returns the first stream's ids."""
+def by_zoo(net: CharNet, streams: int, steps: int) -> list[int]:
+    """Writes with zoo; returns the first stream's ids."""
     logits, state = net.read(torch.zeros(streams, 1, dtype=torch.long))
+    return choose(net.stepper(), logits, state, steps)
+
+
+def choose(step: Step, logits: Tensor, state: State, steps: int, **options: Any) -> list[int]:
+    """Writes on, greedily by default, asking for each log-probability; returns the first stream's ids."""
     found = []
-    for symbols in stream(net.stepper(), logits, state, steps, Sampling(**{**CHOICES["greedy"], **options}), seed=1):
+    for symbols in stream(step, logits, state, steps, Sampling(**{"temperature": 0.0, **options}), seed=1):
         found.append(symbols.ids.tolist()[0])
         _ = symbols.log_probs
     return found
 
 
-def step_alone(net: CharNet, streams: int, steps: int) -> None:
-    """The network's step, with nothing chosen."""
-    ids = torch.zeros(streams, dtype=torch.long)
-    (_, state), step = net.read(ids[:, None]), net.stepper()
+def step_alone(step: Step, state: State, steps: int) -> None:
+    """The network's step of one stream, with nothing chosen."""
+    ids = torch.zeros(1, dtype=torch.long)
     for _ in range(steps):
         _, state = step(ids, state)
 
@@ -115,10 +120,12 @@ def rate(way: str, net: CharNet, streams: int, share: float) -> float:
 
 def print_choices(cell: str, net: CharNet, repeats: int, steps: int) -> None:
     """Prints the second table's rows of one cell."""
+    logits, state = net.read(torch.zeros(1, 1, dtype=torch.long))
+    step = net.stepper()
     ways: dict[str, Callable[[], object]] = {
-        name: functools.partial(by_zoo, net, 1, steps, **options) for name, options in CHOICES.items()
+        name: functools.partial(choose, step, logits, state, steps, **options) for name, options in CHOICES.items()
     }
-    ways |= {"step": lambda: step_alone(net, 1, steps), "bound": lambda: bound(net, 1, steps)}
+    ways |= {"step": lambda: step_alone(step, state, steps), "bound": lambda: bound(net, 1, steps)}
     best = dict.fromkeys(ways, math.inf)  # microseconds a character
     for _ in range(repeats):
         for way, function in ways.items():
