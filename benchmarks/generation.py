@@ -10,28 +10,66 @@ Four ways to write on, of one model (512 units over an embedding of 256, 70 symb
 - bound: the recurrent weights times the state alone, which no step can do without.
 
 All run in this process, in turn; a figure is the median of its rounds, a ratio the median of the rounds' ratios.
+
+A second table has single streams and several ways to choose. There a figure is the best of the rounds, a ratio that
+of the bests, and the choice is what a character takes beyond the network's step: symbol, draw and log-probability.
+Reading the prompt and laying out the weights, once for each text, are left out.
 """
 
 import argparse
+import functools
+import math
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from zoo.decoding import stream
-from zoo.nn import CharNet
+from zoo.decoding import Sampling, Step, stream
+from zoo.nn import CharNet, State
 
 VOCAB, EMBEDDING, HIDDEN = 70, 256, 512
 PREFIX = 100  # characters
 MODULES = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
+CHOICES: dict[str, dict[str, Any]] = {
+    "greedy": {"temperature": 0.0},
+    "temperature 1, seed": {"temperature": 1.0},
+    "top_k 10": {"temperature": 1.0, "top_k": 10},
+    "top_p 0.9": {"temperature": 1.0, "top_p": 0.9},
+}
+
+
+def build(cell: str) -> CharNet:
+    """The model that all ways share."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": HIDDEN, "num_layers": 1, "cell": cell}
+    return CharNet(VOCAB, embedding_dim=EMBEDDING, head_dropout=0.0, init="torch", **sizes).eval()
+
+
 def by_zoo(net: CharNet, streams: int, steps: int) -> list[int]:
     """Writes with zoo; returns the first stream's ids."""
     logits, state = net.read(torch.zeros(streams, 1, dtype=torch.long))
-    return [int(symbols.ids[0]) for symbols in stream(net.stepper(), logits, state, steps)]
+    return choose(net.stepper(), logits, state, steps)
+
+
+def choose(step: Step, logits: Tensor, state: State, steps: int, **options: Any) -> list[int]:
+    """Writes on, greedily by default, asking for each log-probability; returns the first stream's ids."""
+    found = []
+    for symbols in stream(step, logits, state, steps, Sampling(**{"temperature": 0.0, **options}), seed=1):
+        found.append(symbols.ids.tolist()[0])
+        _ = symbols.log_probs
+    return found
+
+
+def step_alone(step: Step, state: State, steps: int) -> None:
+    """The network's step of one stream, with nothing chosen."""
+    ids = torch.zeros(1, dtype=torch.long)
+    for _ in range(steps):
+        _, state = step(ids, state)
 
 
 def by_torch(net: CharNet, streams: int, steps: int) -> list[int]:
@@ -80,6 +118,26 @@ def rate(way: str, net: CharNet, streams: int, share: float) -> float:
     return streams * steps / (time.perf_counter() - began)
 
 
+def print_choices(cell: str, net: CharNet, repeats: int, steps: int) -> None:
+    """Prints the second table's rows of one cell."""
+    logits, state = net.read(torch.zeros(1, 1, dtype=torch.long))
+    step = net.stepper()
+    ways: dict[str, Callable[[], object]] = {
+        name: functools.partial(choose, step, logits, state, steps, **options) for name, options in CHOICES.items()
+    }
+    ways |= {"step": lambda: step_alone(step, state, steps), "bound": lambda: bound(net, 1, steps)}
+    best = dict.fromkeys(ways, math.inf)  # microseconds a character
+    for _ in range(repeats):
+        for way, function in ways.items():
+            began = time.perf_counter()
+            function()
+            best[way] = min(best[way], (time.perf_counter() - began) / steps * 1e6)
+    for name in CHOICES:
+        figures = (best[name], best[name] - best["step"], best["step"], best["bound"])
+        numbers = " | ".join(f"{figure:.0f}" for figure in figures)
+        print(f"| {cell} | 1 | {name} | {numbers} | {best['bound'] / best[name]:.2f} |", flush=True)
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,11 +153,8 @@ def main() -> None:
     names = ("cell", "streams", "zoo", "torch, step by step", "whole prefix", "bound")
     print("| " + " | ".join((*names, *(f"zoo / {way}" for way in ("torch", "prefix", "bound")))) + " |")
     print("|---" * 9 + "|")
-    for cell in options.cells:
-        torch.manual_seed(0)
-        net = CharNet(
-            VOCAB, embedding_dim=EMBEDDING, head_dropout=0.0, init="torch", hidden_size=HIDDEN, num_layers=1, cell=cell
-        ).eval()
+    nets = {cell: build(cell) for cell in options.cells}
+    for cell, net in nets.items():
         with torch.inference_mode():
             assert by_zoo(net, 1, 20) == by_torch(net, 1, 20)
             assert by_torch(net, 1, 20) == by_prefix(net, 1, 20)
@@ -116,6 +171,12 @@ def main() -> None:
                 print(
                     f"| {cell} | {streams} | {figures} | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |", flush=True
                 )
+    print(f"\nmicroseconds a character, best of {options.repeats}\n")
+    print("| cell | streams | choice of a symbol | zoo | of it the choice | the step | bound | zoo / bound |")
+    print("|---" * 8 + "|")
+    with torch.inference_mode():
+        for cell, net in nets.items():
+            print_choices(cell, net, options.repeats, max(2, int(WAYS["zoo"][1] * options.share)))
 
 
 if __name__ == "__main__":

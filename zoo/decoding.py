@@ -7,10 +7,11 @@ Decoding begins with the logits (B, V) of the first symbol to decode and the sta
 which `CharNet.read` has after a prompt, whatever its length.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from zoo.nn import Recurrent, State
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 LengthPenalty = Literal["none", "average", "wu"]
 DRAWS = 256  # random numbers drawn at a time
+COLDEST = 1e-30  # a lower temperature would overflow float32, and does the same
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,16 @@ class Symbols(NamedTuple):
     """One decoded symbol of each row."""
 
     ids: Tensor  # (B,) int64; without meaning in rows that have ended before
-    logits: Tensor  # (B, V), the model's own, before any `Sampling`
+    logits: Tensor  # (B, V) float32, the model's own, before any `Sampling`
     rows: Tensor  # (B,) bool: the rows that this symbol belongs to
 
     @property
     def log_probs(self) -> Tensor:
         """The natural logarithms of the model's own probabilities (B,)."""
-        return self.logits.detach().float().log_softmax(-1).gather(1, self.ids[:, None])[:, 0]
+        log_probs = self.logits.log_softmax(-1)  # (B, V)
+        if self.ids.numel() == 1:
+            return log_probs.take(self.ids)  # the same in a third of the time
+        return log_probs.gather(1, self.ids[:, None])[:, 0]
 
 
 class Decoded(NamedTuple):
@@ -92,7 +97,6 @@ class Hypothesis(NamedTuple):
     score: float  # the same over the length penalty: what beams are ranked by
 
 
-@torch.no_grad()
 def stream(
     step: Step,
     logits: Tensor,
@@ -133,11 +137,15 @@ def stream(
     _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
         raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
-    banned = _banned(logits, sampling)
-    draws = None
+    stops = [list(sequence) for sequence in stop]
+    logits, banned = logits.detach(), _banned(logits, sampling)
+    alone = len(logits) == 1 and logits.device.type == "cpu"
+    choose = _choose_row if alone else _choose
+    draws: Iterator[Any] = itertools.repeat(None)
     if sampling.temperature:
         seed = int(torch.randint(2**31, ())) if seed is None else seed
-        draws = _uniform(seed, len(logits), logits.device)
+        blocks = _uniform(seed, len(logits))
+        draws = (u for x in blocks for u in (x[:, 0].tolist() if alone else torch.from_numpy(x).to(logits.device)))
     if sampling.repetition_penalty != 1.0:
         seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
     else:
@@ -145,23 +153,22 @@ def stream(
     tails: list[list[int]] = [[] for _ in range(len(logits))]
     rows = torch.ones_like(lengths, dtype=torch.bool)
     shortest, longest = int(lengths.min()), int(lengths.max())
+    no_grad = torch.no_grad()  # one for all steps: around the generator, torch would make one for each
     for count in range(1, longest + 1):
-        filtered = _filter(logits.float(), seen, banned, sampling)
-        ids = filtered.argmax(-1) if draws is None else _draw(filtered, next(draws))
+        logits = logits.float()
+        ids = choose(logits, seen, banned, sampling, next(draws))
         yield Symbols(ids, logits, rows)
         if count == longest:
             return
-        if end is not None:
-            rows = rows & (ids != end)
-        if stop:
-            rows = rows & ~_stopped(tails, ids, stop).to(rows.device)
+        ended = _ended(tails, ids, end, stops) if end is not None or stops else []
+        if any(ended):
+            rows = rows & ~torch.tensor(ended, device=rows.device)
         if count >= shortest:
             rows = rows & (lengths > count)
-        if (end is not None or stop or count >= shortest) and not rows.any():
+        if (any(ended) or count >= shortest) and not rows.any():
             return
-        if seen is not None:
-            seen.scatter_(1, ids[:, None], True)
-        logits, state = step(ids, state)
+        with no_grad:
+            logits, state = step(ids, state)
 
 
 def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
@@ -183,6 +190,28 @@ def _banned(logits: Tensor, sampling: Sampling) -> Tensor | None:
     return banned
 
 
+def _choose(
+    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: Tensor | None
+) -> Tensor:
+    """The next symbols.
+
+    Args:
+        logits: The model's (B, V), float32.
+        seen: See `stream`; the chosen symbols are marked in it.
+        banned: Which symbols may not be chosen (V,), bool; None if all may.
+        sampling: How to choose.
+        uniform: Numbers in [0, 1) to draw by (B,), float64; None if greedy.
+
+    Returns:
+        Ids (B,).
+    """
+    filtered = _filter(logits, seen, banned, sampling)
+    ids = filtered.argmax(-1) if uniform is None else _draw(filtered, uniform)
+    if seen is not None:
+        seen.scatter_(1, ids[:, None], True)
+    return ids
+
+
 def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling) -> Tensor:
     """Logits (B, V) after all of `Sampling`; -inf where a symbol may not be chosen."""
     if seen is not None:
@@ -192,17 +221,17 @@ def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling
         logits = logits.masked_fill(banned, -math.inf)
     if sampling.temperature == 0.0:
         return logits
-    logits = (logits - logits.amax(-1, keepdim=True)) / sampling.temperature  # at most 0: it can't overflow
-    if sampling.top_k is not None and sampling.top_k < logits.shape[-1]:
-        kept = logits.topk(sampling.top_k, -1)
-        logits = torch.full_like(logits, -math.inf).scatter(-1, kept.indices, kept.values)
+    logits = (logits - logits.amax(-1, keepdim=True)) / max(sampling.temperature, COLDEST)  # at most 0
+    if sampling.top_k is None and sampling.top_p is None:
+        return logits
+    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
+    if sampling.top_k is not None:
+        ordered[:, sampling.top_k :] = -math.inf
     if sampling.top_p is not None and sampling.top_p < 1.0:
-        ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-        chances = ordered.softmax(-1)
+        chances = ordered.double().softmax(-1)
         before = chances.cumsum(-1) - chances  # the probability of all that are likelier
         ordered = ordered.masked_fill(before >= sampling.top_p, -math.inf)
-        logits = torch.empty_like(logits).scatter(-1, order, ordered)
-    return logits
+    return torch.empty_like(logits).scatter(-1, order, ordered)
 
 
 def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
@@ -211,21 +240,52 @@ def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
     return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
 
 
-def _uniform(seed: int, rows: int, device: torch.device) -> Iterator[Tensor]:
-    """Numbers in [0, 1), (B,) at a time: each row has a generator of its own."""
+def _choose_row(
+    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: float | None
+) -> Tensor:
+    """`_choose` for one row on the CPU, in NumPy, where an operation on so few numbers costs far less."""
+    x = logits.numpy()[0]  # (V,)
+    if seen is not None:
+        penalty = sampling.repetition_penalty
+        x = np.where(seen.numpy()[0], np.where(x > 0, x / penalty, x * penalty), x)
+    if banned is not None:
+        x = np.where(banned.numpy(), -math.inf, x)
+    number = x.argmax()
+    if uniform is not None:
+        x = (x - x[number]) / max(sampling.temperature, COLDEST)
+        chances = np.exp(x.astype(np.float64))  # times a constant
+        if sampling.top_k is not None or sampling.top_p is not None:
+            order = (-x).argsort(kind="stable")[: sampling.top_k]
+            ordered = chances[order]
+            if sampling.top_p is not None and sampling.top_p < 1.0:
+                up_to = np.add.accumulate(ordered)
+                ordered[up_to.searchsorted(sampling.top_p * up_to[-1]) + 1 :] = 0.0
+            chances = np.zeros(len(x))
+            chances[order] = ordered
+        cumulative = np.add.accumulate(chances)
+        number = cumulative.searchsorted(uniform * cumulative[-1], "right") % len(x)  # of NaN 0, as in `_draw`
+    if seen is not None:
+        seen.numpy()[0, number] = True
+    return torch.from_numpy(np.array([number]))
+
+
+def _uniform(seed: int, rows: int) -> Iterator[np.ndarray]:
+    """Blocks of numbers in [0, 1), (DRAWS, B): each row has a generator of its own."""
     generators = [np.random.default_rng([seed, row]) for row in range(rows)]
     while True:
-        block = torch.from_numpy(np.stack([generator.random(DRAWS) for generator in generators], 1))
-        yield from block.to(device)
+        yield np.stack([generator.random(DRAWS) for generator in generators], 1)
 
 
-def _stopped(tails: list[list[int]], ids: Tensor, stop: Sequence[Sequence[int]]) -> Tensor:
-    """Which rows (B,) now end in a stop sequence; `tails`, their last symbols, are brought up to date."""
+def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
+    """Which rows now end; `tails`, their last symbols, are brought up to date."""
+    numbers = ids.tolist()
+    if not stop:
+        return [number == end for number in numbers]
     longest = max(map(len, stop))
-    for tail, number in zip(tails, ids.tolist(), strict=True):
+    for tail, number in zip(tails, numbers, strict=True):
         tail.append(number)
         del tail[:-longest]
-    return torch.tensor([any(tail[-len(s) :] == list(s) for s in stop) for tail in tails])
+    return [tail[-1] == end or any(tail[-len(s) :] == s for s in stop) for tail in tails]
 
 
 @torch.no_grad()

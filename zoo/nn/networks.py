@@ -114,7 +114,7 @@ class CharNet(nn.Module):
         recurrent_step = self.recurrent.stepper()
 
         def step(ids: Tensor, state: State) -> tuple[Tensor, State]:
-            output, state = recurrent_step(embedding(ids, table), state)
+            output, state = recurrent_step(table.index_select(0, ids), state)
             return linear(output, last.weight, last.bias), state
 
         return step
