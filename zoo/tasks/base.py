@@ -143,9 +143,9 @@ class Task(L.LightningModule, ABC):
         name = type(self).__name__
         for fact in self.facts:
             known, offered = self.hparams.setdefault(fact, None), spec.get(fact)
-            if known is None:
+            if known is None and "model" not in self._modules:  # a model that is there has none for a reason
                 self.hparams[fact] = offered
-            elif offered is not None and known != offered and fact not in self.keeps:
+            elif None not in (known, offered) and known != offered and fact not in self.keeps:
                 raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
         self._check_facts(source, spec)
 
