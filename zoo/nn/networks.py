@@ -30,7 +30,8 @@ class OneHot(nn.Module):
     def __init__(self, num_symbols: int) -> None:
         super().__init__()
         self.embedding_dim = num_symbols
-        self.register_buffer("weight", torch.eye(num_symbols), persistent=False)
+        identity = torch.zeros(num_symbols, num_symbols).fill_diagonal_(1.0)  # eye on the meta device loads the compiler
+        self.register_buffer("weight", identity, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Maps ids (...), int64, to vectors (..., V)."""

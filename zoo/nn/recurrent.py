@@ -282,6 +282,8 @@ def initialize(module: nn.Module, init: InitName) -> None:
     check_choice("init", init, get_args(InitName))
     if init == "torch":
         return
+    if any(weight.is_meta for weight in module.parameters()):  # there are no values
+        return
     for part in module.modules():
         if isinstance(part, Recurrent):
             hidden = part.hidden_size
