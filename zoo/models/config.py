@@ -49,10 +49,13 @@ class ModelConfig:
         Raises:
             TypeError: If it has annotations but no decorator, or a field of another type.
         """
+        known = {field.name for field in fields(cls)}
         for name, kind in get_type_hints(cls).items():
-            if get_origin(kind) is ClassVar or kind is ClassVar:
+            if ClassVar in (kind, get_origin(kind)):
                 continue
-            if name not in cls.names():
+            if name in vars(ModelConfig) and name not in ModelConfig.names():
+                raise TypeError(f"{cls.__name__}: {name}: ModelConfig has a member of this name; choose another")
+            if name not in known:
                 raise TypeError(f"{cls.__name__}: {name} is no field; add @dataclass(frozen=True, kw_only=True)")
             if any((get_origin(one) or one) not in PLAIN for one in alternatives(kind)):
                 raise TypeError(

@@ -175,8 +175,7 @@ class Task(L.LightningModule, ABC):
         name, found = type(datamodule).__name__, getattr(datamodule, "batch_type", None)
         if found is not None and not issubclass(found, self.batch_type):
             raise ValueError(f"{type(self).__name__} does not fit {name}: {self._wrong_batch(found)}")
-        if hasattr(datamodule, "spec"):
-            self.bind(datamodule.spec, name)
+        self.bind(getattr(datamodule, "spec", {}), name)
         self._bound_to = datamodule
 
     def _wrong_batch(self, found: type) -> str:
