@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes
-from datamodules.files import read_table
+from datamodules.files import FACTS, read_table
 from zoo.batch import ValueBatch
 
-THREE_STEPS = Path(__file__).parent / "facts" / "three_steps.csv"
+THREE_STEPS = FACTS / "three_steps.csv"
 
 
 class NumericSequences(SequenceData):
@@ -106,7 +106,7 @@ class NumericSequences(SequenceData):
     @property
     def spec(self) -> dict[str, Any]:
         """Numbers per step, numbers to predict, steps, and the scaling, which the model applies."""
-        scaling = {"mean": self.mean, "scale": self.scale} if self.normalize == "dataset" else {}
+        scaling = {} if self.normalize == "none" else {"mean": self.mean, "scale": self.scale}
         steps = self.parts["train"].inputs.shape[1]
         return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": self.normalize, **scaling}
 

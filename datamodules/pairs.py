@@ -11,11 +11,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
-from datamodules.files import read_table
+from datamodules.files import FACTS, read_table
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, Vocab
 
-EN_KO = Path(__file__).parent / "facts" / "en_ko.csv"
+EN_KO = FACTS / "en_ko.csv"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 Pair = tuple[str, str]
 

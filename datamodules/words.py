@@ -8,12 +8,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
-from datamodules.files import read_table
+from datamodules.files import FACTS, read_table
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
 from zoo.vocab import Vocab
 
-WORDS = Path(__file__).parent / "facts" / "words.txt"
+WORDS = FACTS / "words.txt"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -66,6 +66,7 @@ class ZooCLI(LightningCLI):
     """LightningCLI for tasks and datamodules of this project's kind.
 
     Args:
+        command: fit, validate, test or predict.
         signals: Of the process.
         checkpoint: The one that the command names, if it was read already.
         **options: Of LightningCLI.
@@ -75,10 +76,14 @@ class ZooCLI(LightningCLI):
     run_dir: Path  # of fit
     going_on: Continuation | None = None
 
-    def __init__(self, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
-        self.signals, self.checkpoint = signals, checkpoint
+    def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
+        self.command, self.signals, self.checkpoint = command, signals, checkpoint
         self.started = False  # whether all checks have passed
         super().__init__(**options)
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The command alone: each of LightningCLI's takes a while to be described."""
+        return {name: skipped for name, skipped in super().subcommands().items() if name == self.command}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Adds what LightningCLI doesn't have."""
@@ -339,6 +344,7 @@ def run(command: Command) -> int:
             trust.enforce(command.packages)
             arranged = configs.arrange(command)
             ZooCLI(
+                command.name,
                 signals,
                 arranged.checkpoint,
                 model_class=Task,

@@ -8,7 +8,7 @@ state carried over, give the same outputs.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -252,13 +252,19 @@ class Recurrent(nn.Module):
         return f"cell={self.cell_name}"
 
 
-def kernels_that_run(x: Tensor) -> AbstractContextManager[None]:
+@contextmanager
+def kernels_that_run(x: Tensor) -> Iterator[None]:
     """Turns oneDNN off for an input that it refuses: half precision on a CPU without AVX-512."""
-    on_cpu = x.device.type == "cpu"
-    half = x.dtype != torch.float64 and (x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"))
-    if on_cpu and half and not torch.backends.cpu.get_cpu_capability().startswith("AVX512"):
-        return torch.backends.mkldnn.flags(enabled=False)  # type: ignore[no-any-return]
-    return nullcontext()
+    half = x.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled("cpu")
+    refused = half and x.device.type == "cpu" and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    if not (refused and torch.backends.mkldnn.enabled):
+        yield
+        return
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = True
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -294,10 +295,17 @@ class RunFolder(L.Callback):
         return summary
 
     def _save_figure(self, trainer: L.Trainer, name: str, figure: Any) -> None:
-        figure.savefig(self.path / f"{name}.png", dpi=120)
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from PIL import Image
+
+        figure.set_dpi(120)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()  # once, for the file and for TensorBoard: drawing is what takes the time
+        pixels = np.array(canvas.buffer_rgba())[:, :, :3]  # (H, W, 3), bytes
+        Image.fromarray(pixels).save(self.path / f"{name}.png")
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure(name, figure, trainer.global_step)
+                logger.experiment.add_image(name, pixels, trainer.global_step, dataformats="HWC")
 
     def _summary(
         self, trainer: L.Trainer, task: Task, status: str, history: dict[str, list[tuple[float, float]]]

@@ -14,6 +14,7 @@ METRICS_FILE = "metrics.csv"
 RUNNING_FILE = "running.json"  # it is there while a run goes on, and where it was killed
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
+LOOK_S = 1.0  # longer than any process takes to look whether a run is kept
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
@@ -84,7 +85,11 @@ def take_lock(path: Path, note: dict[str, Any]) -> io.TextIOWrapper:
         ValueError: If a living process keeps it.
     """
     file = path.open("a+", encoding="utf-8")
-    if not _lock(file):
+    deadline = time.monotonic() + LOOK_S
+    while not _lock(file):
+        if time.monotonic() < deadline:  # another process may only be looking
+            time.sleep(LOOK_S / 20)
+            continue
         file.close()
         raise ValueError(f"--run_dir: another process is training in {path.parent}: {path.read_text().strip()}")
     file.truncate(0)
@@ -97,7 +102,7 @@ def is_running(folder: Path) -> bool:
     """Whether a living process keeps a run."""
     try:
         with (folder / RUNNING_FILE).open("r+") as file:
-            return not _lock(file)
+            return not _lock(file, shared=True)
     except OSError:
         return False
 
@@ -110,13 +115,14 @@ def job_of(folder: Path) -> str | None:
     return None
 
 
-def _lock(file: io.TextIOWrapper) -> bool:
+def _lock(file: io.TextIOWrapper, shared: bool = False) -> bool:
+    """Takes a lock, if no other process has one that excludes it. A shared one, to look, excludes no other look."""
     try:
         import fcntl
     except ImportError:  # Windows
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks

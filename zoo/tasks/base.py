@@ -150,9 +150,9 @@ class Task(L.LightningModule, ABC):
         check_plain(offers, f"{source}: spec")
         for fact in self.facts:
             known, offered = _as_list(self.hparams.setdefault(fact, None)), offers.get(fact)
-            if known is None:
+            if known is None and "model" not in self._modules:  # a model that is there has none for a reason
                 self.hparams[fact] = offered
-            elif offered is not None and known != offered and fact not in self.keeps:
+            elif None not in (known, offered) and known != offered and fact not in self.keeps:
                 raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
         self._check_facts(source, spec)
 
