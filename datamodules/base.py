@@ -4,14 +4,14 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import lightning as L
 import numpy as np
 import torch
 
 from datamodules.files import check_file
-from datamodules.loader import BatchLoader, EpochSampler, Sampler
+from datamodules.loader import BatchLoader, EpochSampler, Sampler, check_void
 
 Part = Literal["train", "val", "test"]
 Parts = dict[Part, Any]  # NamedTuples of tensors that hold all examples; a part may be missing
@@ -29,7 +29,7 @@ class SequenceData(L.LightningDataModule, ABC):
         ValueError: If the batch size is below 1, or the seed is negative.
     """
 
-    def __init__(self, batch_size: int, seed: int | None) -> None:
+    def __init__(self, batch_size: int, seed: int | None = None) -> None:
         super().__init__()
         if batch_size < 1:
             raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
@@ -97,9 +97,21 @@ class SequenceData(L.LightningDataModule, ABC):
     # -- Lightning's hooks
 
     def setup(self, stage: str | None = None) -> None:
-        """Loads the data, once."""
+        """Loads and checks the data, once.
+
+        Raises:
+            TypeError: If `load` gave anything but parts, see `check_parts`.
+            ValueError: If a part has another name or no examples, or if training has no training part.
+        """
+        name = type(self).__name__
+        if "parts" not in vars(self):
+            raise TypeError(f"{name}: call super().__init__(batch_size, seed) in its __init__")
         if not self.parts:
-            self.parts = self.load()
+            parts = self.load()
+            check_parts(name, parts)
+            self.parts = parts
+        if stage == "fit" and "train" not in self.parts:
+            raise ValueError(f"{name}: this data has no training part; it has {', '.join(self.parts)}")
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Moves a batch, except its lengths: packing needs them on the CPU, and copying them back would block."""
@@ -159,6 +171,34 @@ class SequenceData(L.LightningDataModule, ABC):
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+
+
+def check_parts(name: str, parts: Any) -> None:
+    """Checks what `load` gave.
+
+    Args:
+        name: The datamodule's, for messages.
+        parts: What it gave.
+
+    Raises:
+        TypeError: If it is no dict of NamedTuples with a method `void`, all of one type.
+        ValueError: If a part has another name or no examples, or if its fields differ in length.
+    """
+    if not isinstance(parts, dict) or not parts:
+        raise TypeError(f"{name}: load: got {type(parts).__name__}, expected a dict of parts; is a return missing?")
+    for part, examples in parts.items():
+        where = f"{name}: load: {part}"
+        if part not in get_args(Part):
+            raise ValueError(f"{where}: unknown part, expected one of {', '.join(get_args(Part))}")
+        if not hasattr(examples, "_fields"):
+            raise TypeError(f"{where}: got {type(examples).__name__}, expected a NamedTuple of tensors")
+        check_void(examples)
+        sizes = {field: len(values) for field, values in examples._asdict().items() if values is not None}
+        if len(set(sizes.values())) != 1 or 0 in sizes.values():
+            found = ", ".join(f"{field} {size}" for field, size in sizes.items())
+            raise ValueError(f"{where}: expected examples, as many in each field, got {found}")
+    if len(kinds := {type(examples).__name__ for examples in parts.values()}) > 1:
+        raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
 
 
 def check_seed(name: str, seed: int) -> None:

@@ -154,11 +154,7 @@ class BatchLoader:
     batch_sampler = None  # Lightning looks for it next to `sampler`, whose `set_epoch` it calls
 
     def __init__(self, part: Any, sampler: Sampler, collate: Callable[[Any], Any] | None = None) -> None:
-        if not callable(getattr(part, "void", None)):
-            raise TypeError(
-                f"{type(part).__name__}: expected a batch type with a method void(rows); define one that returns a "
-                "copy whose targets are marked as missing (IGNORE or NaN) where rows, (B,) bool, is true"
-            )
+        check_void(part)
         self.part, self.sampler, self.collate = part, sampler, collate
         self.batch = 0
         self._resume_at: dict[str, int] | None = None
@@ -182,6 +178,15 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Starts the next iteration at a position. The end of an epoch means the start of the next one."""
         self._resume_at = state if state["batch"] < len(self) else None
+
+
+def check_void(part: Any) -> None:
+    """Raises TypeError if a batch type has no method `void`."""
+    if not callable(getattr(part, "void", None)):
+        raise TypeError(
+            f"{type(part).__name__}: expected a batch type with a method void(rows); define one that returns a "
+            "copy whose targets are marked as missing (IGNORE or NaN) where rows, (B,) bool, is true"
+        )
 
 
 def take(part: Any, index: Tensor) -> Any:

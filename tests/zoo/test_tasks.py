@@ -88,7 +88,9 @@ def test_facts_on_which_both_sides_differ_are_refused() -> None:
 
 def test_data_that_does_not_fit_is_refused(trainer: Trainer) -> None:
     words = data.WordCompletion()
-    with pytest.raises(TypeError, match="CharLM: expected batches of type TextBatch, got ClassBatch"):
+    with pytest.raises(
+        ValueError, match="CharLM does not fit WordCompletion: expected batches of type TextBatch, got C"
+    ):
         trainer(max_epochs=1).fit(CharLM(), words)
     with pytest.raises(ValueError, match="Regressor does not fit X: it needs input_size, and X offers no facts"):
         Regressor().bind({}, "X")

@@ -26,8 +26,11 @@ def register_model(model: F) -> F:
         model: A subclass of `Model`: its names are `<task_name>_<cell>`, one for each cell. Or a
             function that takes keyword arguments and returns a model: its name is the model's.
 
+    Defining a class or function again, as in a notebook, replaces the one before.
+
     Raises:
-        ValueError: If there is a model of this name.
+        ValueError: If there is another model of this name.
+        TypeError: If a class lacks a method that a model needs.
 
     Example:
         >>> @register_model
@@ -38,8 +41,12 @@ def register_model(model: F) -> F:
     """
     found: dict[str, Any] = CLASSES if isinstance(model, type) else FUNCTIONS
     name = getattr(model, "task_name", model.__name__)
-    if name in CLASSES or name in names():
+    known = found.get(name)
+    again = known is not None and (known.__module__, known.__qualname__) == (model.__module__, model.__qualname__)
+    if not again and (name in CLASSES or name in names()):
         raise ValueError(f"register_model: there is already a model {name!r}")
+    if missing := sorted(getattr(model, "__abstractmethods__", ())):
+        raise TypeError(f"register_model: {model.__name__} needs {', '.join(missing)}, see zoo.Model")
     found[name] = model
     return model
 
@@ -99,7 +106,8 @@ def find_class(name: str, source: str = "") -> tuple[type[Model], str]:
         if name.startswith(f"{task}_") and (cell := name.removeprefix(f"{task}_")) in CELLS:
             return model, cell
     where = f"{source}: " if source else ""
-    raise ValueError(f"{where}unknown model {name!r}{nearest(name, names())}")
+    hint = "; if its class is in a package of yours, import it first (--allow_import PACKAGE)" if source else ""
+    raise ValueError(f"{where}unknown model {name!r}{nearest(name, names())}{hint}")
 
 
 for _model in (CharLMModel, RegressorModel, Seq2SeqModel, SeqClassifierModel):

@@ -1,5 +1,6 @@
 """What all models share: a config, a network, plain Python values in and out, and bundles."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,6 +57,13 @@ class Model(
         for name in ("task_name", "config_class"):
             if not hasattr(cls, name):
                 raise TypeError(f"{cls.__name__}: a model needs the class attribute {name!r}")
+        if not isinstance(cls.task_name, str) or not cls.task_name.isidentifier():
+            raise TypeError(f"{cls.__name__}: task_name: got {cls.task_name!r}, expected a name, for example 'tagger'")
+        if not isinstance(cls.config_class, type) or not issubclass(cls.config_class, ModelConfig):
+            raise TypeError(f"{cls.__name__}: config_class: got {cls.config_class}, expected a subclass of ModelConfig")
+        cls.config_class.check_class()
+        if inspect.isfunction(inspect.getattr_static(cls, "takes")):
+            raise TypeError(f"{cls.__name__}: takes: got a method, expected a text or a property")
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -106,9 +114,13 @@ class Model(
     def takes(self) -> str:
         """What `infer` takes, in words."""
 
-    @abstractmethod
     def parse(self, word: str) -> Any:
-        """Gives the input that a word of a command line stands for. Raises ValueError if there is none."""
+        """Gives the input that a word of a command line stands for. By default, the word.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        return word
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """Which tensors of the network have a row for each symbol: name -> (axis, the config's list of symbols)."""

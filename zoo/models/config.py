@@ -43,6 +43,27 @@ class ModelConfig:
                 object.__setattr__(self, field.name, tuple(value))
 
     @classmethod
+    def check_class(cls) -> None:
+        """Checks that a subclass is a record of plain values.
+
+        Raises:
+            TypeError: If it has annotations but no decorator, or a field of another type.
+        """
+        known = {field.name for field in fields(cls)}
+        for name, kind in get_type_hints(cls).items():
+            if ClassVar in (kind, get_origin(kind)):
+                continue
+            if name in vars(ModelConfig) and name not in ModelConfig.names():
+                raise TypeError(f"{cls.__name__}: {name}: ModelConfig has a member of this name; choose another")
+            if name not in known:
+                raise TypeError(f"{cls.__name__}: {name} is no field; add @dataclass(frozen=True, kw_only=True)")
+            if any((get_origin(one) or one) not in PLAIN for one in alternatives(kind)):
+                raise TypeError(
+                    f"{cls.__name__}: {name}: got the type {kind}, "
+                    "expected str, int, float, bool, Literal, tuple[str, ...], or one of them or None"
+                )
+
+    @classmethod
     def names(cls) -> tuple[str, ...]:
         """The names of all fields."""
         return tuple(field.name for field in fields(cls))
@@ -73,10 +94,14 @@ class ModelConfig:
         return {name: getattr(self, name) for name in names}
 
 
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types that an annotated type is a union of; itself if it is none."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
 def check_kind(name: str, value: Any, kind: Any) -> None:
     """Raises ValueError if a plain value does not have an annotated type: `True` is not a number of layers."""
-    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
-    taken = {PLAIN[get_origin(one) or one] for one in kinds}
+    taken = {PLAIN[get_origin(one) or one] for one in alternatives(kind)}
     if float in taken:
         taken.add(int)
     if list in taken:

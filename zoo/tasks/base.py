@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -12,9 +12,11 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from zoo.checks import check_positive
+from zoo.checks import brief, check_positive
 from zoo.files import checkpoint as checkpoints
+from zoo.files.bundle import check_plain
 from zoo.models import Model
+from zoo.tasks import contract
 from zoo.tasks.metrics import Mean
 from zoo.vocab import describe
 
@@ -38,9 +40,11 @@ class Task(L.LightningModule, ABC):
 
     A subclass is final. It sets `model_class` and `batch_type`, and defines `score`; the rest has
     defaults. Its constructor takes flat plain values: the fields of the model's config, and what
-    only training needs. It calls `super().__init__(lr)` and `self.save_hyperparameters()`. What the
-    data knows better (`facts`) may be None there: it comes from `trainer.datamodule.spec` in
+    only training needs. It calls `super().__init__(lr)`, which saves all of them as `hparams`. What
+    the data knows better (`facts`) may be None there: it comes from `trainer.datamodule.spec` in
     `setup`, and from then on is in `hparams` and in every checkpoint. So a checkpoint alone decodes.
+
+    What is missing or of another form is an error when the class is made, or before the run begins.
 
     Args:
         lr: Learning rate of the default optimizer, Adam.
@@ -64,19 +68,16 @@ class Task(L.LightningModule, ABC):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for name in ("model_class", "batch_type"):
-            if not hasattr(cls, name):
-                raise TypeError(f"{cls.__name__}: a task needs the class attribute {name!r}")
+        contract.check_class(cls)
         config = cls.model_class.config_class
-        if unknown := set(cls.facts) - set(config.names()):
-            raise TypeError(f"{cls.__name__}: facts: {config.__name__} has no field {', '.join(sorted(unknown))}")
         if "requires" not in vars(cls) and not hasattr(cls, "requires"):
             needed = (field.name for field in fields(config) if field.default is MISSING)
             cls.requires = tuple((name,) for name in needed if name in cls.facts)
 
-    def __init__(self, lr: float) -> None:
+    def __init__(self, lr: float = 1e-3) -> None:
         super().__init__()
         check_positive(lr=lr)
+        self.save_hyperparameters()  # Lightning finds those of the subclass's constructor, too
         self.hparams["lr"] = lr
         # Called with this task once its model is there, before the optimizer is: for weights from elsewhere.
         self.prepare: Callable[[Any], object] | None = None
@@ -96,7 +97,7 @@ class Task(L.LightningModule, ABC):
         Raises:
             ValueError: If the model is of another task, or an argument would change the model.
         """
-        if inspect.isabstract(cls):
+        if cls is Task:
             fitting = (task for task in cls.__subclasses__() if isinstance(model, task.model_class))
             if (found := next(fitting, None)) is None:
                 raise ValueError(f"no task trains a {type(model).__name__}")
@@ -138,11 +139,17 @@ class Task(L.LightningModule, ABC):
             source: Its name, for messages.
 
         Raises:
-            ValueError: If both sides know a fact and they differ, or if a needed one is unknown to both.
+            ValueError: If both sides know a fact and they differ, if a needed one is unknown to both, or
+                if one is no plain value.
+            TypeError: If the spec is no mapping.
         """
         name = type(self).__name__
+        if not isinstance(spec, Mapping):
+            raise TypeError(f"{source}: spec: got {brief(spec)}, expected a mapping; is it a property?")
+        offers = {fact: _as_list(spec[fact]) for fact in self.facts if fact in spec}
+        check_plain(offers, f"{source}: spec")
         for fact in self.facts:
-            known, offered = self.hparams.setdefault(fact, None), spec.get(fact)
+            known, offered = _as_list(self.hparams.setdefault(fact, None)), offers.get(fact)
             if known is None and "model" not in self._modules:  # a model that is there has none for a reason
                 self.hparams[fact] = offered
             elif None not in (known, offered) and known != offered and fact not in self.keeps:
@@ -151,9 +158,6 @@ class Task(L.LightningModule, ABC):
 
     def _check_facts(self, source: str, spec: Iterable[str] = ()) -> None:
         name = type(self).__name__
-        saved = self.hparams.keys() - {"lr", *self.facts}
-        if not saved and inspect.signature(type(self)).parameters.keys() - {"lr", *self.facts, "options", "kwargs"}:
-            raise ValueError(f"{name}: it has no hyperparameters; call self.save_hyperparameters() in its __init__")
         for group in self.requires:
             if all(self.hparams.get(fact) is None for fact in group):
                 wanted = " or ".join(group)
@@ -171,8 +175,7 @@ class Task(L.LightningModule, ABC):
         name, found = type(datamodule).__name__, getattr(datamodule, "batch_type", None)
         if found is not None and not issubclass(found, self.batch_type):
             raise ValueError(f"{type(self).__name__} does not fit {name}: {self._wrong_batch(found)}")
-        if hasattr(datamodule, "spec"):
-            self.bind(datamodule.spec, name)
+        self.bind(getattr(datamodule, "spec", {}), name)
         self._bound_to = datamodule
 
     def _wrong_batch(self, found: type) -> str:
@@ -182,6 +185,8 @@ class Task(L.LightningModule, ABC):
         """Builds the model and the metrics, unless they are there."""
         if "model" not in self._modules:
             self._check_facts("the dataloaders")
+            self.hparams.update({name: _as_list(value) for name, value in self.hparams.items()})
+            contract.check_saved(self)
             names = self.model_class.config_class.names()
             values = {name: value for name, value in self.hparams.items() if name in names}
             before = torch.get_default_dtype()
@@ -192,8 +197,10 @@ class Task(L.LightningModule, ABC):
                 torch.set_default_dtype(before)
         if "metrics" in self._modules:
             return
+        metrics: dict[str, dict[str, Metric]] = {stage: self.build_metrics(stage) for stage in STAGES}
+        contract.check_metrics(self, metrics)
         self.metrics = nn.ModuleDict(
-            {f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **self.build_metrics(stage)}) for stage in STAGES}
+            {f"{stage}_metrics": nn.ModuleDict({"loss": Mean(), **metrics[stage]}) for stage in STAGES}
         )
         if self.prepare is not None:
             self.prepare(self)
@@ -299,6 +306,8 @@ class Task(L.LightningModule, ABC):
         if not isinstance(batch, self.batch_type):
             raise TypeError(f"{type(self).__name__}: {self._wrong_batch(type(batch))}")
         loss = self.score(batch, stage)
+        if not isinstance(loss, Loss):
+            raise TypeError(f"{type(self).__name__}: score: got {type(loss).__name__}, expected Loss(total, items)")
         self.metric(stage, "loss").update(loss.total.detach(), loss.items)
         for name, metric in self.metrics[f"{stage}_metrics"].items():  # type: ignore[operator, union-attr]
             if not name.startswith("_"):
@@ -324,6 +333,11 @@ def _config_of(task: type[Task], model: Model) -> dict[str, Any]:
 def is_sampling_epoch(epoch: int) -> bool:
     """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
+
+
+def _as_list(value: Any) -> Any:
+    """A sequence as a list, as JSON and checkpoints hold it. Any other value as it is."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _brief(value: Any) -> str:
