@@ -23,18 +23,18 @@ run: .venv/run  ## Train the toy English-Korean translator, translate with it, a
 	echo "  $(BIN)/python -m zoo fit --config configs/alice_lstm.yaml      learn to write like Lewis Carroll" && \
 	echo "  $(BIN)/python -m zoo --help"
 
-test: .venv/test  ## Run the tests that take less than a minute each, offline
+test: .venv/test  ## Run the tests, offline, one worker for each core (5 minutes on two)
 	$(BIN)/python -m pytest
 
 test-slow: .venv/test  ## Run the trainings among the tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --dist loadgroup
 
 check: .venv/dev  ## Check versions, format, lint, types and who imports whom
 	$(BIN)/python tests/versions.py
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python -m pytest -n 0 tests/test_layers.py
 	$(BIN)/python benchmarks/cards.py --check
 
 format: .venv/dev  ## Format the code, and mend what can be mended

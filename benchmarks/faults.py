@@ -10,9 +10,12 @@ try takes seconds; a child changes what happens to it (a kill at a step, say), n
 
 import argparse
 import contextlib
+import errno
+import json
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -74,17 +77,21 @@ TWO = ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
 # -- runs of which this process is the parent
 
 
-def fork(argv: list[str], prepare: Callable[[], Any] = lambda: None, log: Path | None = None) -> int:
-    """Runs a command in a child of this process, and returns its PID."""
+def fork(
+    argv: list[str], prepare: Callable[[], Any] = lambda: None, log: Path | None = None, errors: Path | None = None
+) -> int:
+    """Runs a command in a child of this process, and returns its PID; `errors` takes what is no output, else `log`."""
     sys.stdout.flush()
     sys.stderr.flush()
     if pid := os.fork():
         return pid
     code = 1
     try:
-        out = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(out, 1)
-        os.dup2(out, 2)
+        for number, file in ((1, log), (2, errors)):
+            if number == 1 or errors is not None:
+                os.dup2(os.open(file or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            else:
+                os.dup2(1, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
         os.environ.pop("PL_GLOBAL_SEED", None)
         prepare()
@@ -300,15 +307,47 @@ def full_disk(bench: Bench) -> Iterator[list[str]]:
         return
     try:
         wide = ["--model.hidden_size", "96"]  # a checkpoint of a megabyte, of which there are up to four
-        log = bench.folder / "log"
-        code = wait(fork(fit(CASES["CharLM"], disk / "run", *wide), log=log))
-        text, last = log.read_text(), disk / "run" / "checkpoints" / LAST
-        wrong = [] if code == 1 and "no space left" in text and "checkpoints/" in text else [f"{code}: {text[-500:]}"]
-        check_sums(last)
+        code = wait(fork(fit(CASES["CharLM"], disk / "run", *wide), log=bench.folder / "log"))
+        wrong = says_full(bench, disk / "run", code)
         subprocess.run(["mount", "-o", "remount,size=30m", disk], check=True)
         yield wrong + bench.goes_on("CharLM", disk / "run", *wide)
     finally:
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+def says_full(bench: Bench, run: Path, code: int) -> list[str]:
+    """What is wrong with a run that ended on a full disk; its last checkpoint is whole."""
+    text = (bench.folder / "log").read_text()
+    check_sums(run / "checkpoints" / LAST)
+    said = re.search(r"error: .*no space left on the disk to write \S*checkpoints/", text)
+    return [] if code == 1 and said else [f"exit code {code}: {text[-1000:]}"]
+
+
+def failing_writes(bench: Bench) -> Iterator[list[str]]:
+    """Writes fail halfway, as on a full disk."""
+    true = os.fsync
+
+    def prepare() -> None:
+        large = iter(range(10_000))  # writes of checkpoints; once one has failed, all do
+        failed = False
+
+        def full(handle: int) -> None:
+            nonlocal failed
+            status = os.fstat(handle)
+            failed |= status.st_size > 10_000 and next(large) == 7
+            if failed and stat.S_ISREG(status.st_mode):
+                with contextlib.suppress(OSError):  # one that was opened to be read
+                    os.ftruncate(handle, 1000)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            true(handle)
+
+        zoo.runs.files.os.fsync = full
+
+    run = bench.new()
+    code = wait(fork(fit(CASES["CharLM"], run), prepare, bench.folder / "log"))
+    wrong = says_full(bench, run, code)
+    left = list(run.rglob(f".*{zoo.runs.files.TEMPORARY}"))
+    yield wrong + ([f"left {left}"] if left else []) + bench.goes_on("CharLM", run)
 
 
 def truncated(bench: Bench) -> Iterator[list[str]]:
@@ -316,7 +355,7 @@ def truncated(bench: Bench) -> Iterator[list[str]]:
     stopped = bench.folder / "stopped"
     wait(fork(fit(CASES["CharLM"], stopped), kill_at(14)))
     size = (stopped / "checkpoints" / LAST).stat().st_size
-    for length in range(0, size, 4096 * (5 if bench.short else 1)):
+    for length in (0, size // 2, size - 1) if bench.short else range(0, size, 4096):
         run = bench.new()
         shutil.copytree(stopped, run)
         os.truncate(run / "checkpoints" / LAST, length)
@@ -326,7 +365,7 @@ def truncated(bench: Bench) -> Iterator[list[str]]:
 
 
 def signals(bench: Bench) -> Iterator[list[str]]:
-    """SIGINT, SIGTERM, SIGUSR1 at a step: saved there, the right exit code."""
+    """SIGINT, SIGTERM, SIGUSR1 at a step: saved there, the right exit code and status, no traceback."""
     fake = bench.folder / "bin"  # a SLURM that notes what it is asked
     fake.mkdir()
     (fake / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {fake}/asked\n")
@@ -347,7 +386,10 @@ def signals(bench: Bench) -> Iterator[list[str]]:
                 kill_at(step, number)()
 
             code = wait(fork(fit(CASES["CharLM"], run), prepare, bench.folder / "log"))
-            wrong = [] if code == expected else [f"exit code {code}: {(bench.folder / 'log').read_text()[-300:]}"]
+            text = (bench.folder / "log").read_text()
+            wrong = [] if code == expected and "Traceback" not in text else [f"exit code {code}: {text[-300:]}"]
+            status = json.loads((run / "summary.json").read_text())["status"]
+            wrong += [] if status == "interrupted" else [f"status {status}"]
             saved = torch.load(run / "checkpoints" / LAST, weights_only=True)["global_step"]
             wrong += [] if saved == step + 1 else [f"saved at step {saved}, not at {step + 1}"]
             if slurm:
@@ -390,7 +432,7 @@ def tested(file: str, words: str) -> Iterator[list[str]]:
     """Runs tests of tests/cluster by the words in their names; those that are skipped are no tries."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = ["-q", "-m", "slow or not slow", "-k", words, f"--junitxml={report}"]
+        options = ["-q", "-n", "0", "-m", "slow or not slow", "-k", words, f"--junitxml={report}"]
         command([*options, f"tests/cluster/{file}.py"], ("-m", "pytest"), 1800)
         for case in ElementTree.parse(report).iter("testcase"):
             if case.find("skipped") is None:
@@ -479,7 +521,7 @@ def wait_for(condition: Callable[[], bool], timeout: float) -> bool:
     return condition()
 
 
-ALONE: list[Row] = [each_step, random_kills, killed_writes, full_disk, truncated, signals]
+ALONE: list[Row] = [each_step, random_kills, killed_writes, failing_writes, full_disk, truncated, signals]
 TOGETHER: list[Row] = [kills_of_two_ranks, two_ranks]
 CLUSTER: list[Row] = [torchrun_restarts, one_rank_fails, slurm_requeues, two_hosts]
 

@@ -1,5 +1,6 @@
 """What all tests share: no network, one thread, and the command line in this process."""
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -8,11 +9,15 @@ from typing import NamedTuple
 import lightning as L
 import pytest
 import torch
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
 
 from datamodules.cache import cache_dir
 from zoo.__main__ import main
 
-torch.set_num_threads(1)  # the models are small, and the machine may be busy
+# The models are small, and there is a worker for each core.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
 
 
 class Result(NamedTuple):
@@ -45,6 +50,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def clean_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run's seed doesn't leak into the next test."""
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are made and not drawn, which would take half of the time of each run; `draws` marks the others."""
+    if request.node.get_closest_marker("draws") is None:
+        monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).touch())
+        monkeypatch.setattr(SummaryWriter, "add_figure", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What tests import: where things lie, when to skip, and what several files need."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -8,18 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 
-import zoo
+import faults
+import zoo.__main__
 from datamodules.cache import cache_dir
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
 ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
 DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
+# Configs that train on two processes, too. The others have the same tasks, data and schedules, in other sizes.
+ON_TWO = ("alice_lstm_heldout", "mnist_rnn", "toy_en_ko")
+TWO_PROCESSES = "--trainer.devices 2 --trainer.strategy ddp"
 ADDRESSES = [
     *("http://127.0.0.1:1/a.ckpt", "https://127.0.0.1:1/a.ckpt", "s3://bucket/a.ckpt", "gs://bucket/a.ckpt"),
     *("hf://user/name/a.ckpt", "file:///a.ckpt", "file:a.ckpt", "memory://a.ckpt", "simplecache::memory://a.ckpt"),
@@ -45,11 +49,22 @@ needs_alice = needs("gutenberg/11.txt")
 needs_grimm = needs("gutenberg/11027.txt")
 
 
-def run_zoo(*args: str) -> subprocess.CompletedProcess[str]:
-    """Runs `python -m zoo ...` in a process of its own, in the current folder."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "zoo", *args]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+def run_zoo(*args: object) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m zoo ...` in a child of this process, which has loaded everything, in the current folder.
+
+    The processes that the command launches itself begin from nothing.
+    """
+    argv = [str(arg) for arg in args]
+    with TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        code = faults.wait(faults.fork(argv, lambda: _as_program(argv), out, err), 300)
+        return subprocess.CompletedProcess(argv, code, out.read_text(), err.read_text())
+
+
+def _as_program(argv: list[str]) -> None:
+    """What Lightning looks at to launch further processes."""
+    sys.argv = ["zoo", *argv]
+    sys.modules["__main__"] = zoo.__main__
 
 
 def refused(result: Any, message: str) -> None:

@@ -2,39 +2,52 @@
 
 import math
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+import baselines
+import generation
 import results
+import training_loop
 from baselines import ngram_bits
-from support import CONFIGS, ROOT, needs_alice, needs_grimm, needs_mnist
+from support import CONFIGS, ROOT, needs_alice, needs_grimm, needs_mnist, run_zoo
 
 
-def run(folder: Path, script: str, *args: str) -> str:
-    command = [sys.executable, str(ROOT / "benchmarks" / script), *args]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., list[str]]:
+    """Runs a script in this process, in an empty folder; gives the lines that it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(script: ModuleType, *args: object) -> list[str]:
+        monkeypatch.setattr("sys.argv", [script.__name__, *map(str, args)])
+        script.main()
+        return capsys.readouterr().out.splitlines()
+
+    return call
 
 
 @needs_mnist
-def test_the_training_loop_is_compared(tmp_path: Path) -> None:
-    out = run(tmp_path, "training_loop.py", "--recipes", "mnist", "--repeats", "1", "--limit", "2")
-    assert out.splitlines()[-1].startswith("| mnist |")
+@pytest.mark.filterwarnings("ignore")
+def test_the_training_loop_is_compared(run: Callable) -> None:
+    assert run(training_loop, "--recipes", "mnist", "--repeats", "1", "--limit", "2")[-1].startswith("| mnist |")
 
 
-def test_generation_is_compared(tmp_path: Path) -> None:
-    out = run(tmp_path, "generation.py", "--repeats", "1", "--cells", "gru", "--streams", "1", "--share", "0.1")
-    assert out.splitlines()[-1].startswith("| gru | 1 |")
+def test_generation_is_compared(run: Callable) -> None:
+    lines = run(generation, "--repeats", "1", "--cells", "gru", "--streams", "1", "--share", "0.05")
+    assert lines[-1].startswith("| gru | 1 |")
 
 
 @needs_alice
 @needs_grimm
-def test_the_baselines_are_printed(tmp_path: Path) -> None:
-    configs = [str(CONFIGS / f"{name}.yaml") for name in ("words_gutenberg", "toy_en_ko", "three_steps")]
-    lines = [line.split() for line in run(tmp_path, "baselines.py", *configs).splitlines()]
+def test_the_baselines_are_printed(run: Callable) -> None:
+    configs = [CONFIGS / f"{name}.yaml" for name in ("words_gutenberg", "toy_en_ko", "three_steps")]
+    lines = [line.split() for line in run(baselines, *configs)]
     assert lines[0][:4] == ["words_gutenberg", "prefix", "table", "0.2239"]
     assert [lines[1][2], lines[2][3]] == ["0.1667", "3.0769"]
 
@@ -48,8 +61,13 @@ def test_an_ngram_model_is_a_distribution_and_learns() -> None:
 
 
 def test_results_are_averaged_beside_a_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        return run_zoo(*command[3:]) if command[1:3] == ["-m", "zoo"] else real(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(results, "RUNS", tmp_path)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     row = results.measure(CONFIGS / "apple_rnn.yaml", [1, 2], keep=True)
     assert row.keys() == set(results.COLUMNS)
     assert (row["metric"], row["seeds"], row["baseline"]) == ("train/bpc", "1 2", "character 5-gram")

@@ -83,22 +83,8 @@ def read_or_refuse(read: Callable[[], Any]) -> None:
 # -- what stands in a file
 
 TOKENS = [
-    b": ",
-    b"- ",
-    b"[",
-    b"{",
-    b"}",
-    b"&a ",
-    b"*a",
-    b"!!",
-    b"'",
-    b'"',
-    b"\n",
-    b"  ",
-    b"null",
-    b"-1",
-    b"1e999",
-    b"9" * 9,
+    *(b": ", b"- ", b"[", b"{", b"}", b"&a ", b"*a", b"!!", b"'", b'"', b"\n", b"  "),
+    *(b"null", b"-1", b"1e999", b"9" * 9),
 ]
 PIECE = st.one_of(st.sampled_from(TOKENS), st.sampled_from(TOKENS), st.binary(max_size=6))
 EDIT = st.tuples(st.integers(0, 10**6), st.sampled_from(["cut", "flip", "insert", "remove", "repeat"]), PIECE)
@@ -193,7 +179,7 @@ def check_command(command: Callable, *args: str, codes: tuple[int, ...] = (0, 2)
     assert listing() == before
 
 
-@examples(25, 800)
+@examples(8, 800)
 def test_a_config_file_with_broken_bytes(examples: int, zoo_command: Callable) -> None:
     def check(data: bytes) -> None:
         Path("c.yaml").write_bytes(data)
@@ -203,7 +189,7 @@ def test_a_config_file_with_broken_bytes(examples: int, zoo_command: Callable) -
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's, about odd values that it takes
-@examples(20, 500)
+@examples(8, 500)
 def test_a_config_of_other_values(examples: int, zoo_command: Callable) -> None:
     def check(places: list[tuple[int, Any]]) -> None:
         Path("c.yaml").write_text(yaml.safe_dump(changed(SMALL, places)))
@@ -237,112 +223,53 @@ def checkpoint() -> dict[str, Any]:
     }
 
 
+@cache
+def parts() -> tuple[dict[str, Any], bytes]:
+    """A bundle's config and its weights."""
+    weights = safetensors.torch.save(tiny().network.state_dict())
+    config = {"format_version": 1, "name": "char_lm_gru", "arguments": tiny().config.as_dict(), "dtype": "float32"}
+    return {**config, "sha256": bundle.sha256(weights), "parameters": 1, "about": {"title": "a", "data": {}}}, weights
+
+
 def saved(contents: Any) -> bytes:
     buffer = io.BytesIO()
     torch.save(contents, buffer)
     return buffer.getvalue()
 
 
-@examples(60, 5000)
-def test_a_checkpoint_with_broken_bytes(examples: int, folder: Path) -> None:
-    def check(data: bytes) -> None:
-        Path("a.ckpt").write_bytes(data)
-        read_or_refuse(lambda: zoo.load("a.ckpt").generate("a", 3, seed=0))
-
-    fuzz(check, examples, broken(saved(checkpoint())))
+def load_checkpoint(data: bytes) -> None:
+    Path("a.ckpt").write_bytes(data)
+    read_or_refuse(lambda: zoo.load("a.ckpt").generate("a", 3, seed=0))
 
 
-@examples(60, 5000)
-def test_a_checkpoint_of_other_values(examples: int, folder: Path) -> None:
-    def check(places: list[tuple[int, Any]]) -> None:
-        Path("a.ckpt").write_bytes(saved(changed(checkpoint(), places)))
-        read_or_refuse(lambda: zoo.load("a.ckpt").generate("a", 3, seed=0))
-
-    fuzz(check, examples, CHANGES)
-
-
-def write_bundle(config: bytes, weights: bytes) -> None:
+def load_bundle(config: bytes, weights: bytes) -> None:
     Path("bundle").mkdir(exist_ok=True)
     Path("bundle/config.json").write_bytes(config)
     Path("bundle/model.safetensors").write_bytes(weights)
+    read_or_refuse(lambda: bundle.card(bundle.read_config(Path("bundle"))))
+    read_or_refuse(lambda: zoo.load("bundle").generate("a", 3, seed=0))
 
 
-@cache
-def parts() -> tuple[dict[str, Any], bytes]:
-    weights = safetensors.torch.save(tiny().network.state_dict())
-    config = {"format_version": 1, "name": "char_lm_gru", "arguments": tiny().config.as_dict(), "dtype": "float32"}
-    return {**config, "sha256": bundle.sha256(weights), "parameters": 1, "about": {"title": "a", "data": {}}}, weights
+def load_weights(weights: bytes) -> None:
+    """Those of a bundle whose digest says that they are as they should be."""
+    load_bundle(json.dumps({**parts()[0], "sha256": bundle.sha256(weights)}).encode(), weights)
 
 
-@examples(60, 5000)
-def test_a_bundle_whose_config_has_broken_bytes(examples: int, folder: Path) -> None:
-    config, weights = parts()
-
-    def check(data: bytes) -> None:
-        write_bundle(data, weights)
-        read_or_refuse(lambda: zoo.load("bundle").generate("a", 3, seed=0))
-
-    fuzz(check, examples, broken(json.dumps(config).encode()))
+@examples(20, 5000)
+def test_a_checkpoint_of_other_values(examples: int, folder: Path) -> None:
+    fuzz(lambda places: load_checkpoint(saved(changed(checkpoint(), places))), examples, CHANGES)
 
 
-@examples(60, 5000)
+@examples(20, 5000)
 def test_a_bundle_whose_config_has_other_values(examples: int, folder: Path) -> None:
     config, weights = parts()
-
-    def check(places: list[tuple[int, Any]]) -> None:
-        write_bundle(json.dumps(changed(config, places)).encode(), weights)
-        read_or_refuse(lambda: bundle.card(bundle.read_config(Path("bundle"))))
-        read_or_refuse(lambda: zoo.load("bundle").generate("a", 3, seed=0))
-
-    fuzz(check, examples, CHANGES)
+    fuzz(lambda places: load_bundle(json.dumps(changed(config, places)).encode(), weights), examples, CHANGES)
 
 
-@examples(60, 5000)
-def test_a_bundle_whose_weights_are_broken_and_whose_digest_says_so(examples: int, folder: Path) -> None:
-    config, weights = parts()
-
-    def check(data: bytes) -> None:
-        write_bundle(json.dumps({**config, "sha256": bundle.sha256(data)}).encode(), data)
-        read_or_refuse(lambda: zoo.load("bundle").generate("a", 3, seed=0))
-
-    fuzz(check, examples, broken(weights, weights[:8] + b"{}" + weights[10:]))
+# -- files of broken bytes
 
 
-# -- data
-
-
-@examples(200, 5000)
-def test_an_idx_file(examples: int, folder: Path) -> None:
-    def check(data: bytes, axes: int) -> None:
-        Path("file").write_bytes(data)
-        read_or_refuse(lambda: read_idx(Path("file"), axes))
-
-    files = [struct.pack(">4I", 0x803, 2, 2, 2) + bytes(8), struct.pack(">2I", 0x801, 3) + bytes(3)]
-    fuzz(check, examples, broken(*files), st.sampled_from([1, 3]))
-
-
-@cache
-def parquet() -> bytes:
-    import datasets
-
-    table = datasets.Dataset.from_dict({"a": ["x", "y"], "b": ["1", "2"]})
-    table.to_parquet(buffer := io.BytesIO())
-    return buffer.getvalue()
-
-
-TABLES = {
-    ".csv": EN_KO.read_bytes(),
-    ".tsv": b"a\tb\n1\t2\n3\t4.5\n",
-    ".txt": b"word\nwood\ngame\n",
-    ".jsonl": b'{"a": "x", "b": 1}\n{"a": "y", "b": 2}\n',
-    ".json": b'[{"a": 1, "b": 2.5}, {"a": 3, "b": null}]',
-}
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets closes no broken file
-@examples(12, 500)
-@pytest.mark.parametrize("ending", [*TABLES, ".parquet"])
-def test_a_table(ending: str, examples: int, folder: Path) -> None:
+def read_table(ending: str) -> Callable[[bytes], None]:
     def check(data: bytes) -> None:
         path = Path(f"file{ending}")
         path.write_bytes(data)
@@ -351,10 +278,75 @@ def test_a_table(ending: str, examples: int, folder: Path) -> None:
         read_or_refuse(lambda: read_numbers(str(path), ["a"]))
         read_or_refuse(lambda: WordCompletion(path=str(path), word_length=None).setup())
 
-    fuzz(check, examples, broken(TABLES.get(ending) or parquet(), b"a,b\n1,2\n3,\n", b"1,2\n3,4\n"))
+    return check
 
 
-@examples(60, 2000)
+def read_idx_file(data: bytes) -> None:
+    Path("file").write_bytes(data)
+    for axes in (1, 3):
+        read_or_refuse(lambda axes=axes: read_idx(Path("file"), axes))  # type: ignore[misc]
+
+
+def read_image(data: bytes) -> None:
+    Path("file").write_bytes(data)
+    read_or_refuse(lambda: images.features(images.read("file"), 8, 8))
+
+
+def image(kind: str) -> bytes:
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(buffer := io.BytesIO(), kind)
+    return buffer.getvalue()
+
+
+def parquet() -> bytes:
+    import datasets
+
+    datasets.Dataset.from_dict({"a": ["x", "y"], "b": ["1", "2"]}).to_parquet(buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+TABLES = {
+    ".csv": EN_KO.read_bytes,
+    ".tsv": lambda: b"a\tb\n1\t2\n3\t4.5\n",
+    ".txt": lambda: b"word\nwood\ngame\n",
+    ".jsonl": lambda: b'{"a": "x", "b": 1}\n{"a": "y", "b": 2}\n',
+    ".json": lambda: b'[{"a": 1, "b": 2.5}, {"a": 3, "b": null}]',
+    ".parquet": parquet,
+}
+READERS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]], int, int]] = {
+    # what reads them, the whole files, and how many examples are few and many
+    "checkpoint": (load_checkpoint, lambda: [saved(checkpoint())], 20, 5000),
+    "bundle's config": (
+        lambda data: load_bundle(data, parts()[1]),
+        lambda: [json.dumps(parts()[0]).encode()],
+        *(20, 5000),
+    ),
+    "bundle's weights": (
+        load_weights,
+        lambda: [parts()[1], parts()[1][:8] + b"{}" + parts()[1][10:]],
+        *(20, 5000),
+    ),
+    "IDX": (
+        read_idx_file,
+        lambda: [struct.pack(">4I", 0x803, 2, 2, 2) + bytes(8), struct.pack(">2I", 0x801, 3) + bytes(3)],
+        *(60, 5000),
+    ),
+    "image": (read_image, lambda: [image(kind) for kind in ("png", "jpeg", "gif", "tiff")], 20, 2000),
+    **{
+        ending: (read_table(ending), lambda whole=whole: [whole(), b"a,b\n1,2\n3,\n", b"1,2\n3,4\n"], 5, 500)
+        for ending, whole in TABLES.items()
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # datasets closes no broken file
+@pytest.mark.parametrize("many", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["few", "many"])
+@pytest.mark.parametrize("kind", READERS)
+def test_a_file_of_broken_bytes(kind: str, many: bool, folder: Path) -> None:
+    check, files, few_examples, many_examples = READERS[kind]
+    fuzz(check, many_examples if many else few_examples, broken(*files()))
+
+
+@examples(20, 2000)
 def test_a_text(examples: int, folder: Path) -> None:
     def check(data: bytes, mode: Any, normalization: Any) -> None:
         Path("file.txt").write_bytes(data)
@@ -370,7 +362,7 @@ def test_a_text(examples: int, folder: Path) -> None:
     )
 
 
-@examples(200, 5000)
+@examples(60, 5000)
 def test_a_vocabulary(examples: int, folder: Path) -> None:
     def check(symbols: list[str], text: str, ids: list[int]) -> None:
         def read() -> None:
@@ -389,17 +381,3 @@ def test_a_vocabulary(examples: int, folder: Path) -> None:
         st.text("ab\0 ", max_size=5),
         st.lists(st.integers()),
     )
-
-
-@examples(60, 2000)
-def test_an_image(examples: int, folder: Path) -> None:
-    files = []
-    for kind in ("png", "jpeg", "gif", "tiff"):
-        Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(buffer := io.BytesIO(), kind)
-        files.append(buffer.getvalue())
-
-    def check(data: bytes) -> None:
-        Path("file").write_bytes(data)
-        read_or_refuse(lambda: images.features(images.read("file"), 8, 8))
-
-    fuzz(check, examples, broken(*files))

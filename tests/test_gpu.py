@@ -5,9 +5,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import faults
 import pytest
 import torch
+
+import faults
 from faults import CHAR_LM, EVERY_STEP, command
 
 GPUS = torch.cuda.device_count()

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,39 +29,55 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "dist" / done.stdout.splitlines()[-1]
 
 
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs commands with the wheel's content in front of everything else, in an empty folder."""
-    site, empty = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("empty")
-    zipfile.ZipFile(wheel).extractall(site)
-    environment = {**os.environ, "PYTHONPATH": str(site), "ZOO_DATA_DIR": str(empty / "none"), "OMP_NUM_THREADS": "1"}
+WORK_ALONE = """
+import io, json, sys
+import zoo
+from zoo.__main__ import main
 
-    def run(*args: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", f"import zoo; assert zoo.__file__.startswith({str(site)!r})"]
-        assert subprocess.run(command, env=environment, cwd=empty, check=False).returncode == 0
-        command = [sys.executable, "-m", "zoo", *args]
-        return subprocess.run(
-            command, env=environment, cwd=empty, input=text, capture_output=True, text=True, check=False
-        )
-
-    return run
+said = {"from": zoo.__file__}
+for name, command in json.loads(sys.argv[1]).items():
+    sys.stdout = io.StringIO()
+    said[name] = [main(command), sys.stdout.getvalue()]
+open("said.json", "w").write(json.dumps(said))
+"""
 
 
 def test_it_carries_what_it_needs_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"zoo/configs/{path.name}" for path in CONFIGS.glob("*.yaml")} <= names
     files = (bundle.CONFIG, bundle.WEIGHTS, bundle.CARD)
-    assert {f"zoo/weights/{name}/{file}" for name in bundle.shipped() for file in files} <= names
+    assert {f"zoo/hub/weights/{name}/{file}" for name in bundle.shipped() for file in files} <= names
     others = {name for name in names if not name.endswith(".py") and not name.split("/")[0].endswith(".dist-info")}
-    folders = ("zoo/configs/", "zoo/weights/", "datamodules/facts/")
+    folders = ("zoo/configs/", "zoo/hub/weights/", "datamodules/facts/", "zoo/py.typed")
     assert all(name.startswith(folders) for name in others)
     assert wheel.stat().st_size < MAX_BYTES
 
 
-def test_it_works_alone(installed: Callable) -> None:
-    assert len(installed("list").stdout.splitlines()) == len(bundle.shipped())
-    assert installed("infer", "seq2seq_rnn.toy_en_ko", "word").stdout == "word -> 단어\n"
-    lines = installed("infer", "seq2seq_rnn.toy_en_ko", "-", "--json", text="love\nkiss\n").stdout.splitlines()
-    assert [json.loads(line)["prediction"] for line in lines] == ["사랑", "키스"]
-    fit = installed("fit", "--config", "toy_en_ko", "--run_dir", "run", "--trainer.max_epochs", "2")
-    assert fit.returncode == 0, fit.stderr
+def test_it_works_alone(wheel: Path, tmp_path: Path) -> None:
+    """The wheel's content is in front of everything else, in an empty folder with no data."""
+    site, empty = tmp_path / "site", tmp_path / "empty"
+    empty.mkdir()
+    zipfile.ZipFile(wheel).extractall(site)
+    commands = {
+        "list": ["list"],
+        "infer": ["infer", "seq2seq_rnn.toy_en_ko", "word"],
+        "lines": ["infer", "seq2seq_rnn.toy_en_ko", "-", "--json"],
+        "fit": ["fit", "--config", "toy_en_ko", "--run_dir", "run", "--trainer.max_epochs", "2"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WORK_ALONE, json.dumps(commands)],
+        env={**os.environ, "PYTHONPATH": str(site), "ZOO_DATA_DIR": str(empty / "none")},
+        cwd=empty,
+        input="love\nkiss\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads((empty / "said.json").read_text())
+    assert said.pop("from").startswith(str(site))
+    assert [code for code, _ in said.values()] == [0] * 4, done.stderr
+    assert len(said["list"][1].splitlines()) == len(bundle.shipped())
+    assert said["infer"][1] == "word -> 단어\n"
+    assert [json.loads(line)["prediction"] for line in said["lines"][1].splitlines()] == ["사랑", "키스"]
+    assert (empty / "run" / "summary.json").exists()

@@ -13,7 +13,11 @@ from cluster.trouble import MESSAGE
 from support import needs_alice
 
 lacking = missing(*PROGRAMS)
-pytestmark = [needs_alice, pytest.mark.skipif(lacking is not None, reason=f"SLURM {lacking}")]
+pytestmark = [
+    needs_alice,
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.skipif(lacking is not None, reason=f"SLURM {lacking}"),
+]
 
 ONE_NODE = ("--ntasks-per-node=2", "--gres=none", "--cpus-per-task=1", "--time=10")
 TWO_NODES = ("--ntasks-per-node=1", *ONE_NODE[1:])

@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from faults import children_of
 
 from cluster.training import CONFIG, FAILS, OPTIONS, differences, environment, torchrun
 from cluster.trouble import MESSAGE
+from faults import children_of
 from support import needs_alice
 
-pytestmark = [needs_alice, pytest.mark.slow]
+pytestmark = [needs_alice, pytest.mark.xdist_group("cluster"), pytest.mark.slow]
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import children_of
 
 from cluster.hosts import Host, missing, two_hosts
 from cluster.training import CONFIG, OPTIONS, TEMPLATES, differences, environment
+from faults import children_of
 from support import needs_alice
 
 lacking = missing()
-pytestmark = [needs_alice, pytest.mark.slow, pytest.mark.skipif(lacking is not None, reason=f"two hosts: {lacking}")]
+pytestmark = [
+    needs_alice,
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.slow,
+    pytest.mark.skipif(lacking is not None, reason=f"two hosts: {lacking}"),
+]
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import torch
-from faults import different
 
+from faults import different
 from support import CONFIGS, ROOT
 
 CONFIG = CONFIGS / "alice_lstm.yaml"

@@ -24,7 +24,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(cache, "MAX_BYTES", 2**16)
     bodies = {
         "/large": bytes(2**16 + 1),
-        "/bomb.gz": gzip.compress(bytes(2**26)),
+        "/bomb.gz": gzip.compress(bytes(2**22)),
         "/cut.gz": gzip.compress(b"hello" * 99)[:-9],
         "/broken.gz": gzip.compress(b"hello" * 99)[:12] + b"\xff" * 20,
         "/hello": b"hello",
@@ -117,8 +117,9 @@ def test_a_download_that_is_interrupted_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("ending", ["csv", "txt", "jsonl", "parquet"])
-@pytest.mark.parametrize("archive", ["gzip", "zip", "tar", "bz2", "xz"])
+@pytest.mark.parametrize(
+    ("ending", "archive"), [("csv", "gzip"), ("txt", "zip"), ("jsonl", "tar"), ("parquet", "bz2"), ("csv", "xz")]
+)
 def test_an_archive_is_not_unpacked_under_another_name(ending: str, archive: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a,b\n1,2\n" * 9)
     packed = tmp_path / f"file.{ending}"

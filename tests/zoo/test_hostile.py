@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ADDRESSES, laughs
+from support import laughs
 from zoo.cli.errors import explain
 
 EVIL = "evil_module"
@@ -16,31 +16,24 @@ FIT = ["fit", "--run_dir", "run"]
 
 # -- what a config may name
 
-SAVED = "{class_path: evil_module.Nosy}"
+NOSY = "{class_path: evil_module.Nosy}"
 PLACES = {
-    "a model": f"model: {SAVED}\ndata: ToySeq2Seq\n",
-    "a model by its path alone": "model: evil_module.Nosy\ndata: ToySeq2Seq\n",
-    "a datamodule": f"model: Seq2Seq\ndata: {SAVED}\n",
-    "a callback": f"{TOY}trainer: {{callbacks: [{SAVED}]}}\n",
-    "a callback by its path alone": f"{TOY}trainer: {{callbacks: [EarlyStopping, evil_module.Nosy]}}\n",
-    "a callback's callback": TOY
+    "a model": f"model: {NOSY}\ndata: ToySeq2Seq\n",
+    "a datamodule by its path alone": "model: Seq2Seq\ndata: evil_module.Nosy\n",
+    "a callback": f"{TOY}trainer: {{callbacks: [EarlyStopping, {NOSY}]}}\n",
+    "a callback's function": TOY
     + "trainer: {callbacks: [{class_path: LambdaCallback, init_args: {on_fit_start: evil_module.build}}]}\n",
     "a class in a callback's function": TOY
-    + f"trainer: {{callbacks: [{{class_path: LambdaCallback, init_args: {{on_fit_start: {SAVED}}}}}]}}\n",
-    "a logger": f"{TOY}trainer: {{logger: {SAVED}}}\n",
-    "loggers": f"{TOY}trainer: {{logger: [{SAVED}]}}\n",
-    "a profiler": f"{TOY}trainer: {{profiler: {SAVED}}}\n",
-    "a strategy": f"{TOY}trainer: {{strategy: {SAVED}}}\n",
+    + f"trainer: {{callbacks: [{{class_path: LambdaCallback, init_args: {{on_fit_start: {NOSY}}}}}]}}\n",
+    "a logger": f"{TOY}trainer: {{logger: {NOSY}}}\n",
     "a strategy's part": f"{TOY}trainer: {{strategy: {{class_path: lightning.pytorch.strategies.DDPStrategy, "
-    f"init_args: {{checkpoint_io: {SAVED}}}}}}}\n",
-    "an accelerator": f"{TOY}trainer: {{accelerator: {SAVED}}}\n",
-    "plugins": f"{TOY}trainer: {{plugins: [{SAVED}]}}\n",
-    "an optimizer": f"{TOY}optimizer: {SAVED}\n",
-    "a schedule": f"{TOY}optimizer: {{class_path: Adam}}\nlr_scheduler: {SAVED}\n",
+    f"init_args: {{checkpoint_io: {NOSY}}}}}}}\n",
+    "plugins": f"{TOY}trainer: {{plugins: [{NOSY}]}}\n",
+    "an optimizer": f"{TOY}optimizer: {NOSY}\n",
     "a schedule's function": TOY + "lr_scheduler: {class_path: LambdaLR, init_args: {lr_lambda: evil_module.build}}\n",
-    "a value of any type": f"{TOY}optimizer: {{class_path: Adam, init_args: {{lr: {SAVED}}}}}\n",
+    "a value of any type": f"{TOY}optimizer: {{class_path: Adam, init_args: {{lr: {NOSY}}}}}\n",
     "further arguments": TOY + "trainer: {logger: {class_path: TensorBoardLogger, "
-    f"init_args: {{save_dir: x}}, dict_kwargs: {{a: {SAVED}}}}}}}\n",
+    f"init_args: {{save_dir: x}}, dict_kwargs: {{a: {NOSY}}}}}}}\n",
 }
 
 
@@ -54,16 +47,11 @@ def test_a_class_of_another_package_is_refused_before_it_is_imported(place: str,
 @pytest.mark.parametrize(
     "options",
     [
-        ["--model", "evil_module.Nosy"],
         ["--model.class_path", "evil_module.Nosy"],
         ["--data=evil_module.Nosy"],
-        ["--trainer.callbacks", "evil_module.Nosy"],
         ["--trainer.callbacks+=evil_module.Nosy"],
         ["--trainer.callbacks=[{class_path: evil_module.Nosy}]"],
-        ["--trainer.logger", "evil_module.Nosy"],
-        ["--optimizer", "evil_module.Nosy"],
         ["--lr_scheduler", "evil_module.Nosy"],
-        ["--model.help", "evil_module.Nosy"],
         ["--trainer.callbacks.help", "evil_module.Nosy"],
         ["--trainer.callbacks+=evil_module.Nosy", "--print_config"],
     ],
@@ -77,32 +65,20 @@ def test_a_class_of_another_package_is_refused_in_an_option(options: list[str], 
     "path",
     [
         "zoo.cli.train.os.system",
-        "zoo.cli.train.sys.modules",
-        "zoo.cli.train.Path",
         "zoo.cli.train.L.pytorch.cli.instantiate_class",
-        "zoo.hub.load",
-        "zoo.hub.exporting.shutil.rmtree",
         "zoo.load",
-        "zoo.create",
-        "zoo.CharLM.load_from_checkpoint",
         "zoo.tasks.CharLM.load_from_checkpoint",
-        "zoo.tasks.CharLM.from_pretrained",
         "datamodules.cache.shutil.rmtree",
-        "datamodules.cache.tempfile.TemporaryDirectory",
         "lightning.pytorch.utilities.os.system",
-        "lightning.pytorch.trainer.trainer.os.system",
-        "lightning.pytorch.cli.instantiate_class",
         "lightning.pytorch.LightningModule.load_from_checkpoint",
         "lightning.data.StreamingDataset",
         "lightning.evil_module.Nosy",
         "torch.optim.sys.modules",
         "torch.optim.adam.torch.hub.load",
-        "torch.hub.load",
         "torch.load",
         "torchmetrics.metric.functools.partial",
         "pytorch_lightning.callbacks.EarlyStopping",
         "builtins.eval",
-        "os.system",
         "jsonargparse.set_parsing_settings",
         "zoolog.evil",
         "torch.optimizer.X",
@@ -114,8 +90,17 @@ def test_no_way_leads_through_a_trusted_package_to_anything_but_its_classes(path
 
 def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) -> None:
     lambdas = ["--trainer.callbacks+=LambdaCallback", "--trainer.callbacks.on_fit_start"]
-    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.hub.load is no class")
-    refused(*FIT, "--config", TOY, "--model", "zoo.load", "--model.source", "x", message="model: zoo.load is no class")
+    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.hub.loading.load is no class")
+    refused(
+        *FIT,
+        "--config",
+        TOY,
+        "--model",
+        "zoo.load",
+        "--model.source",
+        "x",
+        message="model: got zoo.load, expected a class",
+    )
     logger = (
         "{class_path: TensorBoardLogger, init_args: {save_dir: x}, dict_kwargs: {a: {class_path: subprocess.Popen}}}"
     )
@@ -163,7 +148,7 @@ def test_a_config_can_allow_nothing(refused: Callable) -> None:
     refused(*FIT, "--config", f"allow_import: [{EVIL}]\n{PLACES['a model']}", message="zoo: error: ")
 
 
-@pytest.mark.parametrize("package", ["", "a-b", "a..b", "jsonargparse", "jsonargparse._common", "*", "/tmp/x.py"])
+@pytest.mark.parametrize("package", ["", "a..b", "jsonargparse._common", "*"])
 def test_only_packages_can_be_allowed(package: str, refused: Callable) -> None:
     refused(*FIT, "--config", TOY, "--allow_import", package, message="--allow_import: ")
 
@@ -182,9 +167,6 @@ YAMLS = {
         "model: !!python/object/apply:pathlib.Path.touch [imported]\n",
         "got the tag 'tag:yaml.org,2002:",
     ),
-    "Python's names": ("model: !!python/name:evil_module.Nosy\n", "got the tag"),
-    "Python's modules": ("model: !!python/module:evil_module\n", "got the tag"),
-    "Python's new objects": ("model: !!python/object/new:evil_module.Nosy {}\n", "got the tag"),
     "a local tag": ("model: !include other.yaml\n", "got the tag '!include'"),
     "laughs": (laughs(9), "it has more than 20000 values"),
     "laughs in a text": (
@@ -194,7 +176,6 @@ YAMLS = {
     "merged laughs": (laughs(9).replace("[", "{<<: [").replace("]", "]}").replace("[x", "[{x: x}"), "it has more than"),
     "a snake that eats its tail": ("model: &a [*a]\n", "the alias *a stands for nothing, or for what it is a part of"),
     "depth": ("model: " + "[" * 100_000 + "\n", "it is nested more than 50 deep"),
-    "depth of mappings": ("".join("  " * n + "a:\n" for n in range(100)), "it is nested more than 50 deep"),
     "depth in a text": (f"{TOY}seed_everything: '{'[' * 100_000}'\n", "seed_everything: got"),
     "length": (f"{TOY}# {'x' * 2**20}\n", "it has 1048"),
     "values": ("model: [" + "a, " * 30_000 + "]\n", "it has more than 20000 values"),
@@ -210,20 +191,18 @@ YAMLS = {
 }
 
 
+IN_EVERY_WAY = ("Python's tags", "laughs", "length")
+
+
 @pytest.mark.parametrize("fault", YAMLS)
 def test_a_config_that_is_too_much_is_refused_at_once(fault: str, refused: Callable) -> None:
     text, message = YAMLS[fault]
     Path("c.yaml").write_text(text)
     refused(*FIT, "--config", "c.yaml", message="c.yaml: got 1048" if fault == "length" else message)
-
-
-@pytest.mark.parametrize("fault", ["Python's tags", "laughs", "depth", "length", "a long number"])
-def test_it_is_refused_as_a_text_and_as_a_part_of_another_config(fault: str, refused: Callable) -> None:
-    text, message = YAMLS[fault]
-    refused(*FIT, "--config", text, message=message)
-    Path("c.yaml").write_text(text)
-    Path("outer.yaml").write_text("model: c.yaml\ndata: ToySeq2Seq\n")
-    refused(*FIT, "--config", "outer.yaml", message="zoo: error: ")
+    if fault in IN_EVERY_WAY:
+        refused(*FIT, "--config", text, message=message)
+        Path("outer.yaml").write_text("model: c.yaml\ndata: ToySeq2Seq\n")
+        refused(*FIT, "--config", "outer.yaml", message="zoo: error: ")
 
 
 def test_of_a_large_config_no_more_is_read_than_it_takes_to_refuse_it(refused: Callable) -> None:
@@ -233,16 +212,17 @@ def test_of_a_large_config_no_more_is_read_than_it_takes_to_refuse_it(refused: C
         refused(*FIT, *options, message="zoo: error: ")
 
 
-@pytest.mark.parametrize("address", ADDRESSES[::3])
-def test_no_config_and_no_folder_is_an_address(
-    address: str, refused: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_config_and_no_folder_is_an_address(refused: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsspec.open", lambda *_, **__: pytest.fail("opened"))
-    refused(*FIT, "--config", address, message="file not found")
-    refused(*FIT, "--config", f"{address}\n", message="zoo: error: ")
-    refused(*FIT, "--config", TOY, "--model", address, message="model: ")
-    refused(*FIT, "--config", f"{TOY}trainer: {{callbacks: {address!r}}}\n", message="trainer.callbacks: ")
-    folders = ["--trainer.default_root_dir", "--run_dir", "--trainer.callbacks+=OnExceptionCheckpoint"]
-    for option in folders[:2]:
-        refused("fit", "--config", TOY, option, address, message="this is an address")
-    refused(*FIT, "--config", TOY, folders[2], "--trainer.callbacks.dirpath", address, message="this is an address")
+    folder = ["--trainer.callbacks+=OnExceptionCheckpoint", "--trainer.callbacks.dirpath"]
+    options = {  # each with an address of another kind
+        ("--config", "https://127.0.0.1:1/a.yaml"): "file not found",
+        ("--config", "memory://a.yaml\n"): "zoo: error: ",
+        ("--config", TOY, "--model", "file:a.yaml"): "model: ",
+        ("--config", f"{TOY}trainer: {{callbacks: 'simplecache::memory://a'}}\n"): "trainer.callbacks: ",
+        ("--config", TOY, "--trainer.default_root_dir", "s3://bucket/a"): "this is an address",
+        ("--config", TOY, "--run_dir", "file:///a"): "this is an address",
+        ("--config", TOY, *folder, "zip://a::memory://b.zip"): "this is an address",
+    }
+    for given, message in options.items():
+        refused(*FIT, *given, message=message)

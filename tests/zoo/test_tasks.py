@@ -42,7 +42,7 @@ def test_every_task_is_covered() -> None:
 def test_it_plugs_into_its_data_and_learns_it_by_heart(pair: str, trainer: Trainer) -> None:
     L.seed_everything(0)
     task, datamodule = PAIRS[pair]()
-    fit = trainer(max_epochs=100)
+    fit = trainer(max_epochs=80, check_val_every_n_epoch=80)
     fit.fit(task, datamodule)
     assert task.hparams[task.facts[0]] == datamodule.spec[task.facts[0]]
     assert fit.callback_metrics["train/loss"] < 0.1
@@ -88,9 +88,7 @@ def test_facts_on_which_both_sides_differ_are_refused() -> None:
 
 def test_data_that_does_not_fit_is_refused(trainer: Trainer) -> None:
     words = data.WordCompletion()
-    with pytest.raises(
-        ValueError, match="CharLM does not fit WordCompletion: expected batches of type TextBatch, got C"
-    ):
+    with pytest.raises(ValueError, match="CharLM does not fit WordCompletion: expected batches of type TextBatch, got"):
         trainer(max_epochs=1).fit(CharLM(), words)
     with pytest.raises(ValueError, match="Regressor does not fit X: it needs input_size, and X offers no facts"):
         Regressor().bind({}, "X")
