@@ -42,7 +42,7 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert zoo.create("char_lm_small", vocab=["a"]).config.hidden_size == 3
     assert "char_lm_small" in zoo.list_models()
-    with pytest.raises(ValueError, match="there is already a model 'char_lm_small'"):
+    with pytest.raises(ValueError, match="a model named 'char_lm_small' already exists"):
         register_model(char_lm_small)
 
 
@@ -57,12 +57,12 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
             "CharLMConfig has no field 'hiden_size'; did you mean hidden_size",
         ),
         (lambda: zoo.create("seq2seq_lstm"), "Seq2SeqConfig needs source_vocab, target_vocab"),
-        (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, use load"),
+        (lambda: zoo.create("char_lm_lstm.alice"), "this is a trained model, use load"),
         (
             lambda: zoo.load("char_lm_lstm.alic"),
             "unknown model 'char_lm_lstm.alic'; did you mean char_lm_lstm.alice",
         ),
-        (lambda: zoo.load("char_lm_lstm"), "this model has no weights; with weights there are char_lm_lstm.alice"),
+        (lambda: zoo.load("char_lm_lstm"), "this model has no weights; trained models: char_lm_lstm.alice"),
         (lambda: zoo.load("https://example.com/a.ckpt"), "this is an address"),
         (lambda: zoo.load("no/such/folder/a.ckpt"), "file not found"),
         (lambda: zoo.load("best.ckpt"), "file not found"),
@@ -109,14 +109,20 @@ def test_a_pickle_with_a_payload_is_refused_and_not_run(in_empty_folder: Path) -
 
 
 FOREIGN: dict[str, tuple[dict[str, Any], str]] = {
-    "a class path": ({"hyper_parameters": {"_class_path": "antigravity.X"}}, "'_class_path' has no name"),
-    "an instantiator": ({"hyper_parameters": {"_instantiator": "antigravity.f"}}, "'_instantiator' has no name"),
+    "a class path": (
+        {"hyper_parameters": {"_class_path": "antigravity.X"}},
+        "'_class_path' is not a valid argument name",
+    ),
+    "an instantiator": (
+        {"hyper_parameters": {"_instantiator": "antigravity.f"}},
+        "'_instantiator' is not a valid argument name",
+    ),
     "a mapping": (
         {"hyper_parameters": {"vocab": {"class_path": "antigravity.X"}}},
         "vocab: got .*, expected a plain value",
     ),
     "a class path by a plain name": ({"hyper_parameters": {"class_path": "antigravity.X"}}, "CharLMConfig needs vocab"),
-    "no model": ({"model_name": None}, "it names no model"),
+    "no model": ({"model_name": None}, "expected the checkpoint of a zoo task"),
     "another model": ({"model_name": "gpt"}, "unknown model 'gpt'"),
     "no weights": ({"state_dict": {}}, "its weights do not fit"),
 }
@@ -156,4 +162,4 @@ def test_the_hub_takes_a_model_and_gives_it_back(tmp_path: Path) -> None:
     offline = python(sizes, HF_HUB_OFFLINE="1")
     assert (offline.stdout.split(), len(hub.requests)) == (["9", "6"], asked), offline.stderr
     missing = python("zoo.load('me/missing')", HF_HUB_OFFLINE="1")
-    assert "OSError: me/missing: file not found, and the Hugging Face Hub did not give it" in missing.stderr
+    assert "OSError: me/missing: file not found, and the download from the Hugging Face Hub failed" in missing.stderr
