@@ -1,4 +1,4 @@
-"""The front door: what can be answered without torch is answered here."""
+"""The entry point of the command line. It imports torch only for commands that need it."""
 
 import os
 import sys
@@ -14,22 +14,22 @@ COMMANDS = {
     **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
 }
-PIPE_CLOSED = 141  # as a shell has it of a program that SIGPIPE ends
+PIPE_CLOSED = 141  # as in a shell, for a program that SIGPIPE ended
 HELP = """\
-zoo: recurrent sequence models, trained, loaded and used from one command line.
+zoo: train, load and use recurrent sequence models.
 
 usage: python -m zoo COMMAND [options]
 
-use a model: a MODEL is a name from the list, a bundle's folder, a checkpoint, or a Hugging Face Hub id
-  list      [GLOB] [--json]                            the models that come with the package
+use a model: MODEL is a name from the list, the folder of a bundle or run, a checkpoint, or a Hugging Face Hub id
+  list      [GLOB] [--json]                            the trained models in the package
   show      NAME                                       a model's card: data, recipe, metrics, limits
   generate  MODEL --prompt TEXT [--length N] [--temperature T] [--seed S]
-  infer     MODEL INPUT... | - [--json]                words, numbers as 1,2,3, or images; - reads lines
+  infer     MODEL INPUT... | - [--json]                inputs: words, numbers as 1,2,3, or images; - reads lines
   export    MODEL -o DIR [--half]                      turn a checkpoint into a bundle
 
-train a model: a CONFIG is a file, or the name of a packaged one
+train a model: CONFIG is a file, or the name of a config in the package
   fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]
-  fit       --run_dir DIR --resume [--override]        go on with a run that was stopped, to the same last bit
+  fit       --run_dir DIR --resume [--override]        resume a stopped run
   runs      [FOLDER] [--json]                          the runs in a folder: status, epoch, best metric, age
   validate  --ckpt_path MODEL [--config CONFIG]        validation metrics
   test      --ckpt_path MODEL [--config CONFIG]        test metrics
@@ -39,14 +39,14 @@ options
   any key of a config         --model.hidden_size 64 --data.batch_size 16 --trainer.max_epochs 5
   COMMAND --help              all of them
   COMMAND --print_config      the complete config
-  --allow_import PACKAGE      lets a config name classes of a package of yours; may be repeated
-  --debug                     the whole traceback when something fails
+  --allow_import PACKAGE      allow configs to name classes of this package; can be repeated
+  --debug                     the full traceback of an error
   -h, --help                  this page
   --version                   the version
 
 A config names a task (CharLM, SeqClassifier, Seq2Seq, Regressor) and its data (Gutenberg, TextFile,
-TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences); there is one for every
-published result. A run is one folder, by default runs/<config>/<date-time>.
+TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences). Each published result has a
+config. A run is one folder, by default runs/<config>/<date-time>.
 
 examples
   python -m zoo generate char_lm_lstm.alice --prompt "alice was" --temperature 0.5
@@ -56,12 +56,12 @@ examples
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command; returns the exit code. It is the console script `zoo`, too."""
+    """Runs one command, and returns the exit code. The console script `zoo` calls this."""
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()  # a pipe that was closed shows here, and not when the interpreter ends
+        sys.stdout.flush()  # a closed pipe raises here, and not when the interpreter ends
         return code
-    except BrokenPipeError:  # whoever read has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
 

@@ -28,17 +28,17 @@ COLDEST = 1e-30  # a lower temperature would overflow float32, and does the same
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next symbol is chosen: repetition penalty, then temperature, then top-k, then top-p.
+    """How the next symbol is chosen. The order is repetition penalty, temperature, top-k, top-p.
 
     Args:
-        temperature: The logits are divided by it: above 1 bolder, below 1 more careful. 0 takes the
-            most likely symbol (greedy). It is one over what some notebooks call `scale_factor`.
-        top_k: Choose among the k most likely symbols; None among all.
+        temperature: The logits are divided by it. Above 1, the distribution is flatter, below 1 sharper.
+            0 takes the most likely symbol (greedy). Some notebooks call 1 / temperature `scale_factor`.
+        top_k: Choose among the k most likely symbols. None chooses among all.
         top_p: Choose among the most likely symbols that together have at least this probability
             (nucleus sampling, Holtzman et al. 2020), in (0, 1].
-        repetition_penalty: Above 1, symbols that came before become less likely: their logits are
-            divided by it where positive, and multiplied where negative (Keskar et al. 2019).
-        allowed: The only ids that may be chosen; None for all.
+        repetition_penalty: Above 1, symbols that occurred before become less likely: their logits are
+            divided by it if positive, and multiplied by it if negative (Keskar et al. 2019).
+        allowed: The only ids that may be chosen. None allows all.
         forbidden: Ids that are never chosen.
 
     Raises:
@@ -69,9 +69,9 @@ GREEDY = Sampling(temperature=0.0)
 class Symbols(NamedTuple):
     """One decoded symbol of each row."""
 
-    ids: Tensor  # (B,) int64; without meaning in rows that have ended before
+    ids: Tensor  # (B,) int64; undefined in rows that have ended
     logits: Tensor  # (B, V) float32, the model's own, before any `Sampling`
-    rows: Tensor  # (B,) bool: the rows that this symbol belongs to
+    rows: Tensor  # (B,) bool: the rows that have not ended
 
     @property
     def log_probs(self) -> Tensor:
@@ -92,9 +92,9 @@ class Decoded(NamedTuple):
 class Hypothesis(NamedTuple):
     """A sequence that beam search found."""
 
-    ids: list[int]  # the end symbol included, where it came to one
+    ids: list[int]  # including the end symbol, if it was reached
     log_prob: float  # of the whole sequence, natural logarithm
-    score: float  # the same over the length penalty: what beams are ranked by
+    score: float  # log_prob divided by the length penalty; beams are ranked by it
 
 
 def stream(
@@ -111,19 +111,19 @@ def stream(
 ) -> Iterator[Symbols]:
     """Decodes symbol by symbol, feeding each one back.
 
-    A row's draws depend on the seed and the row's number alone, so that it comes out the same in
-    any batch (but for rounding: a matrix product may differ in its last bits with the batch size).
+    The random numbers of a row depend only on the seed and the row's index. So a row is the same in
+    any batch, up to rounding: the last bits of a matrix product may depend on the batch size.
 
     Args:
         step: The model's step function.
         logits: Of the first symbol (B, V).
         state: The state that gave them.
-        length: The most symbols to decode, of all rows or of each; at least 1.
-        sampling: How to choose; greedy by default.
-        seed: Of the draws, at least 0; None takes one from torch's generator.
+        length: Maximum number of symbols to decode, for all rows or for each, at least 1.
+        sampling: How to choose. Default: greedy.
+        seed: The random seed, at least 0. None draws a seed from torch's generator.
         end: A row ends with this symbol.
         stop: A row ends when its last symbols are one of these sequences.
-        seen: Which symbols came before (B, V), bool, for the repetition penalty; None is none.
+        seen: Which symbols occurred before (B, V), bool, for the repetition penalty. None means none.
 
     Yields:
         The next symbols, until every row has ended.
@@ -132,7 +132,7 @@ def stream(
         ValueError: If an argument is outside its range, or if no symbol may be chosen.
     """
     if not isinstance(length, int) and len(length) != len(logits):
-        raise ValueError(f"length: got {len(length)} of them, expected one, or {len(logits)}")
+        raise ValueError(f"length: got {len(length)} lengths, expected one, or {len(logits)}")
     lengths = torch.as_tensor(length, device=logits.device).expand(len(logits))
     _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
@@ -172,7 +172,7 @@ def stream(
 
 
 def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
-    """The whole sequences that `stream` yields, each with its own length."""
+    """Returns the whole sequences that `stream` yields, each with its own length."""
     columns = zip(*((step.ids, step.log_probs, step.rows) for step in symbols), strict=True)
     ids, log_probs, rows = (torch.stack(column, 1).cpu() for column in columns)  # each (B, N)
     return [Decoded(i[r].tolist(), p[r].tolist()) for i, p, r in zip(ids, log_probs, rows, strict=True)]
@@ -277,7 +277,7 @@ def _uniform(seed: int, rows: int) -> Iterator[np.ndarray]:
 
 
 def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
-    """Which rows now end; `tails`, their last symbols, are brought up to date."""
+    """Returns which rows end now, and updates `tails`, their last symbols."""
     numbers = ids.tolist()
     if not stop:
         return [number == end for number in numbers]
@@ -301,21 +301,21 @@ def beam_search(
     alpha: float = 0.6,
     sampling: Sampling = GREEDY,
 ) -> list[list[Hypothesis]]:
-    """Keeps the K best beginnings at each step; those that have ended stay among them.
+    """Beam search: keeps the K best hypotheses at each step, including those that have ended.
 
-    With one beam it is greedy; with as many as there are sequences it is exhaustive.
+    One beam is greedy search. As many beams as there are sequences are exhaustive search.
 
     Args:
         step: The model's step function.
         logits: Of the first symbol (B, V).
         state: The state that gave them.
-        length: The most symbols to decode, at least 1.
-        beam: K, at least 1.
+        length: Maximum number of symbols to decode, at least 1.
+        beam: Number of beams K, at least 1.
         end: A sequence ends with this symbol.
         length_penalty: What a sequence's log-probability is divided by: `none` 1; `average` its
             number of symbols n; `wu` ((5 + n) / 6) ** alpha (Wu et al. 2016, equation 14).
         alpha: The exponent of `wu`, at least 0.
-        sampling: Only its `allowed` and `forbidden` symbols count.
+        sampling: Only its `allowed` and `forbidden` symbols are used.
 
     Returns:
         For each row, up to K hypotheses, the best one first.
@@ -333,12 +333,12 @@ def beam_search(
     state = Recurrent.select(state, torch.arange(rows, device=logits.device).repeat_interleave(beam))
     logits = logits.repeat_interleave(beam, 0)  # (B*K, V)
     total = logits.new_full((rows, beam), -math.inf, dtype=torch.float32)  # log-probabilities
-    total[:, 0] = 0.0  # the others begin when there is more than one beginning
+    total[:, 0] = 0.0  # the other beams start empty
     lengths = torch.zeros_like(total, dtype=torch.long)
     ended = torch.zeros_like(total, dtype=torch.bool)
     ids = torch.empty(rows, beam, 0, dtype=torch.long, device=logits.device)
     stay = torch.full((symbols,), -math.inf, device=logits.device)
-    stay[0] = 0.0  # one that has ended is its own only continuation
+    stay[0] = 0.0  # the only continuation of a hypothesis that has ended
     for _ in range(length):
         log_probs = logits.float().log_softmax(-1).view(rows, beam, symbols)
         if banned is not None:

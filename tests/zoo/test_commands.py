@@ -25,7 +25,7 @@ def test_all_shipped_models_are_listed_with_what_they_reach(zoo_command: Callabl
     assert len(zoo_command("list", "char_lm*").out.splitlines()) == len(zoo.list_models("char_lm*", pretrained=True))
     rows = json.loads(zoo_command("list", "--json", DIGITS).out)
     assert rows[0]["metrics"]["test/accuracy"] > 0.98
-    refused(zoo_command("list", "char_ml*"), "no model fits 'char_ml*'")
+    refused(zoo_command("list", "char_ml*"), "no model matches 'char_ml*'")
     refused(zoo_command("list", "--jsno"), "unknown argument '--jsno'; did you mean --json?")
 
 
@@ -81,8 +81,8 @@ WRONG_OPTIONS = {
     "--length many": "invalid int value: 'many'",
     "--prompt Alice": "the symbol 'A' at position 0 is not among the 55 symbols",
     "--temprature 1": "unknown argument '--temprature'; did you mean --temperature?",
-    "--beam 2 --top_k 3": "--top_k: it has no effect on beam search",
-    "--alpha 1": "--alpha: it needs --beam",
+    "--beam 2 --top_k 3": "--top_k: has no effect with --beam",
+    "--alpha 1": "--alpha: needs --beam",
 }
 
 
@@ -159,15 +159,15 @@ WRONG_INPUTS: dict[str, tuple[str, Callable[[], str], str]] = {
     "two numbers": (STEPS, lambda: "1,2", "'1,2': got 2 numbers, expected 3"),
     "not a number": (STEPS, lambda: "1,2,nan", "'1,2,nan': got a number that is not finite"),
     "a huge number": (STEPS, lambda: "1,2,1e99", "got a number that is not finite"),
-    "words for numbers": (STEPS, lambda: "a,b,c", "got 'a,b,c', expected numbers with commas between them"),
+    "words for numbers": (STEPS, lambda: "a,b,c", "got 'a,b,c', expected numbers separated by commas"),
     "a large image": (
         DIGITS,
         lambda: image("L", (32, 28)),
         "32 x 28 pixels in mode L, expected 28 x 28 grey",
     ),
     "a colour image": (DIGITS, lambda: image("RGB", (28, 28)), "in mode RGB, expected 28 x 28 grey pixels"),
-    "no image": (DIGITS, lambda: str(Path("x.png").write_text("hi") and "x.png"), "x.png: this is no image"),
-    "a broken image": (DIGITS, broken_image, "broken.png: this is no image that can be read"),
+    "no image": (DIGITS, lambda: str(Path("x.png").write_text("hi") and "x.png"), "x.png: can't be read as an image"),
+    "a broken image": (DIGITS, broken_image, "broken.png: can't be read as an image"),
     "a missing image": (DIGITS, lambda: "y.png", "y.png: file not found"),
 }
 
@@ -187,7 +187,7 @@ def test_a_run_is_exported_with_what_is_known_of_it(zoo_command: Callable) -> No
     assert exported.out.startswith("apple: char_lm_rnn, 90 parameters")
     assert "SHA-256" in zoo_command("show", "apple").out
     assert zoo_command("infer", "apple", "apple").out == zoo_command("infer", "run/checkpoints/best.ckpt", "apple").out
-    refused(zoo_command("export", TOY, "-o", "apple"), "apple is there already")
+    refused(zoo_command("export", TOY, "-o", "apple"), "apple already exists")
     refused(zoo_command("export", "run/checkpoints/best.ckp", "-o", "new"), "file not found")
     assert not Path("new").exists()
 

@@ -22,7 +22,7 @@ from datamodules import ToySeq2Seq
 from support import ADDRESSES, laughs
 from zoo.files import bundle
 
-MANY_SYMBOLS = "vocab: got 60000 symbols, expected at most 10000, or an embedding_dim"
+MANY_SYMBOLS = "vocab: got 60000 symbols, expected at most 10000 without an embedding_dim"
 TOY = "model: {class_path: Seq2Seq, init_args: {hidden_size: 4}}\ndata: {class_path: ToySeq2Seq}\n"
 FIT = ["fit", "--run_dir", "run", "--trainer.max_epochs", "1"]
 
@@ -88,21 +88,24 @@ BAD: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "code among weights": (lambda: contents(state_dict={"network.a": Payload()}), "holds more than tensors"),
     "code among hyperparameters": (lambda: contents(**arguments(vocab=Payload())), "holds more than tensors"),
     "a class path": (lambda: contents(**arguments(vocab={"class_path": "evil_module.Nosy"})), "expected a plain value"),
-    "Lightning's class path": (lambda: contents(**arguments(_class_path="evil_module.Nosy")), "no name of an argument"),
-    "Lightning's instantiator": (lambda: contents(**arguments(_instantiator="evil_module.build")), "no name of an"),
+    "Lightning's class path": (lambda: contents(**arguments(_class_path="evil_module.Nosy")), "not a valid argument"),
+    "Lightning's instantiator": (
+        lambda: contents(**arguments(_instantiator="evil_module.build")),
+        "not a valid argument",
+    ),
     "nothing but a class path": (lambda: contents(hyper_parameters={"class_path": "os.system"}), "Config needs source"),
-    "no model": (lambda: contents(model_name=None), "it names no model"),
+    "no model": (lambda: contents(model_name=None), "expected the checkpoint of a zoo task"),
     "another model": (lambda: contents(model_name="gpt"), "unknown model 'gpt'"),
     "no weights": (lambda: contents(state_dict={}), "its weights do not fit"),
     "a list of lists": (lambda: contents(**arguments(source_vocab=[["a"]])), "expected a plain value"),
     "a tensor": (lambda: contents(**arguments(hidden_size=torch.tensor(4))), "expected a plain value"),
-    "no names": (lambda: contents(hyper_parameters=[1]), "expected names and plain values"),
+    "no names": (lambda: contents(hyper_parameters=[1]), "expected a dictionary of plain values"),
     "a long number": (lambda: contents(**arguments(hidden_size=2**999)), "got a number of 1000 bits"),
     "a longer number": (lambda: contents(**arguments(hidden_size=2**99_999)), "can't be read as a checkpoint"),
     "laughs": (lambda: contents(**arguments(source_vocab=nested(40))), "expected a plain value"),
     "many layers": (lambda: contents(**arguments(num_layers=10**9)), "num_layers is 1000000000"),
     "wide layers": (lambda: contents(**arguments(hidden_size=10**12)), "hidden_size 1000000000000"),
-    "wide layers that fit": (lambda: expanded(30_000), "its values are not all there"),
+    "wide layers that fit": (lambda: expanded(30_000), "some of its values are missing"),
     "weights used often": (lambda: shared(400), "its tensors use"),
     "weights that are none": (lambda: contents(state_dict={"network.a": "b"}), "got str, expected a tensor"),
     "sparse weights": (lambda: contents(state_dict={"network.a": torch.eye(2).to_sparse()}), "expected a tensor"),
@@ -114,8 +117,14 @@ BAD: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
         "its config can't be read: got the tag",
     ),
     "a version that is none": (lambda: contents(**{"pytorch-lightning_version": "x"}), "expected a version"),
-    "a way out": (lambda: callbacks(best_model_path="run/checkpoints/../../mine/a.ckpt"), "in its folder"),
-    "a folder to delete": (lambda: callbacks(kth_best_model_path="run/checkpoints/mine"), "in its folder"),
+    "a way out": (
+        lambda: callbacks(best_model_path="run/checkpoints/../../mine/a.ckpt"),
+        "expected the path of a checkpoint",
+    ),
+    "a folder to delete": (
+        lambda: callbacks(kth_best_model_path="run/checkpoints/mine"),
+        "expected the path of a checkpoint",
+    ),
     "a bucket to delete": (lambda: callbacks(best_k_models={"s3://bucket/a.ckpt": 1.0}), "this is an address"),
     "a path that is none": (lambda: callbacks(last_model_path=[1]), "got [1], expected a path"),
 }

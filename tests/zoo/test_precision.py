@@ -10,7 +10,6 @@ from datamodules import NumericSequences, SequenceData, TextString, ToySeq2Seq
 from zoo import CharLM, Regressor, Seq2Seq
 from zoo.batch import TextBatch, ValueBatch
 
-
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The .*_dataloader. does not have many workers"),
     pytest.mark.filterwarnings("ignore:The number of training batches"),

@@ -1,4 +1,4 @@
-"""The commands that look at what is there: list, show, runs. They need no torch."""
+"""The commands list, show and runs. They do not import torch."""
 
 import json
 from fnmatch import fnmatchcase
@@ -13,11 +13,11 @@ from zoo.runs import history
 
 
 def list_models(pattern: str = "*", as_json: bool = False) -> None:
-    """Lists the models that come with the package."""
+    """Lists the trained models in the package."""
     known = bundle.shipped()
     names = [name for name in known if fnmatchcase(name, pattern)]
     if not names:
-        raise ValueError(f"list: no model fits {pattern!r}{nearest(pattern, known)}")
+        raise ValueError(f"list: no model matches {pattern!r}{nearest(pattern, known)}")
     configs = {name: bundle.read_config(bundle.find_shipped(name)) for name in names}
     if as_json:
         keys = ("title", "metrics")
@@ -35,13 +35,13 @@ def list_models(pattern: str = "*", as_json: bool = False) -> None:
 
 
 def show(name: str) -> None:
-    """Prints a model's card, without the metadata at its head."""
+    """Prints a model's card, without the metadata at the top."""
     folder = Path(name) if name not in bundle.shipped() and Path(name).is_dir() else bundle.find_shipped(name)
     print(card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
 
 
 def list_runs(folder: str = "runs", as_json: bool = False) -> None:
-    """Lists the runs in a folder and below, the latest first."""
+    """Lists the runs in a folder and its subfolders, the latest first."""
     if not Path(folder).is_dir():
         raise ValueError(f"runs: folder not found: {folder}")
     found = history.runs(Path(folder))
@@ -49,14 +49,14 @@ def list_runs(folder: str = "runs", as_json: bool = False) -> None:
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     if not found:
-        print(f"{folder} holds no runs")
+        print(f"no runs in {folder}")
         return
     print(f"{'status':<12} {'epoch':>5}  {'best':<28} {'age':>7}  run")
     for run in found:
         best = "" if run["best"] is None else f"{run['metric']} {run['best']:.4f}"
         print(f"{run['status']:<12} {run['epoch']:>5}  {best:<28} {history.age(run['age_s']):>7}  {run['run']}")
     if any(run["status"] in ("interrupted", "killed", "failed") for run in found):
-        print("\nto resume one that stopped: python -m zoo fit --run_dir RUN --resume")
+        print("\nto resume a run: python -m zoo fit --run_dir RUN --resume")
 
 
 def run(command: Command) -> int:
@@ -64,13 +64,15 @@ def run(command: Command) -> int:
     descriptions = {"list": list_models, "show": show, "runs": list_runs}
     options = Parser(command.name, str(descriptions[command.name].__doc__).splitlines()[0])
     if command.name == "list":
-        options.add_argument("pattern", nargs="?", default="*", metavar="GLOB", help="as 'char_lm*', in quotes")
+        options.add_argument(
+            "pattern", nargs="?", default="*", metavar="GLOB", help="which names, for example 'char_lm*', in quotes"
+        )
     elif command.name == "runs":
-        options.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="a folder with runs below it")
+        options.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="a folder that contains runs")
     else:
-        options.add_argument("model", metavar="NAME", help="a name from `zoo list`, or a bundle's folder")
+        options.add_argument("model", metavar="NAME", help="a name from `zoo list`, or the folder of a bundle")
     if command.name != "show":
-        options.add_argument("--json", action="store_true", help="as JSON")
+        options.add_argument("--json", action="store_true", help="print JSON")
     given = options.parse(command.argv)
     try:
         if command.name == "list":

@@ -19,49 +19,51 @@ NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
 def parser(command: str, description: str) -> Parser:
-    """A parser that takes a model."""
+    """Returns a parser with the argument for a model."""
     made = Parser(command, description)
-    made.add_argument("model", help="a name from `zoo list`, a bundle's or run's folder, a checkpoint, or a Hub id")
+    made.add_argument("model", help="a name from `zoo list`, the folder of a bundle or run, a checkpoint, or a Hub id")
     return made
 
 
 def refuse_unused(options: Parser, given: argparse.Namespace, names: tuple[str, ...], beam: bool) -> None:
-    """Refuses options that would have no effect, beside --beam or without it."""
+    """Refuses options that have no effect with --beam, or without it."""
     for name in names:
         if getattr(given, name) != options.get_default(name):
-            raise UsageError(f"--{name}: {'it has no effect on beam search' if beam else 'it needs --beam'}")
+            raise UsageError(f"--{name}: {'has no effect with --beam' if beam else 'needs --beam'}")
 
 
 def generate_parser() -> Parser:
-    """The options of generate."""
+    """Returns the parser of generate."""
     options = parser("generate", "Generate text after a prompt.")
-    options.add_argument("--prompt", default="", help="what the text begins with; empty stands for a blank")
-    options.add_argument("--length", type=int, default=200, help="symbols to write, at most")
-    options.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest symbol each time")
-    options.add_argument("--top_k", type=int, help="choose among the K likeliest symbols")
-    options.add_argument("--top_p", type=float, help="choose among the likeliest symbols of probability P together")
+    options.add_argument("--prompt", default="", help="the beginning of the text; empty stands for a space")
+    options.add_argument("--length", type=int, default=200, help="maximum number of symbols to generate")
+    options.add_argument("--temperature", type=float, default=1.0, help="0 takes the most likely symbol each time")
+    options.add_argument("--top_k", type=int, help="sample from the K most likely symbols")
+    options.add_argument("--top_p", type=float, help="sample from the most likely symbols with total probability P")
     options.add_argument(
-        "--repetition_penalty", type=float, default=1.0, help="above 1, against symbols that came before"
+        "--repetition_penalty", type=float, default=1.0, help="above 1, symbols that occurred before are less likely"
     )
-    options.add_argument("--allowed", help="the only symbols to write")
-    options.add_argument("--forbidden", default="", help="symbols never to write")
+    options.add_argument("--allowed", help="the only symbols to generate")
+    options.add_argument("--forbidden", default="", help="symbols never to generate")
     options.add_argument(
-        "--stop", action="append", default=[], metavar="TEXT", help="end with this text; may be repeated"
+        "--stop", action="append", default=[], metavar="TEXT", help="stop after this text; can be repeated"
     )
-    options.add_argument("--num_samples", type=int, default=1, help="texts to write")
-    options.add_argument("--beam", type=int, help="the likeliest texts by beam search of this width, in place of draws")
-    options.add_argument("--length_penalty", default="none", choices=["none", "average", "wu"], help="of beam search")
-    options.add_argument("--alpha", type=float, default=0.6, help="the exponent of the penalty wu")
-    options.add_argument("--seed", type=int, help="the same text again; without, another one each time")
+    options.add_argument("--num_samples", type=int, default=1, help="number of texts")
+    options.add_argument("--beam", type=int, help="number of beams; use beam search instead of sampling")
     options.add_argument(
-        "--on_unknown", default="error", choices=["error", "skip"], help="symbols that the model lacks"
+        "--length_penalty", default="none", choices=["none", "average", "wu"], help="length penalty of beam search"
     )
-    options.add_argument("--json", action="store_true", help="a JSON object for each text, with log-probabilities")
+    options.add_argument("--alpha", type=float, default=0.6, help="exponent of the length penalty wu")
+    options.add_argument("--seed", type=int, help="random seed; the same seed gives the same text")
+    options.add_argument(
+        "--on_unknown", default="error", choices=["error", "skip"], help="what to do with unknown symbols in the prompt"
+    )
+    options.add_argument("--json", action="store_true", help="print one JSON object per text, with log-probabilities")
     return options
 
 
 def generate(argv: list[str]) -> int:
-    """Writes on after a prompt, symbol by symbol."""
+    """Generates text after a prompt, symbol by symbol."""
     options = generate_parser()
     parsed = options.parse(argv)
     refuse_unused(options, parsed, DRAWS if parsed.beam is not None else BEAMS, parsed.beam is not None)
@@ -89,7 +91,7 @@ def generate(argv: list[str]) -> int:
         ]
     else:
         symbols = model.stream(prompt, length, **given)
-        first = next(symbols)  # what is wrong with the options is said before anything is written
+        first = next(symbols)  # raises errors in the options before anything is printed
         print(shown + first, end="", flush=True)
         for symbol in symbols:
             print(symbol, end="", flush=True)
@@ -103,26 +105,26 @@ def generate(argv: list[str]) -> int:
 
 
 def infer(argv: list[str]) -> int:
-    """Prints what a model makes of some inputs."""
-    options = parser("infer", "What a model makes of inputs: texts, numbers as 1,2,3, or paths of images.")
+    """Prints a model's predictions for some inputs."""
+    options = parser("infer", "Predict from inputs: texts, numbers as 1,2,3, or paths of images.")
     options.add_argument(
-        "inputs", nargs="+", metavar="INPUT", help="an input; - reads one from each line of the standard input"
+        "inputs", nargs="+", metavar="INPUT", help="an input; - reads one input per line from standard input"
     )
-    options.add_argument("--json", action="store_true", help="a JSON object for each input")
-    # A blank in front, and argparse takes a negative number for what it is.
+    options.add_argument("--json", action="store_true", help="print one JSON object per input")
+    # With a space in front, argparse does not take a negative number for an option.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
     model = hub.load(given.model)
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if words == ["-"]:
         return _infer_lines(model, given.json)
-    rows = [_infer_one(model, word) for word in words]  # all of them, before anything is written
+    rows = [_infer_one(model, word) for word in words]  # all of them, before anything is printed
     for row in rows:
         _print_row(row, given.json)
     return 0
 
 
 def _infer_lines(model: Model, as_json: bool) -> int:
-    """Infers each line of the standard input; a wrong one is reported, and the rest goes on."""
+    """Predicts from each line of standard input. Reports lines that can't be read, and continues."""
     failed = 0
     for number, line in enumerate(_lines(), 1):
         try:
@@ -173,7 +175,7 @@ def export(argv: list[str]) -> int:
     options.add_argument("--half", action="store_true", help="store the weights in half precision")
     given = options.parse(argv)
     if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
-        raise UsageError(f"--output: {given.output} is there already; give a new folder")
+        raise UsageError(f"--output: {given.output} already exists; give a new folder")
     config = hub.export(given.model, given.output, half=given.half)
     size = sum(file.stat().st_size for file in given.output.iterdir())
     print(f"{given.output}: {config['name']}, {config['parameters']:,} parameters, {size / 1e6:.2f} MB")

@@ -1,7 +1,7 @@
-"""Bundles: models as folders that load without pickle, and the ones that come with the package.
+"""Bundles: models as folders that load without pickle, and the ones in the package.
 
 A bundle holds `config.json` (what the model is), `model.safetensors` (its weights) and `README.md`
-(its card). Nothing in here needs torch before weights are read or written.
+(its card). Only reading and writing weights imports torch.
 """
 
 import hashlib
@@ -38,23 +38,24 @@ Config = dict[str, Any]
 
 
 def shipped() -> dict[str, str]:
-    """The names of the bundles that come with the package, and the SHA-256 of each one's `config.json`."""
+    """Returns the names of the bundles in the package, and the SHA-256 of each one's `config.json`."""
     return dict(json.loads(INDEX.read_text())) if INDEX.exists() else {}
 
 
 def find_shipped(name: str) -> Path:
-    """The folder of a shipped bundle, its `config.json` checked.
+    """Returns the folder of a bundle in the package, after checking its `config.json`.
 
     Raises:
-        ValueError: If there is none of this name, with the nearest one, or if it was changed.
+        ValueError: If no bundle has this name (the message suggests the most similar one), or if
+            its config was changed.
     """
     known = shipped()
     if name not in known:
-        raise ValueError(f"unknown model {name!r}{nearest(name, known) or '.'} There are {', '.join(known)}")
+        raise ValueError(f"unknown model {name!r}{nearest(name, known) or '.'} Known models: {', '.join(known)}")
     path = SHIPPED / name / CONFIG
     found = sha256(path.read_bytes()) if path.is_file() else "missing"
     if found != known[name]:
-        raise ValueError(f"{path}: it is damaged: its SHA-256 is {found[:12]}..., not {known[name][:12]}...")
+        raise ValueError(f"{path}: damaged file: SHA-256 is {found[:12]}..., expected {known[name][:12]}...")
     return SHIPPED / name
 
 
@@ -62,15 +63,15 @@ def find_shipped(name: str) -> Path:
 
 
 def download(repository: str, **options: Any) -> Path:
-    """The folder of a bundle on the Hugging Face Hub, in its cache.
+    """Downloads a bundle from the Hugging Face Hub, and returns its folder in the Hub's cache.
 
     Args:
-        repository: As `user/name`.
-        **options: Of `huggingface_hub.snapshot_download`, as `revision`.
+        repository: Its name, `user/name`.
+        **options: Options of `huggingface_hub.snapshot_download`, for example `revision`.
 
     Raises:
-        ValueError: If that is no name of a repository.
-        OSError: If the Hub doesn't give it.
+        ValueError: If this is not a valid repository name.
+        OSError: If the download fails.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
@@ -79,9 +80,11 @@ def download(repository: str, **options: Any) -> Path:
         return Path(snapshot_download(repository, allow_patterns=list(FILES), **options))
     except HFValidationError as error:
         raise ValueError(f"{repository}: {error}") from error
-    except OSError as error:  # the Hub's own errors are of this kind, too
+    except OSError as error:  # the Hub's own errors are a kind of OSError
         reason = str(error).strip().splitlines()[0]
-        raise OSError(f"{repository}: file not found, and the Hugging Face Hub did not give it: {reason}") from error
+        raise OSError(
+            f"{repository}: file not found, and the download from the Hugging Face Hub failed: {reason}"
+        ) from error
 
 
 def read_config(folder: Path) -> Config:
@@ -100,32 +103,32 @@ def read_config(folder: Path) -> Config:
         check_size(path, MAX_CONFIG_BYTES, "a config")
         config = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError:
-        raise ValueError(f"{folder}: this is no bundle: it has no {CONFIG}") from None
+        raise ValueError(f"{folder}: not a bundle: {CONFIG} not found") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: can't be read as JSON: {error}") from error
     if not isinstance(config, dict) or type(config.get("format_version")) is not int:
-        raise ValueError(f"{path}: this is no config of a bundle: it has no format_version")
+        raise ValueError(f"{path}: not the config of a bundle: it has no format_version")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
-            f"{path}: its format_version is {config['format_version']}, and zoo {zoo.__version__} reads up to "
-            f"{FORMAT_VERSION}: a newer zoo is needed"
+            f"{path}: format_version is {config['format_version']}, but zoo {zoo.__version__} reads only versions "
+            f"up to {FORMAT_VERSION}; install a newer zoo"
         )
     kinds = {"name": str, "arguments": dict, "sha256": str, "parameters": int, "dtype": str, "about": dict}
     _check_kinds(config, kinds, str(path))
     about = config["about"]
     _check_kinds(about, {key: dict if key in ("metrics", "data") else str for key in about}, f"{path}: about")
     check_plain(config["arguments"], str(path))
-    if config["format_version"] == 1:  # it held the arguments of training, too
+    if config["format_version"] == 1:  # it also held the arguments of training
         for name in OF_TRAINING:
             config["arguments"].pop(name, None)
     return config
 
 
 def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
-    """Reads a bundle's tensors, their SHA-256 checked first.
+    """Reads a bundle's tensors, after checking their SHA-256.
 
     Raises:
-        ValueError: If they are missing, damaged, or not those that the config was written with.
+        ValueError: If they are missing, damaged, or do not belong to this config.
     """
     import safetensors.torch
     from safetensors import SafetensorError
@@ -137,7 +140,7 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
     except OSError as error:
         raise ValueError(f"{path}: can't be read: {error.strerror}") from error
     if (found := sha256(data)) != config["sha256"]:
-        raise ValueError(f"{path}: it is damaged: its SHA-256 is {found[:12]}..., not {config['sha256'][:12]}...")
+        raise ValueError(f"{path}: damaged file: SHA-256 is {found[:12]}..., expected {config['sha256'][:12]}...")
     try:
         return safetensors.torch.load(data)
     except SafetensorError as error:
@@ -147,11 +150,11 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
 def check_plain(arguments: Mapping[str, Any], where: str) -> None:
     """Raises ValueError unless all values are numbers, strings, booleans, None or lists of strings.
 
-    That is all that a config record or a task's constructor takes: no value can name code to be imported.
+    Config records and the constructors of tasks take no other values. So no value can name code to import.
     """
     for name, value in arguments.items():
         if not isinstance(name, str) or not re.fullmatch(r"[a-z]\w*", name):
-            raise ValueError(f"{where}: the argument {brief(name)} has no name of an argument")
+            raise ValueError(f"{where}: {brief(name)} is not a valid argument name")
         plain = value is None or type(value) in (str, int, float, bool)
         if type(value) is int and abs(value) >= MAX_INTEGER:
             raise ValueError(f"{where}: {name}: got a number of {value.bit_length()} bits, expected at most 63")
@@ -175,10 +178,10 @@ def _refuse_constant(name: str) -> None:
 def write(
     folder: Path, name: str, arguments: Mapping[str, Any], tensors: "Mapping[str, Tensor]", about: Config
 ) -> None:
-    """Writes a bundle. All its files are written elsewhere first, and then put in place.
+    """Writes a bundle. All files are written to a temporary folder first, and then moved.
 
     Args:
-        folder: Where to; files of a bundle that is there are replaced.
+        folder: The folder to write. Files of an existing bundle are replaced.
         name: The model's name in the registry.
         arguments: The fields of its config record, plain values.
         tensors: Its weights, by their names.
@@ -212,10 +215,10 @@ def write(
 
 
 def describe(config: Config) -> dict[str, str]:
-    """The texts of a bundle's `config.json`, and of the card that follows from it."""
+    """Returns the texts of a bundle's `config.json` and of its card."""
     return {CONFIG: json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False) + "\n", CARD: card(config)}
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 of some bytes, in hexadecimal."""
+    """Returns the SHA-256 of some bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

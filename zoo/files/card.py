@@ -1,8 +1,8 @@
-"""Model cards: what a bundle's config says, as a page of Markdown."""
+"""Model cards: a bundle's config as a page of Markdown."""
 
 from typing import Any
 
-PIPELINES = {  # the Hugging Face Hub's names of tasks
+PIPELINES = {  # the Hugging Face Hub's names for the tasks
     "char_lm": "text-generation",
     "seq_classifier": "text-classification",
     "seq2seq": "translation",
@@ -14,7 +14,7 @@ def card(config: dict[str, Any]) -> str:
     """A model card in Markdown, with the Hugging Face Hub's metadata at its head.
 
     Args:
-        config: A bundle's config. Of its `about`, all optional: `title`; `description`; `dataset`, a name;
+        config: A bundle's config. Its `about` has these keys, all optional: `title`; `description`; `dataset`, a name;
             `data` (source -> SHA-256); `split`; `recipe`, a command; `config_yaml`, a whole
             config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `hardware`,
             `training_time`, `limits`, texts; `license`; `pipeline`, the Hub's name of the task; `use`,
@@ -57,7 +57,7 @@ def card(config: dict[str, Any]) -> str:
     lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
     if "config_yaml" in about:
         lines += ["", "## Config", "", "```yaml", about["config_yaml"].strip(), "```"]
-    lines += ["", "## Limits", "", about.get("limits", "Nobody has written them down.")]
+    lines += ["", "## Limits", "", about.get("limits", "Not documented.")]
     if "use" in about:
         lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
-"""Lightning checkpoints, read as tensors and plain values, and checked before anything is made of them.
+"""Reads Lightning checkpoints as tensors and plain values, and checks them before use.
 
-Nothing in a checkpoint is run, and nothing in it decides where files are read, written or deleted.
+No code in a checkpoint is run, and no checkpoint decides where files are read, written or deleted.
 """
 
 import os
@@ -19,15 +19,15 @@ from zoo.checks import brief
 from zoo.files.bundle import check_plain
 from zoo.files.limits import check_local, check_yaml
 
-TIED = 4  # times a tensor's values may be used; tied weights stand in a file once
+TIED = 4  # how often stored values may be used; tied weights are stored once
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")  # in the state of a ModelCheckpoint
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads a Lightning checkpoint; see `check` for what it may hold.
+    """Reads a Lightning checkpoint. `check` documents what it may hold.
 
     Raises:
-        ValueError: If it is missing or damaged, or holds anything else; nothing in it is run.
+        ValueError: If it is missing or damaged, or holds anything else.
     """
     check_local(path)
     if not Path(path).is_file():
@@ -48,27 +48,26 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _check_archive(path: str | os.PathLike[str]) -> None:
-    """Raises ValueError unless what a file unpacks to is no larger than the file: torch doesn't compress."""
+    """Raises ValueError if a file unpacks to more than its own size: torch does not compress checkpoints."""
     with zipfile.ZipFile(path) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > Path(path).stat().st_size:
             raise ValueError("its parts are larger than the file")
 
 
 def check(checkpoint: Mapping[str, Any], where: str) -> None:
-    """Checks what a checkpoint holds, beyond being plain.
+    """Checks the contents of a checkpoint.
 
     Args:
-        checkpoint: What `torch.load` gave.
+        checkpoint: The dictionary from `torch.load`.
         where: Its name, for messages.
 
     Raises:
-        ValueError: If a hyperparameter is no plain value, a weight no tensor that is there in full,
-            the config no text that can be read, or a path one that Lightning would follow to
-            another place.
+        ValueError: If a hyperparameter is not a plain value, a weight is not a complete tensor, the
+            config can't be read, or a path would lead Lightning to another place.
     """
     arguments = checkpoint.get("hyper_parameters", {})
     if not isinstance(arguments, Mapping):
-        raise ValueError(f"{where}: hyper_parameters: got {brief(arguments)}, expected names and plain values")
+        raise ValueError(f"{where}: hyper_parameters: got {brief(arguments)}, expected a dictionary of plain values")
     check_plain(arguments, where)
     _check_tensors(checkpoint.get("state_dict", {}), where)
     _check_config(checkpoint.get("config"), where)
@@ -85,11 +84,13 @@ def _check_tensors(tensors: Mapping[str, Any], where: str) -> None:
             raise ValueError(f"{where}: state_dict: {brief(name)}: got {type(tensor).__name__}, expected a tensor")
         storage, size = tensor.untyped_storage(), tensor.numel() * tensor.element_size()
         if tensor.device.type != "meta" and size > storage.nbytes():
-            raise ValueError(f"{where}: state_dict: {brief(name)}: its values are not all there")
+            raise ValueError(f"{where}: state_dict: {brief(name)}: some of its values are missing")
         used += size
         stored[storage.data_ptr()] = storage.nbytes()
     if used > TIED * sum(stored.values()):
-        raise ValueError(f"{where}: state_dict: its tensors use {used} bytes, and it has {sum(stored.values())}")
+        raise ValueError(
+            f"{where}: state_dict: its tensors use {used} bytes, but only {sum(stored.values())} are stored"
+        )
 
 
 def _check_config(config: Any, where: str) -> None:
@@ -104,7 +105,7 @@ def _check_config(config: Any, where: str) -> None:
 
 
 def _check_callbacks(states: Any, where: str) -> None:
-    """Refuses paths that lead elsewhere: Lightning deletes the checkpoint that a better one replaces."""
+    """Refuses paths to other places: Lightning deletes the checkpoint that a better one replaces."""
     for callback, state in states.items() if isinstance(states, Mapping) else ():
         if not isinstance(state, Mapping):
             continue
@@ -117,4 +118,4 @@ def _check_callbacks(states: Any, where: str) -> None:
                 raise ValueError(f"{key}: got {brief(path)}, expected a path")
             check_local(path, key)
             if ".." in Path(path).parts or not path.endswith(".ckpt"):
-                raise ValueError(f"{key}: got {brief(path)}, expected a checkpoint in its folder")
+                raise ValueError(f"{key}: got {brief(path)}, expected the path of a checkpoint, without ..")

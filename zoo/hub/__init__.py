@@ -1,4 +1,4 @@
-"""The registry of models: what there is, what has weights, and how models are loaded and saved."""
+"""The registry of models: listing, creating, loading and saving them."""
 
 from zoo.hub.exporting import export
 from zoo.hub.loading import load, load_checkpoint

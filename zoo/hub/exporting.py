@@ -10,13 +10,13 @@ from zoo.hub.loading import best_of, load
 
 
 def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
-    """Turns any source of `load` into a bundle. A source that is a bundle is copied.
+    """Turns any source of `load` into a bundle. A bundle is copied.
 
-    What the run folder around a checkpoint tells (data, config, metrics) goes into the card.
+    If a checkpoint is in a run folder, the card gets the run's data, config and metrics.
 
     Args:
         source: See `load`.
-        folder: Where to write it.
+        folder: The folder to write.
         half: Whether to store the weights in half precision.
 
     Returns:
@@ -36,13 +36,13 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
         model.about = _about_run(given.resolve())
     weights = {name: w.half() if half else w for name, w in model.network.state_dict().items()}
     if half:
-        model.about.pop("metrics", None)  # they are of the weights before
+        model.about.pop("metrics", None)  # they were measured with the original weights
     bundle.write(folder, model.model_name, model.config.as_dict(), weights, model.about)
     return bundle.read_config(folder)
 
 
 def _about_run(path: Path) -> dict[str, Any]:
-    """What a run's folder tells of a checkpoint, for the card. Empty if the checkpoint is not in a run."""
+    """Returns what the card says about a checkpoint's run. Empty if the checkpoint is not in a run folder."""
     try:
         summary = json.loads((path.parent.parent / "summary.json").read_text(encoding="utf-8"))
         known = {name: value["best"] for name, value in summary["metrics"].items() if value["best"] is not None}

@@ -12,26 +12,26 @@ from zoo.files.limits import check_local
 from zoo.hub.registry import find_class, list_models, names
 from zoo.models import Model
 
-IN_TASK = "model.network."  # what stands before a tensor's name in a task's checkpoint
+IN_TASK = "model.network."  # the prefix of a tensor's name in a task's checkpoint
 
 
 def load(source: str | Path, revision: str | None = None) -> Model:
     """Loads a model with its weights, in evaluation mode.
 
     Args:
-        source: One of `list_models(pretrained=True)`, which needs no network; a bundle's folder; a
-            run's folder, of which it takes the best checkpoint; a Lightning checkpoint of a task;
-            or a repository of the Hugging Face Hub, `user/name` (with `HF_HUB_OFFLINE`, from its
-            cache).
-        revision: Of the Hub's repository: a branch, a tag or a commit.
+        source: A name from `list_models(pretrained=True)`, which needs no network; the folder of a
+            bundle; the folder of a run, of which the best checkpoint is loaded; a Lightning
+            checkpoint of a task; or a repository on the Hugging Face Hub, `user/name` (with
+            `HF_HUB_OFFLINE`, from its cache).
+        revision: A branch, tag or commit of the repository on the Hub.
 
     Returns:
         The model, a `torch.nn.Module`. Its `generate`, `classify`, `complete`, `translate` and
         `predict_values` take plain values.
 
     Raises:
-        ValueError: If the source is unknown, with the most similar name, or damaged, or if it holds
-            anything but plain values and weights.
+        ValueError: If the source is unknown (the message suggests the most similar name) or damaged,
+            or if it holds anything but plain values and weights.
         OSError: If the Hub can't be reached.
 
     Example:
@@ -54,13 +54,13 @@ def load(source: str | Path, revision: str | None = None) -> Model:
         raise ValueError(f"{name}: file not found")
     if name in names():
         known = list_models(f"{name}.*", pretrained=True)
-        hint = f"; with weights there are {', '.join(known)}" if known else ""
+        hint = f"; trained models: {', '.join(known)}" if known else ""
         raise ValueError(f"{name}: this model has no weights{hint}")
     return _load_bundle(bundle.find_shipped(name))
 
 
 def best_of(path: Path) -> Path:
-    """The best checkpoint if a path is a run's folder. Else the path itself."""
+    """Returns the best checkpoint if a path is a run's folder. Otherwise returns the path."""
     best = path / "checkpoints" / "best.ckpt"
     return best if best.is_file() else path
 
@@ -69,23 +69,23 @@ def load_checkpoint(path: str | Path) -> Model:
     """Loads the model of a Lightning checkpoint, in evaluation mode.
 
     Raises:
-        ValueError: If it is missing or damaged, holds anything but plain values and tensors, or is
-            of no known model.
+        ValueError: If it is missing or damaged, holds anything but plain values and tensors, or its
+            model is unknown.
     """
     found = checkpoint.read(path)
     if not isinstance(name := found.get("model_name"), str):
-        raise ValueError(f"{path}: it names no model; was it written by a task of zoo?")
+        raise ValueError(f"{path}: expected the checkpoint of a zoo task, but it has no model_name")
     model, _ = find_class(name, str(path))
     return model.from_parts(*parts_of(found, model, str(path)))
 
 
 def parts_of(found: Mapping[str, Any], model: type[Model], source: str) -> tuple[str, Any, dict[str, Tensor], str]:
-    """What `Model.from_parts` takes: name, config values, weights, and source.
+    """Returns the arguments of `Model.from_parts`: name, config values, weights, and source.
 
     Args:
-        found: What `zoo.files.checkpoint.read` gave.
+        found: A checkpoint from `zoo.files.checkpoint.read`.
         model: The class of the model.
-        source: Where it was read, for messages.
+        source: Its path, for messages.
     """
     known = model.config_class.names()
     arguments = {name: value for name, value in found.get("hyper_parameters", {}).items() if name in known}

@@ -1,7 +1,7 @@
 """The registry of models.
 
-Names are `<task>_<cell>`, as `char_lm_lstm`, for a model to be trained, and `<task>_<cell>.<data>`,
-as `char_lm_lstm.alice`, for one with weights.
+The name of a model without weights is `<task>_<cell>`, for example `char_lm_lstm`. The name of a
+trained model is `<task>_<cell>.<data>`, for example `char_lm_lstm.alice`.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,22 @@ from zoo.nn import CELLS
 
 Factory = Callable[..., Model]
 F = TypeVar("F", bound=Factory)
-CLASSES: dict[str, type[Model]] = {}  # by their task's name
-FUNCTIONS: dict[str, Factory] = {}  # by their own
+CLASSES: dict[str, type[Model]] = {}  # by task name
+FUNCTIONS: dict[str, Factory] = {}  # by function name
 
 
 def register_model(model: F) -> F:
-    """Makes a model known by its name. Use it as a decorator.
+    """Registers a model under its name. Use it as a decorator.
 
     Args:
-        model: A subclass of `Model`: its names are `<task_name>_<cell>`, one for each cell. Or a
-            function that takes keyword arguments and returns a model: its name is the model's.
+        model: A subclass of `Model`, which is registered as `<task_name>_<cell>` for each cell. Or a
+            function that takes keyword arguments and returns a model, which is registered under
+            the function's name.
 
     Defining a class or function again, as in a notebook, replaces the one before.
 
     Raises:
-        ValueError: If there is another model of this name.
+        ValueError: If another model of this name exists.
         TypeError: If a class lacks a method that a model needs.
 
     Example:
@@ -44,7 +45,7 @@ def register_model(model: F) -> F:
     known = found.get(name)
     again = known is not None and (known.__module__, known.__qualname__) == (model.__module__, model.__qualname__)
     if not again and (name in CLASSES or name in names()):
-        raise ValueError(f"register_model: there is already a model {name!r}")
+        raise ValueError(f"register_model: a model named {name!r} already exists")
     if missing := sorted(getattr(model, "__abstractmethods__", ())):
         raise TypeError(f"register_model: {model.__name__} needs {', '.join(missing)}, see zoo.Model")
     found[name] = model
@@ -52,16 +53,16 @@ def register_model(model: F) -> F:
 
 
 def names() -> list[str]:
-    """The names of all models that can be created."""
+    """Returns the names of all models that can be created."""
     return sorted([*FUNCTIONS, *(f"{task}_{cell}" for task in CLASSES for cell in CELLS)])
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
-    """The names of models, in alphabetical order.
+    """Returns the names of models, in alphabetical order.
 
     Args:
-        pattern: As of file names: `char_lm*`.
-        pretrained: Names of models with weights, for `load`. If false, of models to be trained, for `create`.
+        pattern: Which names, with * and ?, for example `char_lm*`.
+        pretrained: Whether to list the trained models, for `load`, or those for `create`.
 
     Example:
         >>> list_models("regressor*")
@@ -78,14 +79,14 @@ def create(name: str, **arguments: Any) -> Model:
         **arguments: The fields of its config record, for example of `zoo.models.CharLMConfig`.
 
     Raises:
-        ValueError: If the name or an argument is unknown, with the most similar one, or if an
-            argument is missing.
+        ValueError: If the name or an argument is unknown (the message suggests the most similar one),
+            or if an argument is missing.
     """
     if name in FUNCTIONS:
         return FUNCTIONS[name](**arguments)
     if name not in names():
-        hint = "; it has weights, use load." if name in bundle.shipped() else nearest(name, names()) or "."
-        raise ValueError(f"unknown model {name!r}{hint} There are {', '.join(names())}")
+        hint = "; this is a trained model, use load." if name in bundle.shipped() else nearest(name, names()) or "."
+        raise ValueError(f"unknown model {name!r}{hint} Known models: {', '.join(names())}")
     model, cell = find_class(name)
     if arguments.get("cell", cell) != cell:
         raise ValueError(f"cell: got {arguments['cell']!r}, but {name} has {cell!r}")
@@ -93,10 +94,10 @@ def create(name: str, **arguments: Any) -> Model:
 
 
 def find_class(name: str, source: str = "") -> tuple[type[Model], str]:
-    """The class of a model's name, and its cell.
+    """Returns the class and the cell of a model name.
 
     Args:
-        name: As `char_lm_lstm`.
+        name: For example `char_lm_lstm`.
         source: Where the name comes from, for messages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Training that begins with the weights of another model, and leaves some as they are."""
+"""Training that starts from the weights of another model, and frozen weights."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from zoo.checks import check_choice, nearest
 from zoo.hub.loading import load
 from zoo.models import Model
 
-PARTS = {  # of a model's network: prefixes of tensor names, and what stands for them in the other network
+PARTS = {  # (task, part) -> prefixes of tensor names in its network, and the common names of both networks
     ("seq2seq", "encoder"): {"source_input.": "input.", "encoder.": "recurrent."},
     ("seq2seq", "decoder"): {"decoder.": ""},
     ("char_lm", "encoder"): {"input.": "input.", "recurrent.": "recurrent."},
@@ -22,18 +22,18 @@ PARTS = {  # of a model's network: prefixes of tensor names, and what stands for
 def initialize_from(model: Model, source: str | Path, part: str | None = None) -> str:
     """Copies the weights of another model into this one, before it is trained.
 
-    Symbols that both vocabularies have keep their vectors, in the embedding (one-hot: in the first
-    layer's input weights) and in the head. New symbols stay as they were initialized. A classifier
-    with other classes keeps its fresh head.
+    Symbols in both vocabularies take their vectors from the other model: in the embedding (one-hot:
+    in the first layer's input weights) and in the head. New symbols stay as they were initialized.
+    The head of a classifier with other classes stays as it was initialized, too.
 
     Args:
         model: The model to train.
         source: Where the weights come from, see `load`.
-        part: Of a `Seq2SeqModel`, `encoder` or `decoder`: takes this part alone, from another
-            `Seq2SeqModel` or from a `CharLMModel`. None takes all, from a model of the same task.
+        part: `encoder` or `decoder` initializes only this part of a `Seq2SeqModel`, from another
+            `Seq2SeqModel` or from a `CharLMModel`. None initializes all, from a model of the same task.
 
     Returns:
-        How much was copied, in words.
+        A description of what was copied.
 
     Raises:
         ValueError: If the models differ in task, cell or sizes.
@@ -51,25 +51,27 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
         )
     own, given = model.network.state_dict(), other.network.state_dict()
     axes, other_axes = model.symbol_axes(), other.symbol_axes()
-    copies: list[tuple[Tensor, Tensor]] = []  # all is checked before the first is made
+    copies: list[tuple[Tensor, Tensor]] = []  # all are checked before the first copy
     report: dict[str, str] = {}
     for name in sorted(mine.keys() | theirs.keys()):
         target, values = own.get(mine.get(name, "")), given.get(theirs.get(name, ""))
         if target is None or values is None:
             raise ValueError(
-                f"init_from: {name} is in one of {source} and {model.model_name} only: "
+                f"init_from: only one of {source} and the {model.model_name} has {name}: "
                 "num_layers and embedding_dim must agree"
             )
         if (mine[name] in axes) != (theirs[name] in other_axes):
-            raise ValueError(f"init_from: {source} takes {other.takes}, and this model takes {model.takes}")
+            raise ValueError(
+                f"init_from: expected a model that takes {model.takes}, got one that takes {other.takes} ({source})"
+            )
         axis, fact = axes.get(mine[name], (None, ""))
         if fact == "classes" and getattr(model.config, fact) != getattr(other.config, fact):
-            report[fact] = "other classes, so the head starts fresh"
+            report[fact] = "the classes differ, so the head starts fresh"
             continue
         if _shape_beside(axis, target) != _shape_beside(axis, values):
             raise ValueError(
-                f"init_from: {source} is a {other.model_name} with {name} {tuple(values.shape)}, and this is a "
-                f"{model.model_name} with {tuple(target.shape)}: hidden_size and embedding_dim must agree"
+                f"init_from: {name}: expected shape {tuple(target.shape)}, got {tuple(values.shape)} from the "
+                f"{other.model_name} {source}: hidden_size and embedding_dim must agree"
             )
         if axis is not None:
             new = getattr(model.config, fact)
@@ -83,7 +85,7 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
 
 
 def _tensor_names(model: Model, part: str | None) -> dict[str, str]:
-    """Tensors of a model's network, or of a part of it: the name that they have in any such part -> their own."""
+    """Maps the common names of the tensors of a network, or of a part of it, to their own names."""
     prefixes = {"": ""} if part is None else PARTS.get((model.task_name, part), {})
     found = {}
     for name in model.network.state_dict():
@@ -94,14 +96,14 @@ def _tensor_names(model: Model, part: str | None) -> dict[str, str]:
 
 
 def _shape_beside(axis: int | None, tensor: Tensor) -> list[int]:
-    """The shape without an axis; all of it if that is None."""
+    """Returns the shape without an axis, or the whole shape if the axis is None."""
     return [size for number, size in enumerate(tensor.shape) if number != axis]
 
 
 def _shared_rows(
     target: Tensor, values: Tensor, axis: int, new: Sequence[str], old: Sequence[str]
 ) -> tuple[Tensor, int]:
-    """A copy of the target with the values' rows of the symbols that both alphabets have; how many these are."""
+    """Returns a copy of the target with the rows of the symbols in both vocabularies, and their number."""
     shared = [symbol for symbol in new if symbol in old]
     rows, other_rows = (torch.tensor([side.index(s) for s in shared], dtype=torch.long) for side in (new, old))
     return target.index_copy(axis, rows, values.index_select(axis, other_rows)), len(shared)
@@ -112,24 +114,26 @@ def freeze(model: Model, patterns: Sequence[str]) -> tuple[int, int]:
 
     Args:
         model: The model.
-        patterns: Of the weights' names, with * and ?, as `recurrent.*`.
+        patterns: Patterns of the weights' names, with * and ?, for example `recurrent.*`.
 
     Returns:
-        How many parameters are frozen, and how many are trained.
+        The numbers of frozen and of trained parameters.
 
     Raises:
-        ValueError: If a pattern fits no weight, or if nothing is left to train.
+        ValueError: If a pattern matches no weight, or if nothing is left to train.
     """
     weights = dict(model.network.named_parameters())
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in weights):
             names = ", ".join(weights)
-            raise ValueError(f"freeze: {pattern!r} fits no weight; there are {names}{nearest(pattern, weights)}")
+            raise ValueError(
+                f"freeze: {pattern!r} matches no weight; the weights are {names}{nearest(pattern, weights)}"
+            )
     for name, weight in weights.items():
         if any(fnmatchcase(name, pattern) for pattern in patterns):
             weight.requires_grad_(False)
     frozen = sum(weight.numel() for weight in weights.values() if not weight.requires_grad)
     trained = sum(weight.numel() for weight in weights.values()) - frozen
     if not trained:
-        raise ValueError(f"freeze: {', '.join(patterns)} fit all weights; nothing is left to train")
+        raise ValueError(f"freeze: {', '.join(patterns)} matches all weights; nothing is left to train")
     return frozen, trained

@@ -1,4 +1,4 @@
-"""What a user imports: networks with their vocabulary, classes or scale. They need torch alone."""
+"""Models: networks with their vocabulary, classes or scale. They do not import Lightning."""
 
 from zoo.models.base import Features, Model
 from zoo.models.char_lm import CharLMConfig, CharLMModel

@@ -1,4 +1,4 @@
-"""What all models share: a config, a network, plain Python values in and out, and bundles."""
+"""The base class of all models: config, network, plain Python values in and out, and bundles."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from zoo.nn import State
 
 
 class Features(NamedTuple):
-    """What a model's recurrent layers make of some inputs, for use in other models.
+    """The hidden states of a model's recurrent layers for some inputs, for use in other models.
 
     B inputs, T time steps, H hidden units.
     """
@@ -37,8 +37,8 @@ class Model(
     """A network with everything that turns raw input into an answer.
 
     A model is a plain `torch.nn.Module`: it can be a part of another module, exported or served. A
-    subclass sets `task_name` and `config_class`, builds a network, and defines what is abstract here.
-    `@zoo.register_model` makes it known to `zoo.create` and `zoo.load`.
+    subclass sets `task_name` and `config_class`, builds a network, and implements the abstract methods.
+    `@zoo.register_model` registers it for `zoo.create` and `zoo.load`.
 
     `save_pretrained`, `push_to_hub` and `from_pretrained` work on bundles (see `zoo.files.bundle`).
 
@@ -46,7 +46,7 @@ class Model(
         config: Describes the model.
     """
 
-    task_name: ClassVar[str]  # the first part of its registry names: `char_lm` of `char_lm_lstm`
+    task_name: ClassVar[str]  # the first part of its registry names, for example `char_lm`
     config_class: ClassVar[type[ModelConfig]]
     config: Any  # of config_class
     network: nn.Module
@@ -103,22 +103,22 @@ class Model(
         """Gives a row for each input, as `answer` does.
 
         Args:
-            values: One input or a list of inputs, of the kind that `takes` says.
+            values: One input or a list of inputs, as `takes` describes.
 
         Raises:
-            ValueError: If an input is not of that kind.
+            ValueError: If an input does not fit this description.
         """
 
     @property
     @abstractmethod
     def takes(self) -> str:
-        """What `infer` takes, in words."""
+        """Describes the input of `infer`."""
 
     def parse(self, word: str) -> Any:
-        """Gives the input that a word of a command line stands for. By default, the word.
+        """Converts a word of a command line to an input. By default, the word itself.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If this is not possible.
         """
         return word
 
@@ -135,12 +135,12 @@ class Model(
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.network.parameters()).device
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Evaluation mode. On exit, every module is back in the mode that it was in."""
+        """Sets evaluation mode. On exit, restores the mode of every module."""
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
@@ -157,7 +157,7 @@ class Model(
 
         Args:
             folder: The bundle.
-            config: What `zoo.files.bundle.read_config` gave for it.
+            config: Its config, from `zoo.files.bundle.read_config`.
 
         Raises:
             ValueError: If the bundle is damaged, holds another kind of model, or its weights do not fit its config.
@@ -182,14 +182,14 @@ class Model(
 
     @classmethod
     def check_parts(cls, name: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor], source: str) -> None:
-        """Checks that what `from_parts` takes fits together, before memory is taken for a model.
+        """Checks that the arguments of `from_parts` fit together, before memory is allocated for a model.
 
         Raises:
             ValueError: See `from_parts`.
         """
         if not name.startswith(f"{cls.task_name}_"):
             raise ValueError(f"{source}: expected a {cls.task_name} model, got a {name}")
-        # Each layer has its own tensors. A million layers would take long to build, even without memory.
+        # Each layer has its own tensors. A million layers would take long to build, even on the meta device.
         if not isinstance(layers := arguments.get("num_layers", 1), int) or layers > len(weights):
             raise ValueError(f"{source}: its weights do not fit its config: num_layers is {layers}")
         with torch.random.fork_rng(devices=[]), torch.device("meta"):

@@ -20,7 +20,7 @@ from zoo.vocab import OnUnknown, Vocab
 
 
 class Generated(NamedTuple):
-    """A text that the model wrote."""
+    """A text that the model generated."""
 
     text: str
     log_probs: list[float]  # of each symbol, natural logarithms of the model's own probabilities
@@ -42,7 +42,7 @@ class CharLMConfig(ModelConfig):
 
 
 class CharLMModel(Model):
-    """Predicts the next character of a text, and writes texts.
+    """Predicts the next character of a text, and generates texts.
 
     Example:
         >>> model = CharLMModel(CharLMConfig(vocab=("a", "b"), hidden_size=8))
@@ -94,14 +94,14 @@ class CharLMModel(Model):
         return self.rows(batch, logits)
 
     def rows(self, batch: TextBatch, logits: Tensor) -> list[dict[str, Any]]:
-        """Puts a batch, and its logits (B, T, V), into plain values: see `answer`."""
+        """Converts a batch and its logits (B, T, V) to plain values: see `answer`."""
         rows = []
         for inputs, predicted, targets in zip(batch.inputs, logits.argmax(-1), batch.targets, strict=True):
             known = targets != IGNORE
             row = {"input": inputs, "prediction": predicted}
             if known.any():
                 row = {"input": inputs[known], "prediction": predicted[known], "target": targets[known]}
-            elif batch.resets is not None:  # a row of a stream that holds nothing
+            elif batch.resets is not None:  # a row of a stream without an example
                 continue
             rows.append({name: self.vocab.decode(ids.tolist()) for name, ids in row.items()})
         return rows
@@ -133,13 +133,13 @@ class CharLMModel(Model):
         """Generates a text after a prompt.
 
         Args:
-            prompt: What the text begins with. The model reads it from the zero state. An empty one
-                stands for a single blank (in a vocabulary without a blank, for its first symbol).
-            length: Symbols to generate, at most.
-            **options: As of `generate_batch`: temperature, top_k, top_p, seed, ...
+            prompt: The beginning of the text. The model reads it from the zero state. An empty prompt
+                stands for a single space, or for the first symbol of a vocabulary without a space.
+            length: Maximum number of symbols to generate.
+            **options: See `generate_batch`: temperature, top_k, top_p, seed, ...
 
         Returns:
-            What follows the prompt.
+            The text after the prompt.
         """
         return "".join(self.stream(prompt, length, **options))
 
@@ -149,18 +149,17 @@ class CharLMModel(Model):
         """Generates a text after each of some prompts, in one batch.
 
         Args:
-            prompts: Texts, which may be empty, see `generate`. The same one several times gives
-                several samples.
-            length: Symbols to generate, at most, after all or after each.
+            prompts: Texts, which may be empty, see `generate`. Repeat a prompt to get several samples.
+            length: Maximum number of symbols to generate, for all prompts or for each.
             **options: `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
                 `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
-                generate, and of those never to generate. `stop`: a list of strings; a text ends with
-                the first of them that it comes to. `seed`: of the draws; a text depends on it and on
-                its place in the batch; None draws one. `on_unknown`: `skip` leaves unknown symbols
-                out of a prompt, `error` refuses them.
+                generate, and of symbols never to generate. `stop`: a list of strings; a text ends
+                with the first of them that occurs. `seed`: the random seed; a text depends on it and
+                on its position in the batch; None draws a seed. `on_unknown`: `skip` omits unknown
+                symbols of a prompt, `error` raises an error.
 
         Returns:
-            What follows each prompt, with the log-probability of each symbol.
+            The text after each prompt, with the log-probability of each symbol.
 
         Raises:
             ValueError: If an option is outside its range, or a symbol outside the vocabulary.
@@ -178,8 +177,8 @@ class CharLMModel(Model):
 
         Args:
             prompt: See `generate`.
-            length: Symbols of a text, at most.
-            beam: How many beginnings are kept, and texts returned.
+            length: Maximum number of symbols of a text.
+            beam: Number of beams, and maximum number of texts returned.
             on_unknown: See `generate_batch`.
             **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_texts`.
         """
@@ -206,7 +205,7 @@ class CharLMModel(Model):
 
     @torch.no_grad()
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:
-        """Logits (B, V) and state after the prompts, and which symbols they have (B, V), bool."""
+        """Returns logits (B, V) and state after the prompts, and which symbols occur in them (B, V), bool."""
         vocab = self.vocab
         blank = [vocab.id(" ") if " " in vocab else 0]
         given = [vocab.encode(prompt, on_unknown) for prompt in prompts]

@@ -1,4 +1,4 @@
-"""Config records: what describes a model, as plain values."""
+"""Config records: plain values that describe a model."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -13,7 +13,7 @@ PLAIN: dict[Any, type] = {str: str, int: int, float: float, bool: bool, NoneType
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What every model needs to know. Subclasses add their own fields.
+    """The fields that all models have in common. Subclasses add their own.
 
     A field is a str, int, float, bool, None or a tuple of strings. Lists become tuples.
 
@@ -70,7 +70,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The record of some plain values, for example from a file.
+        """Makes a record from plain values, for example from a file.
 
         Raises:
             ValueError: If a name is unknown, a value is missing, or a value has the wrong type.
@@ -85,11 +85,11 @@ class ModelConfig:
         return cls(**values)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON and checkpoints hold them, with lists for tuples."""
+        """Returns the fields as plain values for JSON and checkpoints, with lists in place of tuples."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     def recurrent_arguments(self) -> dict[str, Any]:
-        """The arguments that every network of `zoo.nn` takes."""
+        """Returns the arguments that all networks of `zoo.nn` take."""
         names = ("hidden_size", "num_layers", "cell", "dropout", "head_dropout", "init")
         return {name: getattr(self, name) for name in names}
 
@@ -100,7 +100,7 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
 
 
 def check_kind(name: str, value: Any, kind: Any) -> None:
-    """Raises ValueError if a plain value does not have an annotated type: `True` is not a number of layers."""
+    """Raises ValueError if a plain value does not have an annotated type. `True` is not an int."""
     taken = {PLAIN[get_origin(one) or one] for one in alternatives(kind)}
     if float in taken:
         taken.add(int)

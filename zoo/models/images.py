@@ -18,13 +18,13 @@ def read(path: str) -> "Image.Image":
     """Reads an image file.
 
     Raises:
-        ValueError: If there is none, or it is no image.
+        ValueError: If the file is not found, or is not an image.
     """
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about what stands in a file beside the pixels
+            warnings.simplefilter("ignore")  # about metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()
@@ -32,24 +32,24 @@ def read(path: str) -> "Image.Image":
     except FileNotFoundError:
         raise ValueError(f"{path}: file not found") from None
     except Exception as error:  # a damaged file makes Pillow's many readers raise anything
-        raise ValueError(f"{path}: this is no image that can be read") from error
+        raise ValueError(f"{path}: can't be read as an image") from error
 
 
 def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
-    """Brings images, arrays or lists to sequences of features.
+    """Converts images, arrays or lists to sequences of features.
 
     Args:
-        values: A PIL image, an array or nested lists (T, D), a list of such, or an array (N, T, D).
-            Whole numbers, from 0 to 255, are divided by 255; others stay as they are.
-        num_steps: T that the model takes; None for any.
+        values: A PIL image, an array or nested lists (T, D), a list of these, or an array (N, T, D).
+            Integers from 0 to 255 are divided by 255. Other numbers stay as they are.
+        num_steps: T that the model takes. None takes any.
         input_size: D.
 
     Returns:
         Features (N, T, D), float32.
 
     Raises:
-        ValueError: If an image is not of T x D grey pixels, or if an array has another shape or a
-            number that is not finite.
+        ValueError: If an image does not have T x D grey pixels, or if an array has another shape or
+            a number that is not finite.
     """
     from PIL import Image
 
@@ -65,7 +65,7 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
         raise ValueError(f"expected numbers of shape (N, T, {input_size}), or images") from None
     if whole and array.size:
         if array.min() < 0 or array.max() > 255:
-            raise ValueError(f"got whole numbers from {array.min():g} to {array.max():g}, expected 0 to 255")
+            raise ValueError(f"got integers from {array.min():g} to {array.max():g}, expected 0 to 255")
         array = array / 255
     array = array[None] if array.ndim == 2 else array
     if (
@@ -81,11 +81,11 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
 
 
 def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:
-    """An image's pixels (T, D), bytes."""
+    """Returns the pixels of an image (T, D), uint8."""
     from PIL import Image
 
     if not isinstance(image, Image.Image):
-        raise ValueError(f"got {type(image).__name__} among images")
+        raise ValueError(f"expected only images in the list, got {type(image).__name__}")
     width, height = image.size
     if image.mode not in ("1", "L") or width != input_size or height != (num_steps or height):
         raise ValueError(

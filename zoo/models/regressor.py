@@ -30,7 +30,7 @@ class RegressorConfig(ModelConfig):
             as the feature of its number, or as the only feature, so that D must be 1 or K.
         mean: The training data's mean, for `dataset`.
         scale: The training data's standard deviation, for `dataset`. For `instance`, 0.3% of it
-            (of 1, if None) is the least deviation that counts, so that a flat sequence is not blown up.
+            (of 1, if None) is the smallest deviation, so that a constant sequence can be scaled.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
 
@@ -145,11 +145,11 @@ class RegressorModel(Model):
         return predicted
 
     def parse(self, word: str) -> list[float]:
-        """See `Model`: numbers with commas between them."""
+        """See `Model`: numbers separated by commas."""
         try:
             return [float(number) for number in word.split(",")]
         except ValueError:
-            raise ValueError(f"got {word!r}, expected numbers with commas between them, as 1,2,3") from None
+            raise ValueError(f"got {word!r}, expected numbers separated by commas, for example 1,2,3") from None
 
     @property
     def takes(self) -> str:
@@ -158,12 +158,12 @@ class RegressorModel(Model):
         return f"sequences of {steps or 'any number of'} steps" + ("" if size == 1 else f" x {size} numbers")
 
     def _inputs(self, sequences: Any) -> Tensor:
-        """Sequences (N, T, D)."""
+        """Converts sequences to a tensor (N, T, D)."""
         steps, size = self.config.num_steps, self.config.input_size
         try:
             inputs = torch.tensor(np.asarray(sequences, dtype=np.float64), device=self.device).float()
         except (TypeError, ValueError, OverflowError):
-            raise ValueError("expected numbers, in sequences of one length") from None
+            raise ValueError("expected numbers, in sequences of the same length") from None
         if not inputs.numel():
             raise ValueError("got no numbers, expected at least one sequence")
         if size == 1 and inputs.ndim in (1, 2):

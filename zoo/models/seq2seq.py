@@ -19,7 +19,7 @@ from zoo.nn import EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.vocab import END, START, OnUnknown, Vocab
 
-MAX_LENGTH = 10_000  # a model that never ends would else decode for hours
+MAX_LENGTH = 10_000  # otherwise a model that never predicts the end would decode for hours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Seq2SeqModel(Model):
 
     @cached_property
     def target_vocab(self) -> Vocab:
-        """The symbols that the model writes."""
+        """The symbols that the model predicts."""
         return Vocab(self.config.target_vocab)
 
     def build_network(self) -> EncoderDecoder:
@@ -123,19 +123,19 @@ class Seq2SeqModel(Model):
         on_unknown: OnUnknown = "error",
         **sampling: Any,
     ) -> list[str]:
-        """Translates some texts. `search` finds better translations, and several.
+        """Translates some texts. `search` finds more likely translations, and several of them.
 
         Args:
-            texts: One source, or a list of them, none of them empty.
-            temperature: 0 takes the most likely symbol each time. Above 0, symbols are drawn.
-            seed: Of the draws. None draws one.
-            on_unknown: `skip` leaves unknown symbols out, `error` refuses them.
+            texts: One source, or a list of sources. None may be empty.
+            temperature: 0 takes the most likely symbol each time. Above 0, symbols are sampled.
+            seed: The random seed. None draws a seed.
+            on_unknown: `skip` omits unknown symbols, `error` raises an error.
             **sampling: `top_k`, `top_p`, `repetition_penalty`: see `zoo.decoding.Sampling`.
-                `allowed`, `forbidden`: strings of the only symbols to write, and of those never to
-                write.
+                `allowed`, `forbidden`: strings of the only symbols to predict, and of symbols
+                never to predict.
 
         Returns:
-            As many targets: a list, for one source too.
+            A list with one target per source, also for a single source.
 
         Raises:
             ValueError: If a text is empty or has an unknown symbol, or an option is outside its range.
@@ -153,7 +153,7 @@ class Seq2SeqModel(Model):
 
         Args:
             texts: See `translate`.
-            beam: How many beginnings are kept, and targets returned.
+            beam: Number of beams, and maximum number of targets returned.
             on_unknown: See `translate`.
             **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_texts`.
         """
@@ -163,11 +163,11 @@ class Seq2SeqModel(Model):
             return search_texts(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
 
     def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
-        """Gives the free, greedy translation of some texts."""
+        """Returns the greedy translation of some texts."""
         return self.answer(self._batch(values))
 
     def answer(self, batch: PairBatch) -> list[dict[str, Any]]:
-        """Gives the free, greedy translation of each source."""
+        """Returns the greedy translation of each source."""
         with self.evaluating():
             decoded = [row.ids for row in self._decode(batch)]
         sources, lengths, targets = batch.source.tolist(), batch.source_lengths.tolist(), batch.target.tolist()
@@ -198,7 +198,7 @@ class Seq2SeqModel(Model):
     def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown = "error") -> PairBatch:
         rows = [torch.tensor(self.source_vocab.encode(text, on_unknown)) for text in as_list(texts)]
         if not all(map(len, rows)):
-            raise ValueError("got a text without any symbol that the model knows")
+            raise ValueError("got a text without any known symbol")
         source = pad_sequence(rows, batch_first=True).to(self.device)
         target = source.new_full((len(rows), 2), IGNORE)
         target[:, 0] = self.target_vocab.id(START)
@@ -206,13 +206,13 @@ class Seq2SeqModel(Model):
 
     @torch.no_grad()
     def _start(self, batch: PairBatch) -> tuple[Tensor, State]:
-        """The first logits (B, V), and the state that gave them."""
+        """Returns the first logits (B, V), and the state after them."""
         _, state = self.network.encode(batch.source, batch.source_lengths)
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
         return self.network.decoder.step(start, state)
 
     def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
-        """Decodes freely: each step reads the symbol that the last one chose."""
+        """Decodes: each step reads the symbol that the previous step chose."""
         logits, state = self._start(batch)
         length, end = self.config.max_length, self.target_vocab.id(END)
         return collect(stream(self.network.decoder.stepper(), logits, state, length, sampling, seed=seed, end=end))

@@ -97,19 +97,19 @@ class SeqClassifierModel(Model):
 
     @torch.no_grad()
     def classify(self, inputs: Any) -> list[Classified]:
-        """Names the class of some inputs.
+        """Predicts the class of some inputs.
 
         Args:
-            inputs: One, or a list of them. To a model of symbols: texts. To a model of features:
-                arrays or nested lists (T, D) or all in one (N, T, D), whole numbers from 0 to
-                255, which are divided by 255, or the data's own (pixels in [0, 1]); or PIL images
-                of T x D grey pixels, white on black.
+            inputs: One input, or a list of inputs. If the model reads symbols: texts. If it reads
+                features: arrays or nested lists (T, D), an array (N, T, D), or PIL images of T x D
+                grey pixels, white on black. Integers from 0 to 255 are divided by 255. Floats must
+                be in the data's own units (pixels in [0, 1]).
 
         Returns:
-            As many classes, with the probability of each: a list, for one input too.
+            A list with one class per input, with its probability, also for a single input.
 
         Raises:
-            ValueError: If an input does not have the kind, length or size that the model takes, or
+            ValueError: If an input does not have the type, length or size that the model takes, or
                 has an unknown symbol.
         """
         chances = self._probabilities(self._batch(inputs))
@@ -120,10 +120,10 @@ class SeqClassifierModel(Model):
         ]
 
     def complete(self, beginnings: str | Sequence[str]) -> list[str]:
-        """Completes some words by the most likely next symbol.
+        """Completes some words with the most likely next symbol.
 
         Raises:
-            ValueError: If the model does not read symbols, or see `classify`.
+            ValueError: If the model does not read symbols. See also `classify`.
         """
         if self.vocab is None:
             raise ValueError("complete: this model reads features; use classify")
@@ -159,7 +159,7 @@ class SeqClassifierModel(Model):
 
     @torch.no_grad()
     def _probabilities(self, batch: ClassBatch) -> Tensor:
-        """Of each class (B, C), float32."""
+        """Returns the probability of each class (B, C), float32."""
         with self.evaluating():
             return self(batch.inputs, batch.lengths).float().softmax(-1)
 

@@ -1,4 +1,4 @@
-"""What models that write texts share: their values in, and beam search with texts out."""
+"""What models that generate texts share: checking texts, and beam search with texts as results."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,33 +15,33 @@ class ScoredText(NamedTuple):
 
     text: str
     log_prob: float  # of the whole text, natural logarithm
-    score: float  # the same over the length penalty: what texts are ranked by
+    score: float  # log_prob divided by the length penalty; texts are ranked by it
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:
-    """Texts as a list, a single one too.
+    """Returns texts as a list. A single text becomes a list of one.
 
     Raises:
-        ValueError: If one is no text, or empty.
+        ValueError: If one is not a string, or is empty.
     """
     found: list[Any] = list(texts) if isinstance(texts, list | tuple) else [texts]
     for text in found or [found]:
         if not isinstance(text, str) or not text:
             kind = "an empty text" if text == "" else f"{text!r}"
-            raise ValueError(f"got {kind}, expected a text, or a list of texts, with at least one symbol in each")
+            raise ValueError(f"got {kind}, expected a text, or a list of texts; none may be empty")
     return found
 
 
 def end_of(vocab: Vocab) -> int | None:
-    """The id of the end symbol; None if the vocabulary has none."""
+    """Returns the id of the end symbol, or None if the vocabulary has none."""
     return vocab.id(END) if END in vocab else None
 
 
 def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
-    """`Sampling` with allowed and forbidden symbols given as strings; a text may always end.
+    """Makes a `Sampling` from strings of allowed and forbidden symbols. The end symbol is always allowed.
 
     Raises:
-        ValueError: If an option is outside its range, or a symbol outside the vocabulary.
+        ValueError: If an option is outside its range, or a symbol is not in the vocabulary.
     """
     end = end_of(vocab)
     ids = None if allowed is None else [*vocab.encode(allowed), *([] if end is None else [end])]
@@ -61,19 +61,19 @@ def search_texts(
     allowed: str | None = None,
     forbidden: str = "",
 ) -> list[list[ScoredText]]:
-    """The likeliest texts of each row, the best one first.
+    """Finds the most likely texts of each row, the best one first.
 
     Args:
-        network: What writes them, in the symbols of `vocab`.
+        network: The language model or decoder.
         vocab: Its symbols.
-        logits: Of the first symbol (B, V).
-        state: The state that gave them.
-        length: Symbols of a text, at most.
+        logits: Logits of the first symbol (B, V).
+        state: The state after them.
+        length: Maximum number of symbols of a text.
         beam: See `zoo.decoding.beam_search`, as for `length_penalty` and `alpha`.
         length_penalty: `none`, `average` or `wu`.
         alpha: The exponent of `wu`.
-        allowed: The only symbols to write; None for all.
-        forbidden: Symbols never to write.
+        allowed: The only symbols to predict. None allows all.
+        forbidden: Symbols never to predict.
     """
     found = beam_search(
         network.stepper(),

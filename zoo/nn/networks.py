@@ -14,12 +14,12 @@ from torch.nn.functional import embedding, linear
 from zoo.checks import check_choice, check_dropout, check_sizes
 from zoo.nn.recurrent import Recurrent, State, allocating, initialize
 
-MAX_ONE_HOT = 10_000  # symbols; their vectors take the square of it
+MAX_ONE_HOT = 10_000  # symbols; the size of the identity matrix is the square of this
 Pooling = Literal["last", "mean", "max"]
 
 
 class OneHot(nn.Module):
-    """Symbols as one-hot vectors: row v of the identity matrix, looked up rather than computed.
+    """Symbols as one-hot vectors: looks up rows of the identity matrix.
 
     Args:
         num_symbols: The vocabulary's size, V.
@@ -30,7 +30,9 @@ class OneHot(nn.Module):
     def __init__(self, num_symbols: int) -> None:
         super().__init__()
         self.embedding_dim = num_symbols
-        identity = torch.zeros(num_symbols, num_symbols).fill_diagonal_(1.0)  # eye on the meta device loads the compiler
+        identity = torch.zeros(num_symbols, num_symbols).fill_diagonal_(
+            1.0
+        )  # eye on the meta device loads the compiler
         self.register_buffer("weight", identity, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -39,11 +41,13 @@ class OneHot(nn.Module):
 
 
 def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | OneHot:
-    """An embedding of a width, or one-hot vectors where the width is None."""
+    """Returns an embedding, or one-hot vectors if `embedding_dim` is None."""
     check_sizes(vocab_size=vocab_size)
     if embedding_dim is None:
         if vocab_size > MAX_ONE_HOT:
-            raise ValueError(f"vocab: got {vocab_size} symbols, expected at most {MAX_ONE_HOT}, or an embedding_dim")
+            raise ValueError(
+                f"vocab: got {vocab_size} symbols, expected at most {MAX_ONE_HOT} without an embedding_dim"
+            )
         return OneHot(vocab_size)
     check_sizes(embedding_dim=embedding_dim)
     with allocating(vocab_size=vocab_size, embedding_dim=embedding_dim):
@@ -51,10 +55,10 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
 
 
 def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, int]:
-    """Which tensors hold a vector for each input symbol, and along which axis.
+    """Returns which tensors hold a vector for each input symbol, and along which axis.
 
     Args:
-        embedding: What `symbol_input` made.
+        embedding: The module from `symbol_input`.
         inputs: Its name in the network.
         recurrent: The name of the stack that reads it.
     """
@@ -105,7 +109,7 @@ class CharNet(nn.Module):
 
     @torch.no_grad()
     def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
-        """`step` in evaluation mode, laid out for many steps: it is to be dropped when the weights change.
+        """Prepares the weights and returns a fast `step` for evaluation mode. Call it again after they change.
 
         The embedding and the first layer's input weights become one table, (V, G*H), of which a
         step looks one row up for each symbol.
@@ -159,7 +163,7 @@ class ClassifierNet(nn.Module):
         check_sizes(num_classes=num_classes)
         check_choice("pooling", pooling, get_args(Pooling))
         if (input_size is None) == (vocab_size is None):
-            raise ValueError("give either input_size (features) or vocab (symbols), not both and not none")
+            raise ValueError("expected either input_size (features) or vocab (symbols), got both or neither")
         self.input = nn.Identity() if vocab_size is None else symbol_input(vocab_size, embedding_dim)
         width = input_size if vocab_size is None else self.input.embedding_dim
         self.recurrent = Recurrent(width, **recurrent)  # type: ignore[arg-type]
@@ -193,8 +197,8 @@ class EncoderDecoder(nn.Module):
         source_size: Symbols of the source.
         target_size: Symbols of the target, V.
         embedding_dim: Width of both embeddings; None for one-hot.
-        reverse_source: Read the source from its end, which brings its beginning closer to the
-            target's (section 3.3 of the paper).
+        reverse_source: Read the source from its end, so that its beginning is closer to the target's
+            (section 3.3 of the paper).
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
         **recurrent: Arguments of `Recurrent` for both sides.
@@ -232,7 +236,7 @@ class EncoderDecoder(nn.Module):
 
     @staticmethod
     def mirror(source: Tensor, lengths: Tensor) -> Tensor:
-        """Which step of a source (B, S) to read at each step, from the last real one to the first: (B, S), int64."""
+        """Returns which source step to read at each step (B, S), int64, from the last real one to the first."""
         steps = torch.arange(source.shape[1], device=source.device)
         return (lengths.to(source.device)[:, None] - 1 - steps).clamp(min=0)  # below 0 there is only padding
 

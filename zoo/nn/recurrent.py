@@ -22,7 +22,7 @@ from zoo.checks import check_choice, check_dropout, check_sizes
 State = tuple[Tensor, ...]
 CellName = Literal["rnn", "rnn_relu", "lstm", "gru"]
 InitName = Literal["torch", "keras"]
-MAX_LAYERS = 1000  # a layer takes time to build even where there is no memory for it
+MAX_LAYERS = 1000  # a layer takes time to build even on the meta device
 
 
 class LayerWeights(NamedTuple):
@@ -36,29 +36,29 @@ class LayerWeights(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """What the stack needs to know of a cell; `zoo.reference` holds its equations.
+    """A cell. Its equations are in `zoo.reference`.
 
-    `update` is one time step of one layer, after the two matrix products: it maps the input's share
-    of the gates, W_ih x + b_ih (B, G*H), the last output's share, W_hh h + b_hh (B, G*H), and the
-    layer's state, each tensor (B, H), to the new state.
+    `update` is one time step of one layer. It maps the two parts of the gate pre-activations,
+    W_ih x + b_ih (B, G*H) and W_hh h + b_hh (B, G*H), and the previous state, each tensor (B, H),
+    to the next state.
     """
 
-    module: Callable[..., nn.RNNBase]  # the fused kernels: oneDNN on the CPU, cuDNN on the GPU
+    module: Callable[..., nn.RNNBase]  # runs whole sequences
     update: Callable[[Tensor, Tensor, State], State]
     num_states: int
     module_args: dict[str, Any] = field(default_factory=dict)
-    forget_gate: int | None = None  # its place among the gates
+    forget_gate: int | None = None  # its index among the gates
 
 
 def lstm_update(from_input: Tensor, from_output: Tensor, state: State) -> State:
-    """The LSTM's new state (h, c); the gates stand in the order i, f, g, o."""
+    """Returns the next state (h, c) of an LSTM. The order of the gates is i, f, g, o."""
     i, f, g, o = (from_input + from_output).chunk(4, -1)
     c = torch.addcmul(f.sigmoid() * state[1], i.sigmoid(), g.tanh())
     return o.sigmoid() * c.tanh(), c
 
 
 def gru_update(from_input: Tensor, from_output: Tensor, state: State) -> State:
-    """The GRU's new state (h,); the gates stand in the order r, z, n."""
+    """Returns the next state (h,) of a GRU. The order of the gates is r, z, n."""
     hidden = state[0].shape[-1]
     r, z = (from_input[..., : 2 * hidden] + from_output[..., : 2 * hidden]).sigmoid().chunk(2, -1)
     n = torch.addcmul(from_input[..., 2 * hidden :], r, from_output[..., 2 * hidden :]).tanh()
@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
         hidden_size: Units of each layer and direction, H.
         num_layers: Layers, L; each reads the outputs of the one below.
         cell: `rnn` (tanh), `rnn_relu`, `lstm` or `gru`.
-        bidirectional: Also read from the right; outputs are then 2H wide, and `step` is refused.
+        bidirectional: Also read from the right. Outputs are then 2H wide, and `step` raises an error.
         dropout: Probability of dropping a layer's outputs on their way to the next layer, in
             training.
         init: `torch` (uniform in +-1/sqrt(H)) or `keras` (see `initialize`).
@@ -136,17 +136,17 @@ class Recurrent(nn.Module):
 
     @property
     def cell(self) -> Cell:
-        """What the stack knows of its cell."""
+        """The cell, from `CELLS`."""
         return CELLS[self.cell_name]
 
     def forward(self, x: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-        """Runs over all time steps with the fused kernels.
+        """Runs over all time steps.
 
         Args:
             x: Inputs (B, T, D), float.
             state: The state before the first step; None is zeros.
-            lengths: Real time steps of each row (B,), int64, best on the CPU. What comes after them
-                is padding: outputs there are 0, and the state is the one after the last real step.
+            lengths: Real time steps of each row (B,), int64, preferably on the CPU. Later steps are
+                padding: outputs there are 0, and the last state is that after the last real step.
 
         Returns:
             Outputs (B, T, H * directions) and the last state.
@@ -172,10 +172,10 @@ class Recurrent(nn.Module):
             Outputs (B, H) and the new state.
 
         Raises:
-            ValueError: In a bidirectional stack, which must see the end before it can begin.
+            ValueError: If the stack is bidirectional.
         """
         if self.bidirectional:
-            raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
+            raise ValueError("bidirectional: a bidirectional stack has no step, because it also reads from the end")
         new: list[State] = []
         for layer in range(self.num_layers):
             weights = self.weights(layer)
@@ -186,22 +186,22 @@ class Recurrent(nn.Module):
         return new[-1][0], tuple(torch.stack(parts) for parts in zip(*new, strict=True))
 
     def project(self, x: Tensor) -> Tensor:
-        """The inputs' share of the first layer's gates: maps x (..., D) to W_ih x + b_ih (..., G*H)."""
+        """Maps inputs x (..., D) to the first layer's gate pre-activations W_ih x + b_ih (..., G*H)."""
         weights = self.weights(0)
         return linear(x, weights.ih, weights.b_ih)
 
     def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
-        """Lays the weights out for many steps in evaluation mode, without gradients.
+        """Prepares the weights for many steps in evaluation mode, without gradients.
 
         Returns:
-            A function like `step`, but that it takes the input's share of the first layer's gates
-            (B, G*H), see `project`. It is to be dropped when the weights change.
+            A function like `step` that takes `project(x_t)` (B, G*H) in place of x_t. Call `stepper`
+            again after the weights change.
 
         Raises:
             ValueError: See `step`.
         """
         if self.bidirectional:
-            raise ValueError("bidirectional: a stack in both directions has no step: it reads the future first")
+            raise ValueError("bidirectional: a bidirectional stack has no step, because it also reads from the end")
         update = self.cell.update
         layers = [self.weights(layer) for layer in range(self.num_layers)]
         # On the CPU, a single row times a matrix is fastest where the matrix is stored as (H, G*H).
@@ -223,28 +223,28 @@ class Recurrent(nn.Module):
         return step
 
     def weights(self, layer: int) -> LayerWeights:
-        """One layer's weights; in a bidirectional stack, `layer` counts directions too."""
+        """Returns the weights of one layer. In a bidirectional stack, `layer` also counts directions."""
         return LayerWeights(*self.layers.all_weights[layer])
 
     def init_state(self, batch_size: int) -> State:
-        """The state before anything was read: zeros."""
+        """Returns the state before the first step: zeros."""
         weight = self.weights(0).hh
         shape = (self.num_layers * self.num_directions, batch_size, self.hidden_size)
         return tuple(weight.new_zeros(shape) for _ in range(self.cell.num_states))
 
     @staticmethod
     def detach(state: State) -> State:
-        """The same state, cut off from the past: gradients don't flow back through it."""
+        """Returns the state without its gradient history."""
         return tuple(s.detach() for s in state)
 
     @staticmethod
     def select(state: State, index: Tensor) -> State:
-        """The states of some rows, in the order of `index` (N,), int64; rows may repeat."""
+        """Returns the states of the rows `index` (N,), int64. Rows may repeat."""
         return tuple(s.index_select(1, index) for s in state)
 
     @staticmethod
     def reset(state: State, rows: Tensor) -> State:
-        """The same state, with zeros in the rows where `rows` (B,), bool, is true."""
+        """Returns the state with zeros in the rows where `rows` (B,), bool, is true."""
         return tuple(s.masked_fill(rows[:, None], 0.0) for s in state)
 
     def extra_repr(self) -> str:
@@ -260,18 +260,18 @@ def kernels_that_run(x: Tensor) -> Iterator[None]:
     if not (refused and torch.backends.mkldnn.enabled):
         yield
         return
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # flags() would reset the precision, too
     try:
         yield
     finally:
-        torch.backends.mkldnn.enabled = True
+        torch.backends.mkldnn.enabled = True  # type: ignore[assignment]
 
 
 @torch.no_grad()
 def initialize(module: nn.Module, init: InitName) -> None:
-    """Initialises all recurrent, linear and embedding weights below a module.
+    """Initializes all recurrent, linear and embedding weights of a module.
 
-    `torch` leaves what PyTorch's constructors drew. `keras` draws as Keras 3 does: input weights
+    `torch` keeps PyTorch's default initialization. `keras` initializes as Keras 3 does: input weights
     and linear weights uniform after Glorot and Bengio (2010) over the stacked gates, recurrent
     weights orthogonal over the stacked gates (Saxe et al. 2013), biases 0, the forget gate's 1
     (Jozefowicz et al. 2015), embeddings uniform in +-0.05.
@@ -305,9 +305,9 @@ def initialize(module: nn.Module, init: InitName) -> None:
 
 @contextmanager
 def allocating(**sizes: int) -> Iterator[None]:
-    """Raises ValueError, naming the sizes, where there is no memory for what is built of them."""
+    """Raises ValueError with the sizes if there is not enough memory."""
     try:
         yield
     except (RuntimeError, OverflowError, MemoryError) as error:
         given = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ValueError(f"{given}: there is no memory for this: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{given}: not enough memory: {str(error).splitlines()[0]}") from error

@@ -1,4 +1,4 @@
-"""The pictures of a run. Each function makes one matplotlib figure; none touches a screen."""
+"""The pictures of a run. Each function returns one matplotlib figure. None needs a display."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -51,17 +51,17 @@ def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     """
     counts = np.asarray(matrix)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    few = len(classes) <= 40  # of more, neither counts nor names could be read
+    few = len(classes) <= 40  # more counts and names would not be readable
     size = 2.5 + 0.35 * min(len(classes), 40)
     figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.subplots()
-    axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)  # sqrt: a few errors stay visible
+    axis.imshow(np.sqrt(share), cmap="Blues", vmin=0, vmax=1)  # the square root keeps rare errors visible
     for (true, predicted), count in np.ndenumerate(counts):
         if count and few:
             color = "white" if share[true, predicted] > 0.4 else "black"
             axis.text(predicted, true, str(count), ha="center", va="center", fontsize=7, color=color)
     accuracy = np.trace(counts) / max(counts.sum(), 1)
-    axis.set(xlabel="predicted", ylabel="true", title=f"{accuracy:.2%} of {counts.sum()} right")
+    axis.set(xlabel="predicted", ylabel="true", title=f"{accuracy:.2%} of {counts.sum()} correct")
     if few:
         axis.set_xticks(range(len(classes)), classes)
         axis.set_yticks(range(len(classes)), classes)
@@ -82,7 +82,7 @@ def predicted_against_true(predicted: ArrayLike, true: ArrayLike) -> Figure:
 
 
 def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
-    """Texts as they improve, one below the other.
+    """Generated texts of several epochs, one below the other.
 
     Args:
         samples: (epoch, text), oldest first.
@@ -105,7 +105,7 @@ def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
 
 
 def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Sequence[tuple[int, list[str]]]) -> Figure:
-    """What a translator made of some sources as it learned: green where it was right.
+    """Translations of some sources after several epochs: green if they are correct.
 
     Args:
         sources: N sources.
@@ -120,8 +120,8 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
     for x, (_, row) in enumerate(samples):
         for y, text in enumerate(row):
             short = text if len(text) <= 12 else text[:11] + "..."
-            if font is None:  # no font here can write it: the colour still tells
-                short = "right" if right[y, x] else "wrong"
+            if font is None:  # no font on this machine can draw it
+                short = "correct" if right[y, x] else "wrong"
             axis.text(x, y, short, ha="center", va="center", fontsize=8, parse_math=False, **(font or {}))
     axis.set_xticks(range(len(samples)), [str(epoch) for epoch, _ in samples])
     axis.set_yticks(range(len(sources)), sources, parse_math=False)
@@ -130,13 +130,13 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
 
 
 def _drawable(text: str) -> str:
-    """The text with a question mark for each symbol that the monospaced font lacks."""
+    """Replaces each symbol that the monospaced font lacks by a question mark."""
     glyphs = _glyphs(font_manager.findfont(MONO))
     return "".join(symbol if ord(symbol) in glyphs else "?" for symbol in text)
 
 
 def _font(text: str) -> dict[str, Any] | None:
-    """Arguments for a font on this machine that can write a text; None if there is none."""
+    """Returns the arguments for a font on this machine that can draw a text, or None if there is none."""
     needed = {ord(symbol) for symbol in text}
     if needed <= _glyphs(font_manager.findfont("DejaVu Sans")):
         return {"family": "DejaVu Sans"}
