@@ -41,8 +41,14 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert zoo.create("char_lm_small", vocab=["a"]).config.hidden_size == 3
     assert "char_lm_small" in zoo.list_models()
-    with pytest.raises(ValueError, match="there is already a model 'char_lm_small'"):
-        register_model(char_lm_small)
+    register_model(char_lm_small)  # as in a notebook's cell that runs twice
+
+    def another(**arguments: Any) -> Model:
+        return zoo.create("char_lm_gru", **arguments)
+
+    another.__name__ = "char_lm_small"
+    with pytest.raises(ValueError, match="a model named 'char_lm_small' already exists"):
+        register_model(another)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +62,12 @@ def test_a_model_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None
             "CharLMConfig has no field 'hiden_size'; did you mean hidden_size",
         ),
         (lambda: zoo.create("seq2seq_lstm"), "Seq2SeqConfig needs source_vocab, target_vocab"),
-        (lambda: zoo.create("char_lm_lstm.alice"), "it has weights, use load"),
+        (lambda: zoo.create("char_lm_lstm.alice"), "this is a trained model, use load"),
         (
             lambda: zoo.load("char_lm_lstm.alic"),
             "unknown model 'char_lm_lstm.alic'; did you mean char_lm_lstm.alice",
         ),
-        (lambda: zoo.load("char_lm_lstm"), "this model has no weights; with weights there are char_lm_lstm.alice"),
+        (lambda: zoo.load("char_lm_lstm"), "this model has no weights; trained models: char_lm_lstm.alice"),
         (lambda: zoo.load("https://example.com/a.ckpt"), "this is an address"),
         (lambda: zoo.load("no/such/folder/a.ckpt"), "file not found"),
         (lambda: zoo.load("best.ckpt"), "file not found"),
@@ -126,4 +132,4 @@ def test_the_hub_takes_a_model_and_gives_it_back(tmp_path: Path) -> None:
     asked = len(hub.requests)
     *sizes, missing = python(SIZES + MISSING, revision, HF_HUB_OFFLINE="1")
     assert (sizes, len(hub.requests)) == (["9", "6"], asked)
-    assert missing.startswith("me/missing: file not found, and the Hugging Face Hub did not give it")
+    assert missing.startswith("me/missing: file not found, and the download from the Hugging Face Hub failed")

@@ -39,7 +39,7 @@ def test_a_confusion_matrix_shows_shares_and_of_few_classes_counts_and_names(cla
     (axis,) = figure.axes
     shares = np.asarray(axis.images[0].get_array()) ** 2
     assert shares[0, :2].tolist() == pytest.approx([0.5, 0.5])
-    assert axis.get_title() == f"{classes / (classes + 1):.2%} of {2 * classes + 2} right"
+    assert axis.get_title() == f"{classes / (classes + 1):.2%} of {2 * classes + 2} correct"
     few = classes == 3
     assert texts(figure) == (["2"] * 4 if few else [])
     assert ([label.get_text() for label in axis.get_xticklabels()] == ["c0", "c1", "c2"]) is few
@@ -65,4 +65,4 @@ def test_decoded_pairs_are_coloured_by_whether_they_are_right() -> None:
     assert (colours > 0.5).tolist() == [[True, False], [False, True]]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["wood", "a$b$"]
     here = ["나무", "y" * 11 + "...", "단어", "x"]
-    assert texts(figure) in (here, ["right", "wrong", "wrong", "right"])  # without a font that has them all
+    assert texts(figure) in (here, ["correct", "wrong", "wrong", "correct"])  # without a font that has them all

@@ -147,8 +147,8 @@ def test_faults_of_init_from_and_freeze(zoo_command: Callable) -> None:
     fit = ["fit", "--config", "apple_rnn", "--run_dir", "run"]
     for options, message in (
         (["--init_from", "char_lm_lstm.alicia"], "did you mean char_lm_lstm.alice"),
-        (["--init_from", ALICE], "char_lm_lstm.alice is a char_lm_lstm, and this is a char_lm_rnn"),
-        (["--init_from", TOY], "is no beginning for all of a char_lm_rnn"),
+        (["--init_from", ALICE], "init_from: expected a char_lm_rnn, got a char_lm_lstm (char_lm_lstm.alice)"),
+        (["--init_from", TOY], "can't initialize all of a char_lm_rnn"),
         (["--freeze", "[recurent.*]"], "matches no weight"),
     ):
         result = zoo_command(*fit, *options)
