@@ -55,6 +55,14 @@ def test_a_checkpoint_becomes_a_bundle_and_half_precision_is_half_as_large(tmp_p
     assert zoo.load(tmp_path / "half").translate("love") == ["사랑"]
 
 
+def test_a_bundle_of_format_1_which_has_arguments_of_training_too_is_read(saved: Path) -> None:
+    known = bundle.read_config(saved)
+    arguments(saved, lr=0.001, teacher_forcing=1.0)
+    change(saved, format_version=1)
+    assert bundle.read_config(saved) == known
+    assert len(zoo.load(saved).generate("a", 5)) == 5
+
+
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     tiny().save_pretrained(tmp_path / "bundle")

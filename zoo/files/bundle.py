@@ -121,6 +121,7 @@ def read_config(folder: Path) -> Config:
     if config["format_version"] == 1:  # it also held the arguments of training
         for name in OF_TRAINING:
             config["arguments"].pop(name, None)
+        config["format_version"] = FORMAT_VERSION
     return config
 
 
