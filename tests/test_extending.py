@@ -25,6 +25,7 @@ import zoo
 from datamodules.base import SequenceData
 from datamodules.loader import BatchLoader, EpochSampler, take
 from support import ROOT, refused
+from zoo.hub import initialize_from
 from zoo.hub.registry import CLASSES
 from zoo.nn import CELLS
 from zoo.tasks.base import Loss
@@ -394,6 +395,24 @@ def test_a_wrong_task_leaves_no_folder(here: Callable, mine: ModuleType, monkeyp
     result = here(*COMMANDS[0][:3], "--run_dir", "runs/wrong", *ALLOWED)
     refused(result, "Tagger: monitor: there is no metric 'val/f1'")
     assert not Path("runs/wrong").exists()
+
+
+def test_a_figure_that_fails_is_a_warning_and_the_run_is_whole(
+    here: Callable, mine: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mine.Tagger, "figure", lambda self: 1 / 0)
+    result = here(*COMMANDS[0][:3], "--run_dir", "runs/undrawn", *ALLOWED, "--trainer.max_epochs", "1")
+    assert result.code == 0, result.err
+    assert "could not be drawn: ZeroDivisionError" in caplog.text
+    assert json.loads(Path("runs/undrawn/summary.json").read_text())["status"] == "finished"
+    assert not Path("runs/undrawn/running.json").exists()
+
+
+def test_weights_for_other_tags_are_refused(mine: ModuleType, tmp_path: Path) -> None:
+    zoo.create("tagger_gru", **FACTS).save_pretrained(tmp_path / "bundle")
+    model = zoo.create("tagger_gru", **{**FACTS, "tags": ["N", "V"]})
+    with pytest.raises(ValueError, match="init_from: tags: expected .*'N', 'V'.*, got .*'C', 'V'"):
+        initialize_from(model, tmp_path / "bundle")
 
 
 # -- what may be left out

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import zoo
 from support import CONFIGS, run_zoo
+from zoo.cli.results import print_predictions
 
 TOY = ["fit", "--config", CONFIGS / "toy_en_ko.yaml"]
 
@@ -185,3 +186,8 @@ def test_schedulers_that_count_steps_are_stepped_each_step(zoo_command: Callable
     assert result.code == 0, result.err
     state = torch.load("a/checkpoints/last.ckpt", weights_only=True)["lr_schedulers"][0]
     assert state["last_epoch"] == 6
+
+
+def test_predictions_with_other_fields_and_lists_of_texts_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    print_predictions([[{"input": "a", "tags": ["N", "V"]}], [{"input": "b", "score": [0.5, 1.0]}]], 1, True)
+    assert capsys.readouterr().out == "input,tags,score\na,N V,\nb,,0.5 1\n"

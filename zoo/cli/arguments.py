@@ -22,13 +22,13 @@ class Command(NamedTuple):
         """Imports the allowed packages, which register their models.
 
         Raises:
-            UsageError: If one can't be found.
+            UsageError: If one can't be imported.
         """
         for package in self.packages:
             try:
                 import_module(package)
-            except ModuleNotFoundError as error:
-                raise UsageError(f"{ALLOW_IMPORT}: {error}") from error
+            except Exception as error:  # whatever the package's own code raises
+                raise UsageError(f"{ALLOW_IMPORT} {package}: {type(error).__name__}: {error}") from error
 
 
 def split(argv: list[str]) -> Command:

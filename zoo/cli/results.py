@@ -16,7 +16,8 @@ def print_predictions(batches: list[list[dict[str, Any]]], world_size: int, is_m
         batches = gather(batches, world_size)
     rows = [{name: text_of(value) for name, value in row.items()} for batch in batches for row in batch]
     if rows and is_main:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
+        names = list(dict.fromkeys(name for row in rows for name in row))  # a task's rows may differ
+        writer = csv.DictWriter(sys.stdout, fieldnames=names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -30,8 +31,10 @@ def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
 
 
 def text_of(value: Any) -> Any:
-    """A value as it stands in a cell, or on a line: numbers of a list with blanks between them."""
-    return " ".join(f"{number:.6g}" for number in value) if isinstance(value, list) else value
+    """A value as it stands in a cell, or on a line: the items of a list with blanks between them."""
+    items = value if isinstance(value, list) else []
+    texts = (f"{item:.6g}" if isinstance(item, float) else str(item) for item in items)
+    return " ".join(texts) if isinstance(value, list) else value
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:

@@ -342,6 +342,7 @@ def run(command: Command) -> int:
         arranged = None
         try:
             trust.enforce(command.packages)
+            command.import_packages()
             arranged = configs.arrange(command)
             ZooCLI(
                 command.name,

@@ -11,6 +11,7 @@ from typing import Any
 from zoo import hub
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
+from zoo.cli.results import text_of
 from zoo.models import CharLMModel, Model
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
@@ -162,10 +163,10 @@ def _print_row(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"input": row.pop("input"), **row}, ensure_ascii=False), flush=True)
         return
-    prediction = row["prediction"]
-    text = " ".join(f"{value:.6g}" for value in prediction) if isinstance(prediction, list) else prediction
+    word, rest = row.pop("input"), {name: text_of(value) for name, value in row.items()}
+    text = rest.pop("prediction") if "prediction" in rest else ", ".join(f"{name} {rest[name]}" for name in rest)
     probability = f"   (probability {row['probability']:.4f})" if "probability" in row else ""
-    print(f"{row['input']} -> {text}{probability}", flush=True)
+    print(f"{word} -> {text}{probability}", flush=True)
 
 
 def export(argv: list[str]) -> int:

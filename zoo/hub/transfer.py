@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.checks import check_choice, nearest
+from zoo.checks import brief, check_choice, nearest
 from zoo.hub.loading import load
 from zoo.models import Model
 
@@ -51,6 +51,7 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
         )
     own, given = model.network.state_dict(), other.network.state_dict()
     axes, other_axes = model.symbol_axes(), other.symbol_axes()
+    _check_lists(model, other, {fact for _, fact in axes.values()}, source)
     copies: list[tuple[Tensor, Tensor]] = []  # all are checked before the first copy
     report: dict[str, str] = {}
     for name in sorted(mine.keys() | theirs.keys()):
@@ -82,6 +83,19 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
     for target, values in copies:
         target.copy_(values)
     return "; ".join([f"init_from {source}: {len(copies)} of {len(mine)} tensors", *report.values()])
+
+
+def _check_lists(model: Model, other: Model, known: set[str], source: str | Path) -> None:
+    """Raises ValueError if the models differ in a list of names, and nothing says which weights belong to it."""
+    if type(model) is not type(other):
+        return
+    theirs = other.config.as_dict()
+    for name, mine in model.config.as_dict().items():
+        if isinstance(mine, list) and name not in known and mine != theirs[name]:
+            raise ValueError(
+                f"init_from: {name}: expected {brief(mine)}, got {brief(theirs[name])} ({source}); only lists that "
+                f"{type(model).__name__}.symbol_axes names may differ"
+            )
 
 
 def _tensor_names(model: Model, part: str | None) -> dict[str, str]:

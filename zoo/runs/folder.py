@@ -10,7 +10,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -283,9 +283,8 @@ class RunFolder(L.Callback):
         if history:
             from zoo.tasks import plots
 
-            self._save_figure(trainer, "curves", plots.curves(history))
-        if (figure := task.figure()) is not None:
-            self._save_figure(trainer, task.figure_name, figure)
+            self._draw(trainer, "curves", lambda: plots.curves(history))
+        self._draw(trainer, task.figure_name, task.figure)
         for logger in trainer.loggers:
             logger.finalize(status)
         (self.path / RUNNING_FILE).unlink(missing_ok=True)
@@ -293,6 +292,14 @@ class RunFolder(L.Callback):
             self._lock.close()
             self._lock = None
         return summary
+
+    def _draw(self, trainer: L.Trainer, name: str, make: Callable[[], Any]) -> None:
+        """Saves a figure. If that fails, it warns: the run is over, and everything else was written."""
+        try:
+            if (figure := make()) is not None:
+                self._save_figure(trainer, name, figure)
+        except Exception as error:
+            log.warning("the picture %s.png could not be drawn: %s: %s", name, type(error).__name__, error)
 
     def _save_figure(self, trainer: L.Trainer, name: str, figure: Any) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

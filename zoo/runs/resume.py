@@ -166,7 +166,8 @@ class RunState(L.Callback):
         if isinstance(exception, DivergedError):
             how = "try a smaller learning rate, or --trainer.gradient_clip_val 1, or a precision of 32, in a new run"
         else:
-            how = f"resume with: python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
+            how = "resume with" if self.saved_step is not None else "start again with"
+            how += f": python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
         why = "stopped "
         if isinstance(exception, Stopped):
             why, exception.told = f"{exception} ", True
