@@ -5,9 +5,11 @@ import io
 import json
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +17,11 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
+from datamodules import ToySeq2Seq
 from support import CONFIGS, run_zoo
 from zoo.cli.results import print_predictions
+from zoo.files import checkpoint
+from zoo.models import Seq2SeqModel
 
 TOY = ["fit", "--config", CONFIGS / "toy_en_ko.yaml"]
 
@@ -186,6 +191,33 @@ def test_schedulers_that_count_steps_are_stepped_each_step(zoo_command: Callable
     assert result.code == 0, result.err
     state = torch.load("a/checkpoints/last.ckpt", weights_only=True)["lr_schedulers"][0]
     assert state["last_epoch"] == 6
+
+
+def test_each_command_reads_builds_and_sets_up_once(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: Counter[str] = Counter()
+
+    def counted(cls: Any, name: str) -> None:
+        original = getattr(cls, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            counts[name] += 1
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(cls, name, call)
+
+    for cls, name in (
+        *((ToySeq2Seq, name) for name in ("prepare_data", "setup")),
+        *((zoo.Seq2Seq, name) for name in ("bind", "configure_model")),
+        (Seq2SeqModel, "build_network"),
+        (checkpoint, "read"),
+    ):
+        counted(cls, name)
+    once = dict.fromkeys(("prepare_data", "setup", "bind", "configure_model", "build_network"), 1)
+    assert zoo_command(*TOY, "--run_dir", "run", "--trainer.max_epochs", "2").code == 0
+    assert counts == once
+    counts.clear()
+    assert zoo_command("validate", "--ckpt_path", "run/checkpoints/best.ckpt").code == 0
+    assert counts == {**once, "build_network": 2, "read": 1}  # once without values, to check what the checkpoint holds
 
 
 def test_predictions_with_other_fields_and_lists_of_texts_are_printed(capsys: pytest.CaptureFixture[str]) -> None:

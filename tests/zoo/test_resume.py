@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 import faults
 from faults import CASES, CHAR_LM, Bench, fit, fork, kill_at, wait
+from zoo.runs.history import RUNNING_FILE, is_running, take_lock
 
 STEPS = {  # the validation boundary, an epoch's last batch, and within an epoch
     "CharLM": (2, 5, 6),
@@ -106,6 +108,17 @@ def test_a_run_belongs_to_one_process(bench: Bench, zoo_command: Callable) -> No
     wait(pid)
     assert result.code == 2
     assert "another process is training" in result.err
+
+
+def test_looking_at_a_run_neither_refuses_its_start_nor_shows_it_running(tmp_path: Path) -> None:
+    (tmp_path / RUNNING_FILE).touch()
+    with ThreadPoolExecutor() as pool:
+        looks = [pool.submit(lambda: [is_running(tmp_path) for _ in range(1000)]) for _ in range(2)]
+        assert not any(running for look in looks for running in look.result())
+        looks = [pool.submit(lambda: [is_running(tmp_path) for _ in range(1000)]) for _ in range(2)]
+        for _ in range(100):
+            with take_lock(tmp_path / RUNNING_FILE, {}):
+                assert is_running(tmp_path)
 
 
 def test_data_that_changed_is_seen(zoo_command: Callable) -> None:

@@ -30,9 +30,8 @@ class OneHot(nn.Module):
     def __init__(self, num_symbols: int) -> None:
         super().__init__()
         self.embedding_dim = num_symbols
-        identity = torch.zeros(num_symbols, num_symbols).fill_diagonal_(
-            1.0
-        )  # eye on the meta device loads the compiler
+        # Not torch.eye, which imports PyTorch's compiler on the meta device.
+        identity = torch.zeros(num_symbols, num_symbols).fill_diagonal_(1.0)
         self.register_buffer("weight", identity, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -51,7 +50,10 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
         return OneHot(vocab_size)
     check_sizes(embedding_dim=embedding_dim)
     with allocating(vocab_size=vocab_size, embedding_dim=embedding_dim):
-        return nn.Embedding(vocab_size, embedding_dim)
+        weight = torch.empty(vocab_size, embedding_dim)
+    if not weight.is_meta:  # drawing on the meta device would import PyTorch's compiler
+        nn.init.normal_(weight)
+    return nn.Embedding.from_pretrained(weight, freeze=False)
 
 
 def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, int]:

@@ -108,6 +108,7 @@ class Task(L.LightningModule, ABC):
         taken = inspect.signature(cls).parameters
         task = cls(**{name: value for name, value in config.items() if name in taken}, **training)
         task.adopt(model)
+        task.configure_model()
         return task
 
     # -- what a subclass defines
@@ -206,7 +207,7 @@ class Task(L.LightningModule, ABC):
             self.prepare(self)
 
     def adopt(self, model: Model) -> None:
-        """Takes a model with its weights, in place of a fresh one.
+        """Takes a model with its weights, in place of a fresh one. `configure_model` builds the metrics around it.
 
         Raises:
             ValueError: If the model is of another task, or differs from this task's arguments.
@@ -214,7 +215,6 @@ class Task(L.LightningModule, ABC):
         self._agree_with(_config_of(type(self), model), "the model")
         self.model = model
         self._modules.pop("metrics", None)
-        self.configure_model()
 
     def _agree_with(self, config: Mapping[str, Any], source: str) -> None:
         """Takes over a model's config, and raises ValueError if one of this task's own arguments differs from it."""
