@@ -17,7 +17,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import callbacks as lightning_callbacks
-from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor, ModelSummary
+from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
@@ -32,7 +32,7 @@ from zoo.hub.loading import parts_of
 from zoo.runs import internals
 from zoo.runs.continuation import Continuation
 from zoo.runs.files import WholeCheckpointIO
-from zoo.runs.folder import BestCheckpoint, MetricsLogger, ProgressBar, RunFolder, has_part
+from zoo.runs.folder import BestCheckpoint, MetricsLogger, NetworkSummary, ProgressBar, RunFolder, has_part
 from zoo.runs.history import CONFIG_FILE, is_running, job_of
 from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job, started_again
 from zoo.runs.resume import CheckpointPolicy, RunState
@@ -232,7 +232,7 @@ class ZooCLI(LightningCLI):
         if bar:
             callbacks.append(ProgressBar())
         if config["enable_model_summary"] is not False and self.subcommand == "fit":
-            callbacks.append(ModelSummary(max_depth=2))
+            callbacks.append(NetworkSummary())
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]

@@ -18,7 +18,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -114,6 +114,23 @@ class ProgressBar(TQDMProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
+
+
+class NetworkSummary(ModelSummary):
+    """Lightning's table of parameters, of the parts of the model's network alone."""
+
+    def __init__(self) -> None:
+        super().__init__(max_depth=3)
+
+    @staticmethod
+    def summarize(summary_data: list[tuple[str, list[str]]], *totals: Any, **options: Any) -> None:
+        """Prints the table."""
+        prefix = "model.network."
+        names = dict(summary_data)["Name"]
+        kept = [number for number, name in enumerate(names) if name.startswith(prefix)]
+        rows = [(title, [column[number].removeprefix(prefix) for number in kept]) for title, column in summary_data]
+        rows[0] = (rows[0][0], [str(number) for number in range(len(kept))])
+        ModelSummary.summarize(rows, *totals, **options)
 
 
 class BestCheckpoint(ModelCheckpoint):
