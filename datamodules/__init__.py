@@ -4,7 +4,17 @@ Public names are imported on first use.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datamodules.base import SequenceData as SequenceData
+    from datamodules.mnist import MNISTRows as MNISTRows
+    from datamodules.numeric import NumericSequences as NumericSequences
+    from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
+    from datamodules.text import Gutenberg as Gutenberg
+    from datamodules.text import TextFile as TextFile
+    from datamodules.text import TextString as TextString
+    from datamodules.words import WordCompletion as WordCompletion
 
 _HOMES = {
     "Gutenberg": "datamodules.text",

@@ -1,6 +1,6 @@
 """The four tasks: LightningModules that plug into any datamodule offering what they need."""
 
-from zoo.tasks.base import Task
+from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.char_lm import CharLM
 from zoo.tasks.regressor import Regressor
 from zoo.tasks.seq2seq import Seq2Seq
@@ -8,4 +8,4 @@ from zoo.tasks.seq_classifier import SeqClassifier
 
 TASKS: tuple[type[Task], ...] = (CharLM, SeqClassifier, Seq2Seq, Regressor)
 
-__all__ = ["TASKS", "CharLM", "Regressor", "Seq2Seq", "SeqClassifier", "Task"]
+__all__ = ["TASKS", "CharLM", "Loss", "Regressor", "Seq2Seq", "SeqClassifier", "Stage", "Task"]
