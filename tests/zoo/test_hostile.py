@@ -40,7 +40,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_class_of_another_package_is_refused_before_it_is_imported(place: str, refused: Callable) -> None:
     Path("c.yaml").write_text(PLACES[place])
-    message = "is no class" if place == "further arguments" else "is nothing that a config may name, expected a class"
+    message = "is not a class" if place == "further arguments" else "is not allowed in a config, expected a class"
     refused(*FIT, "--config", "c.yaml", message=message)
 
 
@@ -104,7 +104,7 @@ def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) 
     logger = (
         "{class_path: TensorBoardLogger, init_args: {save_dir: x}, dict_kwargs: {a: {class_path: subprocess.Popen}}}"
     )
-    refused(*FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is no class of")
+    refused(*FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is not a class of")
     schedule = ["--lr_scheduler", "LambdaLR", "--lr_scheduler.lr_lambda", "zoo.files.bundle.write"]
     refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.files.bundle.write is no class")
 
