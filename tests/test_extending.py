@@ -316,7 +316,7 @@ START_FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "a monitor without its stage": (attribute(monitor=("accuracy", "max")), "no metric 'accuracy'"),
     "a shown metric that is not there": (attribute(shown=("val/accuracy",)), "shown: .*'val/accuracy'; there are acc"),
     "a metric named loss": (metrics(lambda _: {"loss": Share()}), r"build_metrics\('train'\): loss: expected a name"),
-    "a metric with its stage": (metrics(lambda s: {f"{s}/accuracy": Share()}), "train/accuracy: expected a name as"),
+    "a metric with its stage": (metrics(lambda s: {f"{s}/accuracy": Share()}), "train/accuracy: expected a name such as"),
     "a metric named keys": (metrics(lambda _: {"keys": Share()}), "keys: PyTorch's ModuleDict has a member of this"),
     "a metric that is none": (metrics(lambda _: {"accuracy": max}), "accuracy: got builtin_function_or_method, expec"),
     "one metric for all stages": (metrics(lambda _: {"accuracy": ONE}), r"\('val'\): accuracy: this metric is in anot"),
