@@ -66,7 +66,7 @@ class Continuation:
 
         Args:
             config: The command's config.
-            shaping: The task's arguments that determine the model's weights.
+            shaping: The task's arguments that determine the model's shape.
             override: Whether the command has --override.
         """
         fixed, others = differences(flat(self.config), flat(config), shaping)
@@ -141,7 +141,7 @@ def differences(run: dict[str, Any], command: dict[str, Any], shaping: Collectio
     Args:
         run: The run's config, as dotted keys.
         command: The command's config, as dotted keys.
-        shaping: The task's arguments that determine the model's weights.
+        shaping: The task's arguments that determine the model's shape.
 
     Returns:
         First the changes to the model or the data, then the other changes that may affect the
