@@ -319,7 +319,10 @@ START_FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "a metric with its stage": (metrics(lambda s: {f"{s}/accuracy": Share()}), "accuracy: expected a name such as"),
     "a metric named keys": (metrics(lambda _: {"keys": Share()}), "keys: PyTorch's ModuleDict has a member of this"),
     "a metric that is none": (metrics(lambda _: {"accuracy": max}), "accuracy: got builtin_function_or_method, expec"),
-    "one metric for all stages": (metrics(lambda _: {"accuracy": ONE}), r"\('val'\): accuracy: this metric is in anot"),
+    "one metric for all stages": (
+        metrics(lambda _: {"accuracy": ONE}),
+        r"\('val'\): accuracy: this metric is used twice",
+    ),
     "no metrics but None": (metrics(lambda _: None), "got None, expected a dict of metrics"),
     "an attribute that is missing": (attribute(remembers=("_seen",)), "remembers: it has no attribute '_seen'; set it"),
     "an attribute of its own kind": (holding(EpochSampler(1, 1)), "remembers: value is .*, expected tensors and plain"),

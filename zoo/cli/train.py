@@ -371,9 +371,7 @@ def run(command: Command) -> int:
             raise RunError(str(error)) from error
         except RuntimeError as error:
             if re.search(r"\bgloo\b|NCCL", str(error)):
-                raise RunError(
-                    "another process of this run has ended, or can't be reached; see its output"
-                ) from error
+                raise RunError("another process of this run has ended, or can't be reached; see its output") from error
             raise
 
 
