@@ -14,7 +14,7 @@ from datamodules.files import check_file
 from datamodules.loader import BatchLoader, EpochSampler, Sampler, check_void
 
 Part = Literal["train", "val", "test"]
-Parts = dict[Part, Any]  # NamedTuples of tensors that hold all examples; a part may be missing
+Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
 
 
 class SequenceData(L.LightningDataModule, ABC):
@@ -42,10 +42,10 @@ class SequenceData(L.LightningDataModule, ABC):
 
     @abstractmethod
     def load(self) -> Parts:
-        """Reads and checks the data, and cuts it into parts.
+        """Reads and checks the data, and returns its parts.
 
-        Read files with `read_source`, and pass other data to `record_source`, so that `sources`
-        knows them.
+        Read files with `read_source`, and pass other data to `record_source`, so that they are in
+        `sources`.
         """
 
     @property
@@ -54,7 +54,7 @@ class SequenceData(L.LightningDataModule, ABC):
         """The facts that a task may ask for, as plain values. Available after `setup`."""
 
     def collate(self, batch: Any) -> Any:
-        """A function applied to each batch. By default it changes nothing."""
+        """Changes a batch before it is returned. By default, returns it unchanged."""
         return batch
 
     # -- what the data is, after `setup`
@@ -100,8 +100,8 @@ class SequenceData(L.LightningDataModule, ABC):
         """Loads and checks the data, once.
 
         Raises:
-            TypeError: If `load` gave anything but parts, see `check_parts`.
-            ValueError: If a part has another name or no examples, or if training has no training part.
+            TypeError: If `load` did not return parts, see `check_parts`.
+            ValueError: If a part has an unknown name or no examples, or if there is no training part for fit.
         """
         name = type(self).__name__
         if "parts" not in vars(self):
@@ -120,15 +120,15 @@ class SequenceData(L.LightningDataModule, ABC):
         return moved._replace(**{name: getattr(batch, name) for name in lengths}) if lengths else moved
 
     def train_dataloader(self) -> Any:
-        """Batches of the training part, shuffled."""
+        """Returns batches of the training part, shuffled."""
         return self.loader("train", shuffle=True)
 
     def val_dataloader(self) -> Any:
-        """Batches of the validation part, or an empty list if there is none."""
+        """Returns batches of the validation part, or an empty list if there is none."""
         return self.loader("val") if "val" in self.parts else []
 
     def test_dataloader(self) -> Any:
-        """Batches of the test part.
+        """Returns batches of the test part.
 
         Raises:
             ValueError: If this data has no test part.
@@ -138,51 +138,51 @@ class SequenceData(L.LightningDataModule, ABC):
         return self.loader("test")
 
     def predict_dataloader(self) -> Any:
-        """Batches of the last part (see `last_part`), without rows that hold no example."""
+        """Returns batches of the last part (see `last_part`), without empty rows."""
         return self.predict_loader(self.parts[self.last_part()])
 
     # -- loaders
 
     def last_part(self) -> Part:
-        """The first that exists of test, validation and training part."""
+        """Returns `test`, `val` or `train`: the first of them that exists."""
         return next(name for name in ("test", "val", "train") if name in self.parts)  # type: ignore[return-value]
 
     def loader(self, part: Part, shuffle: bool = False) -> BatchLoader:
-        """Batches of a part."""
+        """Returns batches of a part."""
         return BatchLoader(self.parts[part], self.sampler(part, shuffle), self.collate)
 
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
-        """The order of a part's batches."""
+        """Returns the order of a part's batches."""
         size = len(self.parts[part][0])
         seed = self.order_seed() if shuffle else 0
         return EpochSampler(size, self.batch_size, shuffle=shuffle, seed=seed, **self.place())
 
     def predict_loader(self, examples: Any) -> BatchLoader:
-        """Batches of examples in order. Each example occurs once over all ranks."""
+        """Returns batches of examples in order. Each example occurs once over all ranks."""
         sampler = EpochSampler(len(examples[0]), self.batch_size, fill=False, **self.place())
         return BatchLoader(examples, sampler, self.collate)
 
     def order_seed(self) -> int:
-        """The seed of the batch order."""
+        """Returns the seed of the batch order."""
         return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
 
     def place(self) -> dict[str, Any]:
-        """Rank and world size. Without a trainer: one process."""
+        """Returns rank and world size. Without a trainer: one process."""
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
 
 
 def check_parts(name: str, parts: Any) -> None:
-    """Checks what `load` gave.
+    """Checks the result of `load`.
 
     Args:
-        name: The datamodule's, for messages.
-        parts: What it gave.
+        name: The name of the datamodule, for messages.
+        parts: The result.
 
     Raises:
-        TypeError: If it is no dict of NamedTuples with a method `void`, all of one type.
-        ValueError: If a part has another name or no examples, or if its fields differ in length.
+        TypeError: If it is not a dict of NamedTuples with a method `void`, all of one type.
+        ValueError: If a part has an unknown name or no examples, or if its fields differ in length.
     """
     if not isinstance(parts, dict) or not parts:
         raise TypeError(f"{name}: load: got {type(parts).__name__}, expected a dict of parts; is a return missing?")
@@ -196,7 +196,7 @@ def check_parts(name: str, parts: Any) -> None:
         sizes = {field: len(values) for field, values in examples._asdict().items() if values is not None}
         if len(set(sizes.values())) != 1 or 0 in sizes.values():
             found = ", ".join(f"{field} {size}" for field, size in sizes.items())
-            raise ValueError(f"{where}: expected examples, as many in each field, got {found}")
+            raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
     if len(kinds := {type(examples).__name__ for examples in parts.values()}) > 1:
         raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
 
@@ -223,7 +223,7 @@ def check_fractions(val_fraction: float, test_fraction: float) -> None:
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Sizes of the training, validation and test parts. Validation and test are rounded down."""
+    """Returns the sizes of the training, validation and test parts. Validation and test are rounded down."""
     val, test = int(size * val_fraction), int(size * test_fraction)
     return size - val - test, val, test
 
@@ -231,7 +231,7 @@ def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[i
 def random_split(
     size: int, val_fraction: float, test_fraction: float, seed: int
 ) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
-    """The example indices of each part, drawn at random with their own seed. Empty parts are omitted."""
+    """Returns the example indices of each part, drawn at random with the seed. Empty parts are omitted."""
     check_seed("split_seed", seed)
     order = np.random.RandomState(seed).permutation(size)  # NumPy guarantees that its stream never changes
     train, val, _ = split_sizes(size, val_fraction, test_fraction)

@@ -20,9 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-TIMEOUT_S = 30  # between two pieces of a response
-MAX_SECONDS = 1800  # of a whole download
-MAX_BYTES = 256 * 2**20  # of a file, both compressed and decompressed
+TIMEOUT_S = 30  # maximum time between two pieces of a response
+MAX_SECONDS = 1800  # maximum time of a whole download
+MAX_BYTES = 256 * 2**20  # maximum size of a file, both compressed and decompressed
 PIECE = 2**20
 THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 DAMAGE = (
@@ -35,24 +35,24 @@ DAMAGE = (
 
 
 def cache_dir() -> Path:
-    """The folder that holds downloaded data."""
+    """Returns the folder of downloaded data."""
     given = os.environ.get("ZOO_DATA_DIR")
     return Path(given).expanduser() if given else Path.home() / ".cache" / "zoo"
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Returns the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
-    """The path of a file in the cache. A missing file is downloaded.
+    """Returns the path of a file in the cache. A missing file is downloaded.
 
     Args:
         name: Its path inside the cache.
         url: Its official https address. If it ends in `.gz`, the download is decompressed.
-        check: Raises ValueError with the reason if a file is damaged.
+        check: A function that raises ValueError if the file is damaged.
 
     Raises:
         OSError: If the file cannot be downloaded, or if it is damaged or larger than `MAX_BYTES`. The
@@ -87,7 +87,7 @@ def cached(name: str, url: str, check: Callable[[Path], None]) -> Path:
 
 
 def check_sha256(expected: str) -> Callable[[Path], None]:
-    """A check that a file's SHA-256 is the expected one."""
+    """Returns a function that raises ValueError if a file's SHA-256 is not the expected one."""
 
     def check(path: Path) -> None:
         if (found := sha256(path)) != expected:
@@ -114,7 +114,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but only to https."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """The next request."""
+        """Returns the next request. Raises ValueError if its address is not https."""
         parts = urllib.parse.urlsplit(newurl)
         if parts.scheme == "http" and urllib.parse.urlsplit(req.full_url).scheme == "https":
             newurl = parts._replace(

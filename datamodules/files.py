@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-FACTS = Path(__file__).parent / "facts"  # tables that come with the package
+FACTS = Path(__file__).parent / "facts"  # tables in the package
 READERS = {
     ".txt": "text",
     ".text": "text",
@@ -39,16 +39,16 @@ def read_table(path: str, as_text: bool = False, data: bytes | None = None) -> d
         raise ValueError(f"{path}: unknown suffix {Path(path).suffix!r}, expected one of {', '.join(READERS)}")
     if not data:
         raise ValueError(f"{path}: the file is empty")
-    if check_file(path).parent == FACTS:  # plain and small: datasets would take longer to import than a toy to train
+    if check_file(path).parent == FACTS:  # small files: importing datasets would take longer than training a toy
         return _read_facts(suffix, data.decode(), as_text)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"data{suffix}"  # the file itself may change before datasets reads it
+        copy = Path(folder) / f"data{suffix}"  # a copy, because the file may change before datasets reads it
         copy.write_bytes(data)
         return _read_copy(path, copy, as_text)
 
 
 def _read_facts(suffix: str, text: str, as_text: bool) -> dict[str, list[Any]]:
-    """The columns of a table that comes with the package: texts, or numbers."""
+    """Returns the columns of a table in the package, as texts or numbers."""
     if suffix == ".txt":
         return {"text": list(text.splitlines())}
     names, *rows = csv.reader(text.splitlines())
@@ -77,14 +77,14 @@ def _read_copy(path: str, copy: Path, as_text: bool) -> dict[str, list[Any]]:
         table = getattr(datasets.Dataset, f"from_{reader}")(
             str(copy), cache_dir=str(copy.parent), keep_in_memory=True, **options
         ).to_dict()
-    except Exception as error:  # datasets wraps whatever its many readers raise
+    except Exception as error:  # datasets wraps the errors of its readers
         reason = str(error.__cause__ or error).replace(str(copy), path).strip().splitlines()
         raise ValueError(f"{path}: cannot be read as {reader}: {reason[0] if reason else error!r}") from error
     return {str(name): list(values) for name, values in table.items()}
 
 
 def check_file(path: str) -> Path:
-    """The path of a user's file.
+    """Returns the path of a user's file.
 
     Raises:
         FileNotFoundError: If the file is not found.

@@ -24,7 +24,7 @@ def read_idx(path: Path, axes: int, data: bytes | None = None) -> torch.Tensor:
         The values, uint8, in the shape that the header gives.
 
     Raises:
-        ValueError: If it is not such a file, or if its size is not the one that its header gives.
+        ValueError: If it is not such a file, or if its size does not match its header.
     """
     data = path.read_bytes() if data is None else data
     start = 4 * (1 + axes)

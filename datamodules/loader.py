@@ -1,4 +1,4 @@
-"""Batches cut from tensors, in an order that is a function of seed, epoch and rank.
+"""Batches of tensors. Their order depends only on seed, epoch and rank.
 
 Legend: N examples, B batch size over all ranks, L lanes.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NONE = -1  # the index of a row without an example, which gives each rank the same number of rows
+NONE = -1  # the index of a row without an example; such rows give all ranks the same number of rows
 
 
 class Sampler(Protocol):
@@ -36,7 +36,7 @@ class EpochSampler:
 
     Args:
         num_examples: N.
-        batch_size: B, over all ranks, so that a config means the same on any number of devices.
+        batch_size: B, over all ranks. So a config gives the same batches on any number of devices.
         shuffle: Whether to draw a new order each epoch. Otherwise the order is 0 ... N-1.
         seed: Determines the order, together with the epoch.
         rank: The rank of this process.
@@ -109,7 +109,7 @@ class LaneSampler:
 
     @staticmethod
     def bounds(num_chunks: int, lanes: int) -> Tensor:
-        """Where lanes start and end, (L + 1,): lane i is the chunks from entry i up to entry i + 1."""
+        """Returns the bounds of the lanes, (L + 1,): lane i has the chunks from entry i up to entry i + 1."""
         length, longer = divmod(num_chunks, lanes)
         lane = torch.arange(lanes + 1)
         return lane * length + lane.clamp(max=longer)
@@ -130,17 +130,17 @@ class LaneSampler:
 
 
 def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
-    """The rows of a batch (B,) that a rank gets, filled up so that all ranks get the same number."""
+    """Returns the rows of a batch (B,) for a rank, filled up so that all ranks get the same number."""
     mine = batch[rank::world_size]
     missing = math.ceil(len(batch) / world_size) - len(mine)
     return torch.cat([mine, mine.new_full((missing,), NONE)]) if missing else mine
 
 
 class BatchLoader:
-    """A dataloader over a NamedTuple of tensors that hold all N examples.
+    """A dataloader over a NamedTuple of tensors with all N examples.
 
-    The order of the batches is a function of the sampler's arguments and the epoch. So the state of
-    the loader is a position: the epoch and the number of batches that it has yielded.
+    The order of the batches depends only on the sampler's arguments and the epoch. So the state of
+    the loader is its position: the epoch and the number of batches that it has yielded.
 
     Args:
         part: The examples, a batch type as in `zoo.batch`. A field may be None.
@@ -172,11 +172,11 @@ class BatchLoader:
         return len(self.sampler)
 
     def state_dict(self) -> dict[str, int]:
-        """The position, as plain values."""
+        """Returns the position, as plain values."""
         return {"epoch": self.sampler.epoch, "batch": self.batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Starts the next iteration at a position. The end of an epoch means the start of the next one."""
+        """Starts the next iteration at a position. At the end of an epoch, starts the next epoch."""
         self._resume_at = state if state["batch"] < len(self) else None
 
 
@@ -190,7 +190,7 @@ def check_void(part: Any) -> None:
 
 
 def take(part: Any, index: Tensor) -> Any:
-    """The rows `index` (B,) of all fields. Rows `NONE` are voided by the batch's own type."""
+    """Returns the rows `index` (B,) of all fields. The method `void` of the batch marks rows with index `NONE`."""
     missing = index == NONE
     any_missing = bool(missing.any())
     rows = index.clamp(min=0) if any_missing else index

@@ -21,7 +21,7 @@ THREE_STEPS = FACTS / "three_steps.csv"
 class NumericSequences(SequenceData):
     """Predicting the next number of a sequence.
 
-    The parts are in order of time: training, validation, test. No window overlaps two parts.
+    The parts are consecutive in time: training, validation, test. No window overlaps two parts.
     Without held-out parts (both fractions 0), validation uses the training examples. Its metrics
     then measure memorization.
 
@@ -94,7 +94,7 @@ class NumericSequences(SequenceData):
         return ValueBatch(rows[:, :-1, None], rows[:, -1:])
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or of the last part if there are none."""
+        """Returns batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         lengths = {len(row) for row in self.predict_inputs}

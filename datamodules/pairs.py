@@ -28,8 +28,8 @@ class ToySeq2Seq(SequenceData):
 
     Args:
         task: `en_ko`: six English words and their Korean translations. `reverse`: random strings of
-            letters and their reversals. `addition`: questions such as 123+45 and their answers; of
-            123+45 and 45+123, at most one occurs.
+            letters and their reversals. `addition`: questions such as 123+45 and their answers. If
+            123+45 occurs, 45+123 does not.
         path: A file with two columns, source and target, which replaces `task`: CSV or TSV with
             column names in the first line, JSON lines, or Parquet.
         num_examples: Number of pairs to generate.
@@ -75,7 +75,7 @@ class ToySeq2Seq(SequenceData):
         self.predict_inputs = predict_inputs
 
     def pairs(self) -> list[Pair]:
-        """All pairs, (source, target)."""
+        """Returns all pairs, (source, target)."""
         if self.path is not None:
             return read_pairs(self.path, self.read_source(self.path, Path(self.path).name))
         if self.task == "en_ko":
@@ -87,7 +87,7 @@ class ToySeq2Seq(SequenceData):
     def load(self) -> Parts:
         """See `SequenceData`."""
         pairs = self.pairs()
-        if self.path is None:  # what is recorded is the pairs: one per line, with a tab between the two
+        if self.path is None:  # records the pairs: one per line, with a tab between source and target
             self.record_source(self.task, "".join(f"{source}\t{target}\n" for source, target in pairs).encode())
         self.source_vocab = Vocab.of("".join(source for source, _ in pairs), [PAD])
         self.target_vocab = Vocab.of("".join(target for _, target in pairs), [PAD, START, END])
@@ -116,7 +116,7 @@ class ToySeq2Seq(SequenceData):
         )
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or of the last part if there are none."""
+        """Returns batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
@@ -158,10 +158,10 @@ def read_pairs(path: str, data: bytes | None = None) -> list[Pair]:
 
 
 def generate_reverse(num_examples: int, min_length: int, max_length: int, seed: int) -> list[Pair]:
-    """Distinct random strings of a-z and their reversals.
+    """Returns distinct random strings of a-z and their reversals.
 
     Raises:
-        ValueError: If fewer such strings exist.
+        ValueError: If fewer than `num_examples` such strings exist.
     """
     possible = sum(len(LETTERS) ** length for length in range(min_length, max_length + 1))
     if num_examples > possible:
@@ -175,12 +175,12 @@ def generate_reverse(num_examples: int, min_length: int, max_length: int, seed: 
 
 
 def generate_addition(num_examples: int, digits: int, seed: int) -> list[Pair]:
-    """Distinct questions a+b of numbers with up to `digits` digits, and their answers.
+    """Returns distinct questions a+b of numbers with up to `digits` digits, and their answers.
 
     The number of digits is drawn before the number itself, so that short numbers are not rare.
 
     Raises:
-        ValueError: If fewer such questions exist.
+        ValueError: If fewer than `num_examples` such questions exist.
     """
     possible = 10**digits * (10**digits + 1) // 2
     if num_examples > possible:

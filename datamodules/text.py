@@ -85,7 +85,7 @@ class TextData(SequenceData):
 
     @abstractmethod
     def documents(self) -> dict[str, str]:
-        """The raw texts, by name."""
+        """Returns the raw texts, by name."""
 
     def load(self) -> Parts:
         """See `SequenceData`."""
@@ -95,7 +95,7 @@ class TextData(SequenceData):
         return {part: build(part, pieces) for part, pieces in self.cut().items()}
 
     def cut(self) -> dict[Part, list[np.ndarray[Any, Any]]]:
-        """The ids of each part: one piece per document. Empty parts are omitted.
+        """Returns the ids of each part: one piece per document. Empty parts are omitted.
 
         Raises:
             ValueError: If a piece is too short. The message names its document.
@@ -111,7 +111,7 @@ class TextData(SequenceData):
         return {part: pieces for part, pieces in found.items() if pieces}
 
     def clean(self, name: str, text: str) -> str:
-        """A document after cleaning as the options say.
+        """Returns a document, cleaned as set by the options.
 
         Raises:
             ValueError: If a marker is not found, or if the text is empty.
@@ -174,7 +174,7 @@ class TextData(SequenceData):
         return super().sampler(part, shuffle)
 
     def predict_dataloader(self) -> Any:
-        """One batch per text of `predict_inputs`, or batches of the last part if there are none."""
+        """Returns one batch per text of `predict_inputs`, or batches of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
@@ -266,15 +266,15 @@ class TextString(TextData):
 
 
 def book_path(book: int) -> Path:
-    """The path of a book in the cache. A missing book is downloaded."""
+    """Returns the path of a book in the cache. A missing book is downloaded."""
     return cached(f"gutenberg/{book}.txt", GUTENBERG_URL.format(book=book), _check_book)
 
 
 def read_book(datamodule: SequenceData, book: int, strip_license: bool = False) -> str:
-    """The text of a book, with line feeds as line ends.
+    """Returns the text of a book, with line feeds as line ends.
 
     Args:
-        datamodule: Records what was read.
+        datamodule: The datamodule that records the file in its `sources`.
         book: The ebook number.
         strip_license: Whether to remove Project Gutenberg's header and license.
 
@@ -293,7 +293,7 @@ def read_book(datamodule: SequenceData, book: int, strip_license: bool = False) 
             f"strip_license: Project Gutenberg's '*** START OF' and '*** END OF' lines not found in {path}"
         )
     body = "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
-    last = body.rpartition("\n")[2]  # older books end with one more line of Project Gutenberg's
+    last = body.rpartition("\n")[2]  # older books end with an extra line by Project Gutenberg
     return body.removesuffix(last).rstrip("\n") if re.match("End of (the )?Project Gutenberg", last) else body
 
 

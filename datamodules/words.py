@@ -67,7 +67,7 @@ class WordCompletion(SequenceData):
             book_path(book)
 
     def words(self) -> list[str]:
-        """The distinct words: of books in alphabetical order, of a file in the order of the file.
+        """Returns the distinct words. Words of books are sorted; words of a file keep their order.
 
         Raises:
             ValueError: If there are none, or if one has the wrong length.
@@ -108,7 +108,7 @@ class WordCompletion(SequenceData):
         return ClassBatch(pad_sequence(rows, batch_first=True), torch.tensor(targets), lengths)
 
     def predict_dataloader(self) -> Any:
-        """Batches of `predict_inputs`, or of the last part if there are none."""
+        """Returns batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)

@@ -316,10 +316,13 @@ START_FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "a monitor without its stage": (attribute(monitor=("accuracy", "max")), "no metric 'accuracy'"),
     "a shown metric that is not there": (attribute(shown=("val/accuracy",)), "shown: .*'val/accuracy'; there are acc"),
     "a metric named loss": (metrics(lambda _: {"loss": Share()}), r"build_metrics\('train'\): loss: expected a name"),
-    "a metric with its stage": (metrics(lambda s: {f"{s}/accuracy": Share()}), "train/accuracy: expected a name as"),
+    "a metric with its stage": (metrics(lambda s: {f"{s}/accuracy": Share()}), "accuracy: expected a name such as"),
     "a metric named keys": (metrics(lambda _: {"keys": Share()}), "keys: PyTorch's ModuleDict has a member of this"),
     "a metric that is none": (metrics(lambda _: {"accuracy": max}), "accuracy: got builtin_function_or_method, expec"),
-    "one metric for all stages": (metrics(lambda _: {"accuracy": ONE}), r"\('val'\): accuracy: this metric is in anot"),
+    "one metric for all stages": (
+        metrics(lambda _: {"accuracy": ONE}),
+        r"\('val'\): accuracy: this metric is used twice",
+    ),
     "no metrics but None": (metrics(lambda _: None), "got None, expected a dict of metrics"),
     "an attribute that is missing": (attribute(remembers=("_seen",)), "remembers: it has no attribute '_seen'; set it"),
     "an attribute of its own kind": (holding(EpochSampler(1, 1)), "remembers: value is .*, expected tensors and plain"),
@@ -354,11 +357,11 @@ START_FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     ),
     "an empty part": (
         loads(lambda parts: {**parts, "val": take(parts["val"], torch.arange(0))}),
-        "load: val: expected examples, as many in each field, got inputs 0, targets 0, lengths 0",
+        "val: expected the same number of examples in all fields, at least 1, got inputs 0, targets 0, lengths 0",
     ),
     "fields of other lengths": (
         loads(lambda parts: {"train": parts["train"]._replace(lengths=torch.ones(1))}),
-        "load: train: expected examples, as many in each field, got inputs 12, targets 12, lengths 1",
+        "train: expected the same number of examples in all fields, at least 1, got inputs 12, targets 12, lengths 1",
     ),
     "data without its constructor": (
         data(__init__=lambda self, path: L.LightningDataModule.__init__(self)),

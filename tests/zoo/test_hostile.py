@@ -40,7 +40,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_class_of_another_package_is_refused_before_it_is_imported(place: str, refused: Callable) -> None:
     Path("c.yaml").write_text(PLACES[place])
-    message = "is no class" if place == "further arguments" else "is nothing that a config may name, expected a class"
+    message = "is not a class" if place == "further arguments" else "is not allowed in a config, expected a class"
     refused(*FIT, "--config", "c.yaml", message=message)
 
 
@@ -90,7 +90,7 @@ def test_no_way_leads_through_a_trusted_package_to_anything_but_its_classes(path
 
 def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) -> None:
     lambdas = ["--trainer.callbacks+=LambdaCallback", "--trainer.callbacks.on_fit_start"]
-    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.hub.loading.load is no class")
+    refused(*FIT, "--config", TOY, *lambdas, "zoo.load", message="on_fit_start: zoo.hub.loading.load is not a class")
     refused(
         *FIT,
         "--config",
@@ -104,9 +104,11 @@ def test_functions_are_refused_wherever_they_could_be_called(refused: Callable) 
     logger = (
         "{class_path: TensorBoardLogger, init_args: {save_dir: x}, dict_kwargs: {a: {class_path: subprocess.Popen}}}"
     )
-    refused(*FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is no class of")
+    refused(
+        *FIT, "--config", TOY, "--trainer.logger", logger, message="dict_kwargs.a: subprocess.Popen is not a class of"
+    )
     schedule = ["--lr_scheduler", "LambdaLR", "--lr_scheduler.lr_lambda", "zoo.files.bundle.write"]
-    refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.files.bundle.write is no class")
+    refused(*FIT, "--config", TOY, "--optimizer", "Adam", *schedule, message="zoo.files.bundle.write is not a class")
 
 
 def test_classes_of_trusted_packages_go_by_short_and_full_names(zoo_command: Callable) -> None:
@@ -132,7 +134,9 @@ def test_classes_of_trusted_packages_go_by_short_and_full_names(zoo_command: Cal
 
 def test_what_the_user_allows_is_imported_for_this_command_alone(zoo_command: Callable, refused: Callable) -> None:
     command = [*FIT, "--config", TOY, "--trainer.fast_dev_run", "true", "--trainer.callbacks+=evil_module.Nosy"]
-    refused(*command, "--allow_import", "evil", message="--allow_import evil: ModuleNotFoundError: No module named 'evil'")
+    refused(
+        *command, "--allow_import", "evil", message="--allow_import evil: ModuleNotFoundError: No module named 'evil'"
+    )
     refused(*command, "--allow_import", "calendar", message="--allow_import PACKAGE")
     result = zoo_command(*command, "--allow_import=calendar", "--allow_import", EVIL)
     assert result.code == 0, result.err

@@ -1,4 +1,4 @@
-"""The command line, split into a command and its arguments, and the parser of the light commands."""
+"""Splitting the command line into a command and its arguments, and the parser of commands without training."""
 
 import argparse
 from importlib import import_module
@@ -11,12 +11,12 @@ ALLOW_IMPORT = "--allow_import"
 
 
 class Command(NamedTuple):
-    """A command line, its global options taken out."""
+    """A command line without its global options."""
 
     name: str  # empty if there is none
     argv: list[str]
     debug: bool
-    packages: list[str]  # that configs may name, and whose models are known
+    packages: list[str]  # configs may name their classes, and their models are registered
 
     def import_packages(self) -> None:
         """Imports the allowed packages, which register their models.
@@ -27,15 +27,15 @@ class Command(NamedTuple):
         for package in self.packages:
             try:
                 import_module(package)
-            except Exception as error:  # whatever the package's own code raises
+            except Exception as error:  # the package's code may raise any error
                 raise UsageError(f"{ALLOW_IMPORT} {package}: {type(error).__name__}: {error}") from error
 
 
 def split(argv: list[str]) -> Command:
-    """Splits a command line; global options may stand anywhere.
+    """Splits a command line. Global options can be at any position.
 
     Raises:
-        UsageError: If an allowed package's name can't be one.
+        UsageError: If `--allow_import` is not followed by the name of a package.
     """
     name, debug = "", False
     rest: list[str] = []
@@ -46,7 +46,7 @@ def split(argv: list[str]) -> Command:
         if option == ALLOW_IMPORT:
             package = value if equals else next(words, "")
             if not all(part.isidentifier() for part in package.split(".")):
-                raise UsageError(f"{ALLOW_IMPORT}: got {package!r}, expected the name of a package, as my_package")
+                raise UsageError(f"{ALLOW_IMPORT}: got {package!r}, expected a package, for example my_package")
             packages.append(package)
         elif word == "--debug":
             debug = True
@@ -58,7 +58,7 @@ def split(argv: list[str]) -> Command:
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with short errors that name the most similar option."""
+    """argparse with short errors that suggest the most similar option."""
 
     def __init__(self, command: str, description: str = "", **options: object) -> None:
         super().__init__(
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog.removeprefix('python -m zoo ')}: {message}")
 
     def parse(self, argv: list[str]) -> argparse.Namespace:
-        """Parses, and refuses unknown arguments."""
+        """Parses the arguments, and refuses unknown ones."""
         options, unknown = self.parse_known_args(argv)
         if unknown:
             known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]

@@ -1,4 +1,4 @@
-"""Where a command's config comes from: a file, a packaged config, a run, or a checkpoint."""
+"""Finding a command's config: a file, a packaged config, the config of a run, or that of a checkpoint."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,25 +10,25 @@ from zoo.cli.errors import UsageError
 from zoo.files import bundle, checkpoint
 from zoo.files.limits import MAX_CONFIG_BYTES
 
-MAX_NAME = 256  # characters of a path, beyond which it is none
+MAX_NAME = 256  # characters; a longer text is not a path
 
 
 class Arranged(NamedTuple):
-    """A training command as LightningCLI takes it."""
+    """A training command, prepared for LightningCLI."""
 
     argv: list[str]
-    configs: list[str]  # as the command names them
-    checkpoint: dict[str, Any] | None  # the one that the command names, if it had to be read for its config
+    configs: list[str]  # as given in the command
+    checkpoint: dict[str, Any] | None  # the checkpoint of the command, if it was read for its config
 
 
 def arrange(command: Command) -> Arranged:
-    """Brings the configs to the front of a command, so that options override them wherever they stand.
+    """Moves the configs to the front of a command, so that options override them in any order.
 
-    A packaged config may be named without its path and ending. Where validate, test or predict
-    names only a checkpoint or a model, the config that it was trained with is taken.
+    A packaged config can be given by its name. If validate, test or predict is called without a
+    config, the config that the model was trained with is used.
 
     Raises:
-        UsageError: If a config is not there, or if a checkpoint can't be read, or holds no config.
+        UsageError: If a config is not found, or if a checkpoint can't be read or has no config.
     """
     parser = Parser(command.name, add_help=False)
     parser.add_argument("-c", "--config", action="append", default=[])
@@ -52,43 +52,43 @@ def arrange(command: Command) -> Arranged:
 
 
 def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
-    """The config that a model was trained with.
+    """Returns the config that a model was trained with.
 
     Args:
-        source: A checkpoint, or the name of a shipped model.
+        source: A checkpoint, or the name of a trained model in the package.
 
     Returns:
-        Its text or its path, and the checkpoint, if it is one.
+        The config's text or path, and the checkpoint if the source is one.
 
     Raises:
-        UsageError: If the checkpoint can't be read, or holds no config.
+        UsageError: If the checkpoint can't be read or has no config.
     """
     try:
         if source in bundle.shipped():
             return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"]), None
         if not Path(source).is_dir():
             if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
-                bundle.find_shipped(source)  # says which name is the nearest
+                bundle.find_shipped(source)  # the error suggests the most similar name
             found = checkpoint.read(source)
             if isinstance(config := found.get("config"), str):
-                return f"# of {source!r}\n{config}", found  # the line makes it text, whatever it says
+                return f"# of {source!r}\n{config}", found  # the added line marks it as text, not a path
     except ValueError as error:
         raise UsageError(str(error)) from error
-    raise UsageError(f"--ckpt_path: {source} holds no config; name one with --config")
+    raise UsageError(f"--ckpt_path: {source} has no config; give one with --config")
 
 
 def packaged_configs() -> dict[str, Path]:
-    """The configs that come with the package, by their names; in a checkout they lie beside it."""
+    """Returns the configs of the package, by name. In a checkout, they are in a folder next to it."""
     package = Path(zoo.__file__).parent
     folder = package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
     return {path.stem: path for path in folder.glob("*.yaml")}
 
 
 def find_config(name: str) -> str:
-    """The path of a config: of a file, or else of a packaged config of this name.
+    """Returns the path of a config: a file, or a packaged config of this name.
 
     Raises:
-        UsageError: If there is neither, or if it is too large for a config.
+        UsageError: If neither is found, or if the file is too large.
     """
     known = packaged_configs()
     if name in known and not Path(name).is_file():

@@ -1,4 +1,4 @@
-"""Short errors: what the libraries say at length, in a few lines that name the right name."""
+"""Short error messages: long errors of the libraries in a few lines, with suggestions for misspelled names."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ FAILED, WRONG, INTERRUPTED = 1, 2, 130  # exit codes
 MAX_LINES = 12
 MAX_WIDTH = 400
 MAX_VALUE = 100
-MAX_TEXT = 100_000  # characters of an error; a value in it may be of any length
+MAX_TEXT = 100_000  # characters of an error; the values in it can be long
 TRUSTED = ("zoo", "datamodules", "lightning.pytorch", "lightning.fabric", "torch.optim", "torchmetrics")
 TOP_KEYS = (
     *("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"),
@@ -21,19 +21,19 @@ TOP_KEYS = (
 
 
 class UsageError(Exception):
-    """The command is wrong, or the config, or what they name; nothing was written."""
+    """The command or its config is wrong, or a file that they name. Nothing was written."""
 
 
 class RunError(Exception):
-    """A run failed, and the message says all that there is to say."""
+    """A run failed. The message is complete without the type of the error."""
 
 
 def report(error: BaseException, debug: bool) -> int:
-    """Prints an error on standard error, and returns the exit code that it stands for.
+    """Prints an error on standard error, and returns the exit code.
 
     Args:
-        error: What a command raised.
-        debug: Whether to print the traceback, too.
+        error: The error that a command raised.
+        debug: Whether to also print the traceback.
     """
     if isinstance(error, SystemExit):  # --help
         return int(error.code or 0)
@@ -48,10 +48,10 @@ def report(error: BaseException, debug: bool) -> int:
 
 
 def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
-    """Makes an error of jsonargparse short: one line where its kind is known.
+    """Returns a short message for an error of jsonargparse: one line for known kinds of errors.
 
     Args:
-        text: Its message.
+        text: The message of jsonargparse.
         files: The config files of the command, for the message.
         classes: Known class names.
     """
@@ -78,8 +78,8 @@ def _not_trusted(text: str, classes: Sequence[str]) -> str | None:
     direct = not re.fullmatch(r"\w+(\.\w+)+", given or "") or given == match[1]
     path = match[1] if direct else f"{given}, which is {match[1]},"
     return (
-        f"{_innermost_key(text)}: {path} is nothing that a config may name, expected a class of "
-        f"{', '.join(TRUSTED)}; for a package of yours, or one that you trust: --allow_import PACKAGE"
+        f"{_innermost_key(text)}: {path} is not allowed in a config, expected a class of "
+        f"{', '.join(TRUSTED)}; to allow your own package, or another one that you trust, add --allow_import PACKAGE"
         + nearest(match[1].rpartition(".")[2], classes)
     )
 
@@ -129,7 +129,7 @@ def _wrong_value(text: str, classes: Sequence[str]) -> str | None:
         return None
     given = given if len(given) <= MAX_VALUE else f"{given[:MAX_VALUE]}..."
     choices = [choice for kind, _ in expected for choice in re.findall(r"'([\w.-]+)'", kind) if "Literal" in kind]
-    beside = ("path but ", "dot import path ")  # a string would do, too, if it were one
+    beside = ("path but ", "dot import path ")  # jsonargparse also accepts these as strings
     kinds = [kind for kind, _ in expected if "Literal" not in kind and "NoneType" not in kind]
     kinds = [kind for kind in kinds if not kind.startswith(beside)]
     names = [re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", kind) for kind in kinds]
@@ -147,7 +147,7 @@ def _wrong_config(text: str, classes: Sequence[str]) -> str | None:
         return f"file not found: {match[1]}"
     if "Problems parsing config" in text:
         lines = text.replace("<unicode string>", "the file").splitlines()
-        return "no valid YAML: " + "; ".join(line.strip().removeprefix("Problems parsing config: ") for line in lines)
+        return "not valid YAML: " + "; ".join(line.strip().removeprefix("Problems parsing config: ") for line in lines)
     return text.removeprefix(prefix) if text.startswith(prefix := 'Parser key "config": ') else None
 
 
@@ -156,7 +156,7 @@ def _innermost_key(text: str) -> str:
 
 
 def _brief(name: str) -> str:
-    """A config's name; of one that was given as text, its first line."""
+    """Returns the name of a config, or `the config` if it was given as text."""
     return name if "\n" not in name else "the config"
 
 
@@ -166,7 +166,7 @@ def _given_value(text: str) -> str | None:
 
 
 def shorten(text: str) -> str:
-    """At most twelve lines of bearable width, the last one kept, behind `zoo: error: `."""
+    """Returns a text of at most `MAX_LINES` lines, after `zoo: error: `. Long lines are cut; the last line is kept."""
     lines = [line if len(line) <= MAX_WIDTH else line[: MAX_WIDTH - 4] + " ..." for line in text.strip().splitlines()]
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 2], "...", lines[-1]]
@@ -174,10 +174,10 @@ def shorten(text: str) -> str:
 
 
 def arguments_of(path: str) -> list[str]:
-    """The constructor arguments of a class and of the parents that it hands its options to."""
+    """Returns the constructor arguments of a class, and of its parents if it passes its options on."""
     module, _, name = path.rpartition(".")
     found: dict[str, None] = {}
-    # What is named was imported before; here it may be a name in a message, which is not to be imported.
+    # Only looks in imported modules: the path comes from a message, and must not be imported.
     for cls in getattr(getattr(sys.modules.get(module), name, None), "__mro__", ()):
         if "__init__" not in vars(cls):
             continue

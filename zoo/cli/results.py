@@ -1,4 +1,4 @@
-"""What the training commands print: predictions as CSV, and the summary of a run."""
+"""Printing predictions as CSV, and the summary of a run."""
 
 import csv
 import math
@@ -11,19 +11,19 @@ import torch
 
 
 def print_predictions(batches: list[list[dict[str, Any]]], world_size: int, is_main: bool) -> None:
-    """Prints the rows of all ranks as CSV on standard output, on the main process."""
+    """Prints the rows of all ranks as CSV on standard output. Only the main process prints."""
     if world_size > 1:
         batches = gather(batches, world_size)
     rows = [{name: text_of(value) for name, value in row.items()} for batch in batches for row in batch]
     if rows and is_main:
-        names = list(dict.fromkeys(name for row in rows for name in row))  # a task's rows may differ
+        names = list(dict.fromkeys(name for row in rows for name in row))  # rows can have different columns
         writer = csv.DictWriter(sys.stdout, fieldnames=names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
-    """All ranks' rows in the order of the data: each rank had every n-th row of a batch."""
+    """Returns the rows of all ranks in the order of the data. Each rank has every n-th row of a batch."""
     ranks: list[Any] = [None] * world_size
     torch.distributed.all_gather_object(ranks, batches)
     together = zip_longest(*ranks, fillvalue=[])
@@ -31,14 +31,14 @@ def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
 
 
 def text_of(value: Any) -> Any:
-    """A value as it stands in a cell, or on a line: the items of a list with blanks between them."""
+    """Returns a value as the text of a cell. The items of a list are joined with spaces."""
     items = value if isinstance(value, list) else []
     texts = (f"{item:.6g}" if isinstance(item, float) else str(item) for item in items)
     return " ".join(texts) if isinstance(value, list) else value
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:
-    """Prints in a few lines what a run reached and where its files are."""
+    """Prints a run's metrics and the path of its folder."""
     speed = f", {summary['items_per_s']:,.0f} {summary['item']}/s" if summary["items_per_s"] else ""
     print(f"\n{summary['epochs']} epochs, {summary['steps']} steps in {summary['wall_s']:.0f} s{speed}")
     print(f"  {summary['params']:,} parameters")

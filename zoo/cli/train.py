@@ -1,4 +1,4 @@
-"""The commands that train and score: LightningCLI with run folders, and checks before the first write."""
+"""The commands fit, validate, test and predict: LightningCLI with run folders, and checks before the first write."""
 
 import inspect
 import logging
@@ -39,7 +39,7 @@ from zoo.runs.resume import CheckpointPolicy, RunState
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 
-DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # makes short names resolve
+DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # imported for short names in configs
 CLASS_NAMES = [
     *datamodules.__all__,
     *(task.__name__ for task in TASKS),
@@ -48,7 +48,7 @@ CLASS_NAMES = [
     *torch.optim.lr_scheduler.__all__,
 ]
 STEPWISE = (torch.optim.lr_scheduler.OneCycleLR, torch.optim.lr_scheduler.CyclicLR)
-QUIET = (  # true, but of no use to whoever runs a command
+QUIET = (  # warnings that are correct, but do not help the user of a command
     "LightningCLI's args parameter",
     ".*configure_optimizers. will be overridden",
     "The number of training batches",
@@ -63,17 +63,17 @@ QUIET = (  # true, but of no use to whoever runs a command
 
 
 class ZooCLI(LightningCLI):
-    """LightningCLI for tasks and datamodules of this project's kind.
+    """LightningCLI for the tasks and datamodules of this project.
 
     Args:
         command: fit, validate, test or predict.
-        signals: Of the process.
-        checkpoint: The one that the command names, if it was read already.
-        **options: Of LightningCLI.
+        signals: The process's signals.
+        checkpoint: The checkpoint that the command names, if it was read already.
+        **options: Arguments of LightningCLI.
     """
 
     run: RunFolder | None = None
-    run_dir: Path  # of fit
+    run_dir: Path  # set by fit
     going_on: Continuation | None = None
 
     def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
@@ -82,30 +82,30 @@ class ZooCLI(LightningCLI):
         super().__init__(**options)
 
     def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
-        """The command alone: each of LightningCLI's takes a while to be described."""
+        """Returns only the given command: building the parsers of all commands is slow."""
         return {name: skipped for name, skipped in super().subcommands().items() if name == self.command}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Adds what LightningCLI doesn't have."""
-        parser.add_argument("--run_dir", type=str | None, default=None, help="The run's folder, for fit.")
-        parser.add_argument("--resume", action="store_true", help="Go on from the folder's last whole checkpoint.")
-        parser.add_argument("--override", action="store_true", help="Go on with settings that the run didn't have.")
+        """Adds the options that LightningCLI does not have."""
+        parser.add_argument("--run_dir", type=str | None, default=None, help="The run folder, for fit.")
+        parser.add_argument("--resume", action="store_true", help="Resume from the last checkpoint in the run folder.")
+        parser.add_argument("--override", action="store_true", help="Resume with changed settings.")
         parser.add_class_arguments(CheckpointPolicy, "checkpoint")
         parser.add_argument(
             "--init_from",
             type=str | dict[str, str] | None,
             default=None,
-            help="Begin with the weights of a model; or, for parts of a Seq2Seq, {encoder: ..., decoder: ...}.",
+            help="Start from the weights of a model; for parts of a Seq2Seq: {encoder: ..., decoder: ...}.",
         )
         parser.add_argument(
             "--freeze",
             type=str | list[str] | None,
             default=None,
-            help="Pattern, or list of patterns, of weights that are not trained, as recurrent.*",
+            help="Pattern, or list of patterns, of weights to freeze, for example recurrent.*",
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parses, and keeps the checkpoint path to itself: LightningCLI would let it override the config."""
+        """Parses the options, and takes out the checkpoint path: LightningCLI would let it override the config."""
         with trust.parsing():
             super().parse_arguments(parser, args)
         self.options: Namespace = self.config[self.config["subcommand"]]
@@ -117,7 +117,7 @@ class ZooCLI(LightningCLI):
         self.options["ckpt_path"] = self.ckpt_path
 
     def instantiate_classes(self) -> None:
-        """Builds task, data and trainer. The trainer then loads the data, asks it for facts and builds the model."""
+        """Builds task, data and trainer. In a run, the trainer then loads the data, and the task builds the model."""
         with self.checking():
             if self.subcommand == "fit":
                 self._check_run_dir()
@@ -129,7 +129,7 @@ class ZooCLI(LightningCLI):
 
     @contextmanager
     def checking(self) -> Iterator[None]:
-        """Makes whatever is wrong before the first step an error of the command or its config."""
+        """Turns errors before the first step into usage errors."""
         try:
             yield
         except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
@@ -140,10 +140,10 @@ class ZooCLI(LightningCLI):
     def _check_lr(self) -> None:
         lr = inspect.signature(type(self.model)).parameters.get("lr")
         if lr is not None and self.options.get("optimizer") and self.model.hparams["lr"] != lr.default:
-            raise ValueError(f"lr: got {self.model.hparams['lr']} beside an optimizer; give it as --optimizer.lr")
+            raise ValueError(f"lr: got {self.model.hparams['lr']} together with an optimizer; use --optimizer.lr")
 
     def _take_weights(self) -> None:
-        """Takes the weights that the command names, or checks those that the trainer will restore."""
+        """Loads the weights that the command names, or checks those that the trainer will restore."""
         task: Task = self.model
         if self.subcommand != "fit":
             self.options["ckpt_path"] = self.config_init[self.subcommand]["ckpt_path"] = None
@@ -165,12 +165,12 @@ class ZooCLI(LightningCLI):
             raise ValueError("--ckpt_path: fit takes --resume to resume a run, or --init_from for a model's weights")
         self.run_dir = Path(self.options["run_dir"] or self._default_run_dir())
         if self.run_dir.exists() and not self.run_dir.is_dir():
-            raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a folder, or none yet")
+            raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a new or existing folder")
         begun = (self.run_dir / CONFIG_FILE).exists()
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
         again = begun and started_again() and job_of(self.run_dir) == job()
-        if not is_main_process():  # that one decides, and ends them all if it refuses; torchrun counts for each host
+        if not is_main_process():  # the main process decides; torchrun counts restarts on each host
             again = begun
         if self.options["resume"] and self.options["run_dir"] is None:
             raise ValueError("--resume: which run? Give its folder with --run_dir")
@@ -208,7 +208,7 @@ class ZooCLI(LightningCLI):
         return files[-1] if files else None
 
     def _prepare_weights(self, task: Task) -> None:
-        """Takes weights from elsewhere, freezes some, and builds the optimizer, as the options say."""
+        """Initializes weights from other models, freezes weights, and builds the optimizer, as set by the options."""
         if self.going_on is not None:  # the weights are in the checkpoint
             self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         sources = None if self.going_on else self.options["init_from"]
@@ -218,17 +218,17 @@ class ZooCLI(LightningCLI):
         patterns = self.options["freeze"]
         if patterns:
             frozen, trained = hub.freeze(task.model, [patterns] if isinstance(patterns, str) else patterns)
-            say(f"freeze: {frozen:,} parameters stay as they are, {trained:,} are trained")
+            say(f"freeze: {frozen:,} parameters are frozen, {trained:,} are trained")
         internals.build_optimizer(self)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
-        """A trainer that keeps a run folder in fit, and writes nothing elsewhere."""
+        """Returns a trainer. In fit, it writes a run folder; in other commands, it writes no files."""
         config = self.config_init[self.subcommand]["trainer"]
         callbacks = config["callbacks"] or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
         bar = config["enable_progress_bar"]
         if bar is None:
-            bar = sys.stdout.isatty()  # where the bar goes, and what predict prints
+            bar = sys.stdout.isatty()  # the bar is printed there, as are predictions
         if bar:
             callbacks.append(ProgressBar())
         if config["enable_model_summary"] is not False and self.subcommand == "fit":
@@ -269,7 +269,7 @@ class ZooCLI(LightningCLI):
 
     @staticmethod
     def configure_optimizers(lightning_module: L.LightningModule, optimizer: Any, lr_scheduler: Any = None) -> Any:
-        """LightningCLI's, but that schedules which count steps are stepped at each step."""
+        """Does the same as LightningCLI's, but steps schedules that count steps after each step."""
         if isinstance(lr_scheduler, STEPWISE):
             return [optimizer], [{"scheduler": lr_scheduler, "interval": "step"}]
         return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
@@ -277,7 +277,7 @@ class ZooCLI(LightningCLI):
     # -- the four commands
 
     def fit(self, model: Task, **options: Any) -> None:
-        """Trains; where the data has a test part, tests the best checkpoint once; and closes the run."""
+        """Trains, tests the best checkpoint once if the data has a test part, and writes the summary."""
         with self.checking():
             self.trainer.fit(model, **options)
         if self.run is None:
@@ -286,7 +286,7 @@ class ZooCLI(LightningCLI):
         if has_part(self.datamodule, "test") and best:
             self.trainer.test(model, datamodule=self.datamodule, ckpt_path=best, verbose=False, weights_only=True)
         elif has_part(self.datamodule, "test") and self.trainer.is_global_zero:
-            print("no checkpoint was kept as the best one, so there was no test")
+            print("there is no best checkpoint, so the test was skipped")
         if (summary := self.run.finish(self.trainer, model, "finished")) is not None:
             print_summary(summary, self.run_dir)
 
@@ -308,7 +308,7 @@ class ZooCLI(LightningCLI):
 
 
 class Started(L.Callback):
-    """Tells the command that all checks have passed. In predict they have not: each input is checked on its own."""
+    """Tells the command that all checks have passed. In predict, each input has checks of its own."""
 
     def __init__(self, cli: ZooCLI) -> None:
         self.cli = cli
@@ -327,7 +327,7 @@ class Started(L.Callback):
 
 
 def quieten() -> None:
-    """Turns off what would hide the run's own lines."""
+    """Turns off warnings and messages that would hide the run's own lines."""
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed"):
@@ -335,7 +335,7 @@ def quieten() -> None:
 
 
 def run(command: Command) -> int:
-    """Runs fit, validate, test or predict; returns the exit code."""
+    """Runs fit, validate, test or predict, and returns the exit code."""
     quieten()
     end_with_parent()
     with Signals() as signals:
@@ -366,21 +366,19 @@ def run(command: Command) -> int:
         except UsageError:
             if os.environ.get("LOCAL_RANK", "0") == "0":
                 raise
-            return WRONG  # the process that launched this one says the same
+            return WRONG  # the process that launched this one prints the same error
         except DivergedError as error:
             raise RunError(str(error)) from error
         except RuntimeError as error:
             if re.search(r"\bgloo\b|NCCL", str(error)):
-                raise RunError(
-                    "another process of this run has ended, or can't be reached; see what it said"
-                ) from error
+                raise RunError("another process of this run has ended, or can't be reached; see its output") from error
             raise
 
 
 def stop(stopped: Stopped) -> int:
-    """Puts a SLURM job back into the queue; returns the exit code."""
+    """Requeues a SLURM job after SIGUSR1, and returns the exit code."""
     if not is_main_process() and job() is None:
-        return 0  # of a process that another one launched, and looks after
+        return 0  # another process launched this one, and waits for it
     if not stopped.told:
         say(str(stopped), sys.stderr)
     code = EXIT_CODES.get(stopped.signal, 0)

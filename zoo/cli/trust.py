@@ -1,9 +1,9 @@
-"""What a config is trusted with: which classes it may name, how large and deep it may be, and where it comes from.
+"""Limits for configs: which classes they may name, and how large and deep they may be.
 
-A config names classes, and the command line imports and builds what it names. So it may name
-classes of a few packages only, and whatever the user trusts beyond them with `--allow_import`. The
-check is jsonargparse's own: each import path is looked up before it is imported, and what it led to
-once more by where it was defined, so that `zoo.cli.os.system` is `os.system`.
+The command line imports and builds the classes that a config names. So a config may only name
+classes of a few packages, and of those that the user allows with `--allow_import`. jsonargparse
+checks this twice: the import path before the import, and then the place where the class or function
+is defined. So `zoo.cli.os.system` is checked as `os.system`.
 """
 
 import functools
@@ -26,34 +26,34 @@ from zoo.cli.errors import TRUSTED, UsageError
 from zoo.files.limits import MAX_CONFIG_BYTES, check_local, check_yaml
 from zoo.runs import internals
 
-FOLDERS = ("default_root_dir", "dirpath", "save_dir", "run_dir")  # arguments that Lightning would open by any protocol
+FOLDERS = ("default_root_dir", "dirpath", "save_dir", "run_dir")  # Lightning would also open these as remote addresses
 CLASS_LISTS = ("callbacks", "logger", "plugins")
 PLAIN_KINDS = (list, tuple, dict, Literal, Union, UnionType)
-MAX_SEED = 2**32 - 1  # NumPy's
+MAX_SEED = 2**32 - 1  # the largest seed of NumPy
 MAX_CLASSES = 100  # in one of these lists
 MAX_ITEMS = 2_000  # of any list; fewer if the items are large
 
-allowed: list[str] = []  # what the user trusts, of the command that runs
+allowed: list[str] = []  # the packages of --allow_import
 
 
 # -- what may be named
 
 
 def enforce(packages: list[str]) -> None:
-    """Sets what configs may name from here on.
+    """Sets the packages that configs may name from now on.
 
     Args:
-        packages: Of the command's `--allow_import`: each is a package, or a module, with everything below it.
+        packages: The packages or modules of `--allow_import`. Everything below them is allowed, too.
 
     Raises:
-        UsageError: If jsonargparse does not take a package.
+        UsageError: If jsonargparse refuses a package.
     """
     set_parsing_settings(
         import_path_denylist=["*", *allowed],
         import_path_allowlist=[*TRUSTED, *(f"lightning.{name}" for name in lightning.__all__ if name[0] != "_")],
-        config_read_mode_fsspec_enabled=False,  # LightningCLI turns it on: a config would be read from any address
-        validate_subclass_spec_in_any=True,  # a class_path is looked at wherever it stands,
-        instantiate_subclass_spec_in_any=False,  # and built only where a class is asked for
+        config_read_mode_fsspec_enabled=False,  # LightningCLI turns it on, and configs could be read from any address
+        validate_subclass_spec_in_any=True,  # a class_path is checked everywhere,
+        instantiate_subclass_spec_in_any=False,  # but built only where a class is expected
     )
     allowed[:] = [package for package in packages if not _is_below(package, TRUSTED)]
     try:
@@ -64,24 +64,23 @@ def enforce(packages: list[str]) -> None:
 
 
 def _is_below(path: str, packages: Iterable[str]) -> bool:
-    """Whether an import path is one of some packages or modules, or below one."""
+    """Returns whether an import path is one of these packages or modules, or below one."""
     return any(path == package or path.startswith(f"{package}.") for package in packages)
 
 
 def check_options(options: Namespace) -> None:
-    """Checks what parsing can't: that classes are classes, and folders folders of this machine.
+    """Checks what parsing can't check: for example that classes are classes, and that folders are local.
 
     Args:
-        options: A command's parsed options; nothing of them has been built. From here on they say
-            that checkpoints are read with `weights_only`.
+        options: A command's parsed options, before any class is built. Sets `weights_only` in them.
 
     Raises:
-        UsageError: If they name a function, and of no package that the user trusts, if a folder is
-            an address, if a value is null that can't be, if the seed is none, or if checkpoints
-            were to be run.
+        UsageError: If an option names a function outside the packages of `--allow_import`, if a
+            folder is an address, if a value is null where null is not allowed, if the seed is out of
+            range, or if `weights_only` is false.
     """
     if options.get("weights_only") is False:
-        raise UsageError("weights_only: got false, but nothing in a checkpoint is run; leave it out")
+        raise UsageError("weights_only: got false, but checkpoints are only read with weights_only; leave it out")
     options["weights_only"] = True
     seed = options.get("seed_everything")
     if type(seed) is int and not 0 <= seed <= MAX_SEED:
@@ -113,24 +112,24 @@ def _check_values(values: Any, key: str) -> None:
 
 
 def _check_class(found: Any, path: str, key: str) -> None:
-    """Refuses what is no class: jsonargparse takes functions that return one, and `zoo.load` would be a model."""
+    """Refuses functions: jsonargparse accepts a function that returns the class, so `zoo.load` would be a model."""
     trusted = isinstance(found, type) and _is_below(found.__module__, (*TRUSTED, *allowed))
     if not trusted and not _is_below(path, allowed):
         raise ValueError(
-            f"{key}: {path} is no class of {', '.join(TRUSTED)}; for a package of yours, or one that you trust: "
-            f"{ALLOW_IMPORT} PACKAGE"
+            f"{key}: {path} is not a class of {', '.join(TRUSTED)}; "
+            f"to allow your own package, or another one that you trust, add {ALLOW_IMPORT} PACKAGE"
         )
 
 
 def _check_nulls(cls: Any, arguments: Any, key: str) -> None:
-    """Refuses null where an argument takes none: jsonargparse takes it for no value at all."""
+    """Refuses null for arguments that do not allow it: jsonargparse treats null as a missing value."""
     for name, value in vars(arguments).items() if isinstance(arguments, Namespace) and isinstance(cls, type) else ():
         if value is None and (kind := _kind(cls, name)) is not None and NoneType not in get_args(kind):
             raise ValueError(f"{key}.{name}: got null, expected {getattr(kind, '__name__', kind)}")
 
 
 def _kind(cls: type, name: str) -> Any:
-    """The plain type of a constructor's argument; None if it has another one, or null as its default."""
+    """Returns the type of a constructor's argument. None if it is not a plain type, or if the default is None."""
     for base in cls.__mro__:
         init = vars(base).get("__init__")
         parameter = inspect.signature(init).parameters.get(name) if inspect.isfunction(init) else None
@@ -143,7 +142,7 @@ def _kind(cls: type, name: str) -> Any:
 
 
 def resolve(path: str) -> Any:
-    """What an import path leads to, in modules that were imported already; None if nowhere."""
+    """Returns the object at an import path, in modules that were imported already. None if not found."""
     parts = path.split(".")
     for number in range(len(parts) - 1, 0, -1):
         found: Any = sys.modules.get(".".join(parts[:number]))
@@ -156,16 +155,16 @@ def resolve(path: str) -> Any:
 
 @contextmanager
 def parsing() -> Iterator[None]:
-    """Makes whatever goes wrong while a config is parsed an error of the config."""
+    """Turns unexpected errors of the parser into errors of the config."""
     try:
         yield
     except (ArgumentError, UsageError):
         raise
-    except Exception as error:  # a strange config reaches corners of jsonargparse that know no error of their own
+    except Exception as error:  # jsonargparse raises many kinds of errors for malformed configs
         raise ArgumentError(None, f"this config can't be read: {type(error).__name__}: {error}") from error
 
 
-# -- how much of it is read
+# -- size limits
 
 
 class ConfigLoader(internals.yaml_loader()):  # type: ignore[misc]
@@ -176,14 +175,14 @@ class ConfigLoader(internals.yaml_loader()):  # type: ignore[misc]
         super().__init__(text)
 
     def get_single_data(self) -> Any:
-        """What the text says."""
+        """Returns the content of the text."""
         data = super().get_single_data()
         _check_lists("a list", data)
         return data
 
 
 def _check_lists(name: Any, data: Any) -> int:
-    """Counts values, and refuses lists that take jsonargparse minutes: it copies the whole list for each item."""
+    """Returns the number of values. Refuses long lists: jsonargparse copies the whole list for each item."""
     if not isinstance(data, list | dict):
         return 1
     items = data.items() if isinstance(data, dict) else ((name, value) for value in data)
@@ -195,6 +194,6 @@ def _check_lists(name: Any, data: Any) -> int:
 
 
 def _read_text(path: Any) -> str:
-    """The text of a config that another one names; of a large one, no more than it takes to refuse it."""
+    """Returns the text of a config that another config names. Reads only slightly more than the maximum size."""
     with path.open() as file:
         return str(file.read(MAX_CONFIG_BYTES + 1))

@@ -31,7 +31,7 @@ class Seq2SeqConfig(ModelConfig):
         target_vocab: The target's symbols, with `<start>` and `<end>`.
         embedding_dim: Width of both embeddings. None is one-hot.
         reverse_source: Read the source from its end.
-        max_length: The most symbols to decode, at most 10,000.
+        max_length: Maximum number of symbols to decode, up to 10,000.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
 

@@ -1,1 +1,1 @@
-"""Runs: their folders, how they stop, and how they go on."""
+"""Runs: their folders, and how they are stopped and resumed."""

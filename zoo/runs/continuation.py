@@ -1,4 +1,4 @@
-"""A command that goes on with a run: from which checkpoint, and what it may change."""
+"""Resuming a run: the checkpoint to resume from, and the settings that may change."""
 
 import sys
 from collections.abc import Collection
@@ -13,8 +13,8 @@ from zoo.runs.files import check_sums, newest_first
 from zoo.runs.processes import machine, say
 from zoo.runs.resume import RESUME
 
-Changes = dict[str, tuple[Any, Any]]  # dotted key -> what the run has, and what the command has
-FREE = (  # settings that change nothing about the numbers
+Changes = dict[str, tuple[Any, Any]]  # dotted key -> (value in the run, value in the command)
+FREE = (  # settings that do not change the results
     *("checkpoint.", "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.default_root_dir"),
     *("trainer.logger", "trainer.profiler"),
 )
@@ -22,10 +22,10 @@ SHOWN = 8  # lines of a message
 
 
 class Continuation:
-    """The checkpoint that a run goes on from.
+    """The checkpoint that a run is resumed from.
 
     Args:
-        path: Where it is.
+        path: Its path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,18 +37,18 @@ class Continuation:
             )
         try:
             self.config: dict[str, Any] = yaml.safe_load(self.checkpoint["config"])
-            self.rows = int(self.checkpoint["run"]["rows"])  # of metrics.csv, that were there by then
+            self.rows = int(self.checkpoint["run"]["rows"])  # of metrics.csv, when the checkpoint was saved
             self.logged_steps = int(self.checkpoint[RESUME]["batches_that_stepped"])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is no checkpoint of a run: its {error} is missing or wrong") from error
-        self.changes: Changes | None = None  # by --override
+            raise ValueError(f"{path} is not the checkpoint of a run: {error} is missing or wrong") from error
+        self.changes: Changes | None = None  # made by --override
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:
-        """The newest whole checkpoint of a run; None where it was stopped before there was one.
+        """Returns the newest undamaged checkpoint of a run. None if it has no checkpoint yet.
 
         Raises:
-            ValueError: If there are some, and none is whole.
+            ValueError: If there are checkpoints, but all are damaged.
         """
         problems = []
         for path in newest_first(folder / "checkpoints"):
@@ -56,18 +56,18 @@ class Continuation:
                 return cls(path)
             except ValueError as error:
                 problems.append(str(error))
-                say(f"warning: {error}; looking for the one before it", sys.stderr)
+                say(f"warning: {error}; trying the previous checkpoint", sys.stderr)
         if problems:
             raise ValueError(f"--resume: can't resume from any checkpoint of {folder}: {problems[0]}")
         return None
 
     def compare(self, config: dict[str, Any], shaping: Collection[str], override: bool) -> None:
-        """Raises ValueError if a command's config differs in what must not change, or needs --override to.
+        """Raises ValueError if a setting changed that can't change in a run, or only with --override.
 
         Args:
-            config: The command's.
-            shaping: The task's arguments that shape its model.
-            override: Whether the command says so.
+            config: The command's config.
+            shaping: The task's arguments that determine the model's shape.
+            override: Whether the command has --override.
         """
         fixed, others = differences(flat(self.config), flat(config), shaping)
         if fixed:
@@ -81,7 +81,7 @@ class Continuation:
         say(f"resuming from {self.path}, step {self.checkpoint['global_step']:,}")
 
     def check_surroundings(self, world_size: int, data: dict[str, str]) -> None:
-        """Raises ValueError if other data, or another number of processes, is there; warns of other versions."""
+        """Raises ValueError if the data or the number of processes changed. Warns if versions changed."""
         state = self.checkpoint[RESUME]
         facts = {**state["facts"], "processes": state["world_size"]}
         before = facts.pop("data")
@@ -91,19 +91,19 @@ class Continuation:
         if facts["processes"] != world_size and self.changes is None:
             raise ValueError(
                 f"--resume: the run has {facts['processes']} processes, and the command {world_size}; "
-                "start as many, or add --override to go on without the promise of the same numbers"
+                "start the same number, or add --override to resume without the guarantee of the same results"
             )
         if other := [f"{name}: {facts.get(name)} -> {now[name]}" for name in now if facts.get(name) != now[name]]:
             say(f"warning: the last bits of the numbers may differ: {', '.join(other)}", sys.stderr)
 
     @property
     def override(self) -> "Override | None":
-        """What --override changes of the loaded state."""
+        """The changes to apply to the loaded state. None without --override."""
         return None if self.changes is None else Override(self.changes)
 
 
 class Override:
-    """Settings of a run that goes on which the command changes, and the checkpoint would put back.
+    """Settings that a command changes in a resumed run. Loading the checkpoint alone would undo the changes.
 
     Args:
         changes: From `differences`.
@@ -113,7 +113,7 @@ class Override:
         self.changes = changes
 
     def apply(self, trainer: L.Trainer) -> None:
-        """Sets them in the optimizer and the schedules, after these were loaded."""
+        """Sets them in the optimizer and the schedules. Call it after these were loaded."""
         now = {
             key.rpartition(".")[2]: value for key, (_, value) in self.changes.items() if self._is_of(key, "optimizer")
         }
@@ -136,15 +136,16 @@ class Override:
 
 
 def differences(run: dict[str, Any], command: dict[str, Any], shaping: Collection[str]) -> tuple[Changes, Changes]:
-    """What a command changes of the run that it goes on with.
+    """Returns the settings that a command changes in the run that it resumes.
 
     Args:
-        run: Its config, as dotted keys.
-        command: The command's.
-        shaping: The task's arguments that shape its model.
+        run: The run's config, as dotted keys.
+        command: The command's config, as dotted keys.
+        shaping: The task's arguments that determine the model's shape.
 
     Returns:
-        What shapes the model or the data, and the rest that may change the numbers: key -> (before, now).
+        First the changes to the model or the data, then the other changes that may affect the
+        results: key -> (before, now).
     """
     changed = {key: (run.get(key), command.get(key)) for key in sorted(run.keys() | command.keys())}
     changed = {key: (a, b) for key, (a, b) in changed.items() if a != b and not key.startswith(FREE)}
@@ -159,13 +160,13 @@ def _is_fixed(key: str, shaping: Collection[str]) -> bool:
 
 
 def described(changes: Changes) -> list[str]:
-    """Some differences as lines of a message."""
+    """Returns differences as lines of a message."""
     lines = [f"{key}: the run has {before!r}, and the command {now!r}" for key, (before, now) in changes.items()]
     return lines if len(lines) <= SHOWN else [*lines[: SHOWN - 1], f"and {len(lines) - SHOWN + 1} more"]
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as dotted keys."""
+    """Returns a nested config as dotted keys."""
     found: dict[str, Any] = {}
     for key, value in config.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}

@@ -1,4 +1,4 @@
-"""Checkpoint files that are whole or not there: how they are written, checked, kept and found again."""
+"""Writing checkpoints, checking them, and finding those of a run. A file is written completely or not at all."""
 
 import errno
 import io
@@ -14,21 +14,21 @@ import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 LAST = "last.ckpt"
-TEMPORARY = ".tmp"  # the ending of what a killed process may leave behind
+TEMPORARY = ".tmp"  # the suffix of files that a killed process may leave behind
 
 
 def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> None:
-    """Writes a file, or leaves it as it was; when this returns, it outlasts a power failure.
+    """Writes a file completely, or leaves it unchanged. Once this returns, the file survives a power failure.
 
-    The data goes to a file beside the target, so that putting it in place is one rename.
+    The data is written to a temporary file in the same folder, which is then renamed.
 
     Args:
         path: The file.
-        data: Bytes, or text, which becomes UTF-8.
-        aside: Where to put the file that is there.
+        data: Bytes, or text, which is encoded as UTF-8.
+        aside: Where to move an existing file.
 
     Raises:
-        OSError: If it can't be written; where the disk is full, with the path and what remains.
+        OSError: If it can't be written. If the disk is full, the message gives the path.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
@@ -47,18 +47,18 @@ def write_whole(path: Path, data: bytes | str, aside: Path | None = None) -> Non
 
 @contextmanager
 def naming_a_full_disk(path: Path) -> Iterator[None]:
-    """Has the error of a full disk say which file it is about, and what became of it."""
+    """Adds the path to the error of a full disk, and says whether the previous file is unchanged."""
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        kept = "; the one before is as it was" if path.exists() else ""
+        kept = "; the previous file is unchanged" if path.exists() else ""
         raise OSError(error.errno, f"no space left on the disk to write {path}{kept}") from error
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder outlast a power failure, where the system can."""
+    """Makes the file names in a folder survive a power failure, on systems that support it."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_DIRECTORY)
         try:
@@ -68,19 +68,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def clear_temporaries(folder: Path) -> None:
-    """Removes what a killed process left half-written in a folder and in those below."""
+    """Removes incomplete files of killed processes from a folder and its subfolders."""
     for path in folder.rglob(f".*{TEMPORARY}"):
         path.unlink(missing_ok=True)
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Lightning's reader and writer, but that a checkpoint is put in place by one rename, on its own file system."""
+    """Lightning's reader and writer, but checkpoints are written with `write_whole`."""
 
-    read: dict[str, Any] | None = None  # the checkpoint that the trainer is to resume from, which was read already
-    aside: Path | None = None  # where the next write puts the file that is there; no option, as FSDP refuses those
+    read: dict[str, Any] | None = None  # the checkpoint to resume from, if it was read already
+    aside: Path | None = None  # where the next write moves an existing file; FSDP refuses storage options for this
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes a checkpoint whole: see `write_whole`."""
+        """Writes a checkpoint completely or not at all, see `write_whole`."""
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         path = Path(path)
@@ -98,25 +98,25 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 def step_name(step: int) -> str:
-    """The name of a checkpoint that is no longer the last one."""
+    """Returns the name of a checkpoint that is no longer the last one."""
     return f"step-{step}.ckpt"
 
 
 def older(folder: Path) -> list[Path]:
-    """The checkpoints that were put aside, the newest one first."""
+    """Returns the checkpoints before the last one, the newest first."""
     found = {int(match[1]): path for path in folder.glob("step-*.ckpt") if (match := re.search(r"-(\d+)\.", path.name))}
     return [found[step] for step in sorted(found, reverse=True)]
 
 
 def newest_first(folder: Path) -> Iterator[Path]:
-    """A run's checkpoints, the last one first."""
+    """Yields a run's checkpoints, the last one first."""
     if (folder / LAST).exists():
         yield folder / LAST
     yield from older(folder)
 
 
 def check_sums(path: Path) -> None:
-    """Raises ValueError unless every byte of a checkpoint is as it was written, by the checksums that it holds."""
+    """Raises ValueError if a checkpoint does not match the checksums that it contains."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()

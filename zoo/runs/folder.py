@@ -1,4 +1,4 @@
-"""A run is one folder: its config, metrics, checkpoints, pictures and summary."""
+"""The folder of a run: its config, metrics, checkpoints, pictures and summary."""
 
 import csv
 import io
@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 
 
 class MetricsLogger(Logger):
-    """`metrics.csv` in the run folder: a row for each time that something was logged.
+    """Writes `metrics.csv` in the run folder, one row per call.
 
-    Lightning's own logger begins anew in a folder, and rewrites the file in place when a column is
-    added, so that a kill may lose what was there.
+    Lightning's own logger discards the rows of a previous session. It also rewrites the file in place
+    when a column is added, so rows are lost if the process is killed.
 
     Args:
-        folder: The run's.
-        rows: How many rows of a run that goes on are true; what follows was logged after its checkpoint.
+        folder: The run folder.
+        rows: How many rows to keep when a run is resumed. Later rows were logged after the checkpoint.
     """
 
     name, version = "", ""
@@ -55,7 +55,7 @@ class MetricsLogger(Logger):
 
     @rank_zero_only
     def begin(self) -> None:
-        """Cuts the file to the rows that are true."""
+        """Removes the rows that were logged after the checkpoint."""
         before = read_rows(self.file)[: self.rows] if self.rows else []
         self.rows = len(before)
         if before:
@@ -85,39 +85,39 @@ class MetricsLogger(Logger):
         write_whole(self.file, text.getvalue())
 
     def log_hyperparams(self, *_: Any) -> None:
-        """They are in `config.yaml`."""
+        """Does nothing: they are in `config.yaml`."""
 
     @rank_zero_only
     def sync(self) -> None:
-        """Has the rows outlast a power failure."""
+        """Makes the rows survive a power failure."""
         if self.file.exists():
             with self.file.open("rb") as file:
                 os.fsync(file.fileno())
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's bar, with epochs counted from 1, and without a version, which a run folder doesn't have."""
+    """Lightning's progress bar, with epochs counted from 1 and without a version number."""
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Makes the bar; where a run goes on within an epoch, for that one."""
+        """Creates the bar, also when a run is resumed within an epoch."""
         super().on_train_start(trainer)
         if trainer.fit_loop.restarting:
             self.on_train_epoch_start(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Names the epoch."""
+        """Shows the epoch."""
         super().on_train_epoch_start(trainer)
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
 
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """The metrics beside the bar."""
+        """Returns the metrics to show next to the bar."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return metrics
 
 
 class NetworkSummary(ModelSummary):
-    """Lightning's table of parameters, of the parts of the model's network alone."""
+    """Lightning's table of parameters, but only for the parts of the model's network."""
 
     def __init__(self) -> None:
         super().__init__(max_depth=3)
@@ -136,10 +136,11 @@ class NetworkSummary(ModelSummary):
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `checkpoints/best.ckpt`: by the task's metric, or by the training loss if there is no validation.
 
-    It is a class of its own since Lightning keeps callbacks apart by class and settings, and a user may add others.
+    Lightning tells callbacks apart by class and settings. So this is a subclass, and users can add
+    their own ModelCheckpoint.
 
     Args:
-        folder: The run's.
+        folder: The run folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -152,7 +153,7 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
-        """Chooses the metric, now that the data is there."""
+        """Chooses the metric, once the data is loaded."""
         if stage == "fit" and has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0:  # type: ignore[attr-defined]
             self.monitor, self.mode = pl_module.monitor
             self.kth_value = torch.tensor(math.inf if self.mode == "min" else -math.inf)
@@ -160,7 +161,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 def has_part(datamodule: Any, part: str) -> bool:
-    """Whether data has a part: `train`, `val`, `test` or `predict`."""
+    """Returns whether data has a part: `train`, `val`, `test` or `predict`."""
     parts = getattr(datamodule, "parts", None)
     return part in parts if parts is not None else is_overridden(f"{part}_dataloader", datamodule)
 
@@ -169,12 +170,12 @@ class RunFolder(L.Callback):
     """Keeps a run folder up to date.
 
     Args:
-        path: The folder; it is made when training starts.
-        config: The complete config, YAML.
-        config_name: Where the config came from, for the summary.
+        path: The folder. It is created when training starts.
+        config: The complete config, as YAML.
+        config_name: The name of the config file, for the summary.
         seed: The run's seed.
-        metrics: Its metrics.
-        best: What keeps the best checkpoint; None if checkpoints are off.
+        metrics: The logger of the run's metrics.
+        best: The callback that keeps the best checkpoint; None if checkpoints are off.
         tensorboard: Options of a TensorBoard logger; None for no such logger.
     """
 
@@ -201,23 +202,23 @@ class RunFolder(L.Callback):
 
     @property
     def monitor(self) -> list[str]:
-        """The metric that picks the best checkpoint, and whether its `min` or `max` is the best."""
+        """The metric that selects the best checkpoint, and `min` or `max`."""
         return [] if self.best is None else [str(self.best.monitor), self.best.mode]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Makes the folder, with the config in it. All has been checked; nothing was written before."""
+        """Creates the folder and writes the config. Before this, all checks have passed and no file was written."""
         if trainer.is_global_zero:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor})
             clear_temporaries(self.path)
             write_whole(self.path / "config.yaml", self.config)
-            (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the session before
+            (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the previous session
             self.metrics.begin()
-        if self.tensorboard is not None:  # not earlier: Lightning has loggers make their files before it checks
+        if self.tensorboard is not None:  # not earlier: in Lightning, loggers create their files before the checks
             trainer.loggers = [*trainer.loggers, TensorBoardLogger(self.path, name="", version="", **self.tensorboard)]
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Puts the config into the checkpoint, which then needs no other file to be tested, and what is counted."""
+        """Adds the config and the counters to the checkpoint. So it can be tested without any other file."""
         self.metrics.sync()
         running = time.monotonic() - self._mark if self._mark else 0.0
         checkpoint["config"] = self.config
@@ -230,7 +231,7 @@ class RunFolder(L.Callback):
         }
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Counts on where a run goes on."""
+        """Restores the counters."""
         counted = checkpoint["run"]
         relocate(checkpoint.get("callbacks", {}), counted["folder"], str(self.path.resolve()))
         if trainer.state.fn == "fit":
@@ -258,7 +259,7 @@ class RunFolder(L.Callback):
         self._mark = time.monotonic() if trainer.state.fn == "fit" and not trainer.sanity_checking else 0.0
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Stops the clock, and prints the epoch's metrics; in a long run of short epochs, not all."""
+        """Stops the clock, and prints the epoch's metrics. In long runs, prints only about 20 epochs."""
         self._stop_clock()
         metrics = dict(trainer.callback_metrics)  # on all ranks: computing them may need them all
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 0
@@ -274,20 +275,20 @@ class RunFolder(L.Callback):
             self._mark = 0.0
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Says in the summary how far it got."""
+        """Writes the summary of a run that stopped early."""
         if self._lock is None:
             return
         stopped = isinstance(exception, Stopped | KeyboardInterrupt | SystemExit)
         status = "interrupted" if stopped else "diverged" if isinstance(exception, DivergedError) else "failed"
         try:
             self.finish(trainer, pl_module, status)
-        except OSError as error:  # such as a full disk, which may be why it stops
+        except OSError as error:  # for example a full disk, which may be the reason for the stop
             log.warning("the run's summary could not be written: %s", error)
 
     # -- at the end
 
     def finish(self, trainer: L.Trainer, task: Task, status: str) -> dict[str, Any] | None:
-        """Writes the pictures and the summary; returns the summary, on rank 0."""
+        """Writes the pictures and the summary. Returns the summary on rank 0, None on other ranks."""
         if not trainer.is_global_zero:
             return None
         for logger in trainer.loggers:
@@ -311,7 +312,7 @@ class RunFolder(L.Callback):
         return summary
 
     def _draw(self, trainer: L.Trainer, name: str, make: Callable[[], Any]) -> None:
-        """Saves a figure. If that fails, it warns: the run is over, and everything else was written."""
+        """Saves a figure. If this fails, only logs a warning: the run is over, and everything else was written."""
         try:
             if (figure := make()) is not None:
                 self._save_figure(trainer, name, figure)
@@ -324,7 +325,7 @@ class RunFolder(L.Callback):
 
         figure.set_dpi(120)
         canvas = FigureCanvasAgg(figure)
-        canvas.draw()  # once, for the file and for TensorBoard: drawing is what takes the time
+        canvas.draw()  # once for the file and TensorBoard, because drawing is slow
         pixels = np.array(canvas.buffer_rgba())[:, :, :3]  # (H, W, 3), bytes
         Image.fromarray(pixels).save(self.path / f"{name}.png")
         for logger in trainer.loggers:
@@ -365,7 +366,7 @@ class RunFolder(L.Callback):
 
 
 def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
-    """Has the states of callbacks point into a run's folder where it is now."""
+    """Updates the paths in the states of callbacks, after a run's folder was moved."""
 
     def moved(value: Any) -> Any:
         if isinstance(value, dict):
@@ -377,7 +378,7 @@ def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
 
 
 def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
-    """Of each metric, the points (epoch, value), epochs counted from 1."""
+    """Returns the points (epoch, value) of each metric, with epochs counted from 1."""
     found: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         for name, value in row.items():
@@ -387,11 +388,11 @@ def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
 
 
 def best(higher_is_better: bool, values: Iterable[float]) -> float:
-    """The highest or the lowest of a metric's values, NaN left out."""
+    """Returns the highest or lowest of a metric's values, ignoring NaN."""
     known = [value for value in values if not math.isnan(value)] or [math.nan]
     return max(known) if higher_is_better else min(known)
 
 
 def plain(number: float) -> float | None:
-    """A number as JSON can hold it: None for NaN and the infinities."""
+    """Returns a number for JSON: None for NaN and infinities."""
     return number if math.isfinite(number) else None

@@ -1,4 +1,4 @@
-"""What run folders tell of their runs, without torch: which there are, how far they are, and who keeps them."""
+"""Reading run folders without torch: which runs exist, their progress, and whether a process is training them."""
 
 import csv
 import io
@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Any
 
 METRICS_FILE = "metrics.csv"
-RUNNING_FILE = "running.json"  # it is there while a run goes on, and where it was killed
+RUNNING_FILE = "running.json"  # exists while a run is training, and after it was killed
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
-LOOK_S = 1.0  # longer than any process takes to look whether a run is kept
+LOOK_S = 1.0  # longer than a process takes to check whether a run is locked
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    """The runs in a folder and below, the ones that were last written to first.
+    """Returns the runs in a folder and its subfolders, the latest first.
 
     Returns:
-        For each: `run`, its folder; `status`: finished, running, interrupted, killed, failed or
-        diverged; `epoch`, the last one that was trained in, counted from 1; `metric` and `best`, of
-        the metric that picks the best checkpoint; `age_s`, seconds since it was last written to.
+        For each run: `run`, its folder; `status`: finished, running, interrupted, killed, failed or
+        diverged; `epoch`, the last epoch with training, counted from 1; `metric`, the name of the
+        metric that selects the best checkpoint, and `best`, its best value; `age_s`, seconds since
+        the last write.
     """
     found = [_describe(path.parent) for path in folder.rglob(CONFIG_FILE) if (path.parent / METRICS_FILE).exists()]
     return sorted(found, key=lambda run: (run["age_s"], run["run"]))
@@ -50,7 +51,7 @@ def _describe(run: Path) -> dict[str, Any]:
 
 
 def age(seconds: float) -> str:
-    """A span of time in its largest unit, as `3 h`."""
+    """Returns a time span in its largest unit, for example `3 h`."""
     size, unit = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
     return f"{seconds // size:.0f} {unit}"
 
@@ -64,30 +65,30 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's `metrics.csv`; none if file not found."""
+    """Returns the rows of a run's `metrics.csv`. Empty if the file does not exist."""
     if not path.is_file():
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-# -- which process keeps a run
+# -- which process is training a run
 
 
 def take_lock(path: Path, note: dict[str, Any]) -> io.TextIOWrapper:
-    """Notes in `running.json` that this process keeps the run, and locks it for as long as it lives.
+    """Locks `running.json` while this process is training the run, and writes its process id into it.
 
     Args:
         path: The file.
-        note: What else to note, plain values.
+        note: Further plain values to write.
 
     Raises:
-        ValueError: If a living process keeps it.
+        ValueError: If another process is training the run.
     """
     file = path.open("a+", encoding="utf-8")
     deadline = time.monotonic() + LOOK_S
     while not _lock(file):
-        if time.monotonic() < deadline:  # another process may only be looking
+        if time.monotonic() < deadline:  # another process may be in `is_running`
             time.sleep(LOOK_S / 20)
             continue
         file.close()
@@ -99,7 +100,7 @@ def take_lock(path: Path, note: dict[str, Any]) -> io.TextIOWrapper:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a living process keeps a run."""
+    """Returns whether a process is training a run."""
     try:
         with (folder / RUNNING_FILE).open("r+") as file:
             return not _lock(file, shared=True)
@@ -108,7 +109,7 @@ def is_running(folder: Path) -> bool:
 
 
 def job_of(folder: Path) -> str | None:
-    """The job (see `zoo.runs.processes.job`) that last kept a run, if it was one."""
+    """Returns the job (see `zoo.runs.processes.job`) that last trained a run, if any."""
     for name in (RUNNING_FILE, SUMMARY_FILE):
         if "job" in (note := _read(folder / name)):
             return note["job"]  # type: ignore[no-any-return]
@@ -116,7 +117,7 @@ def job_of(folder: Path) -> str | None:
 
 
 def _lock(file: io.TextIOWrapper, shared: bool = False) -> bool:
-    """Takes a lock, if no other process has one that excludes it. A shared one, to look, excludes no other look."""
+    """Tries to lock a file, and returns whether it succeeded. Several processes can hold a shared lock."""
     try:
         import fcntl
     except ImportError:  # Windows

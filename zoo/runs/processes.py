@@ -1,4 +1,4 @@
-"""The processes of a run: who started them, which one speaks, and that none is left behind."""
+"""The processes of a run: how they were started, which one prints, and how they end."""
 
 import os
 import platform
@@ -17,17 +17,17 @@ from zoo.runs import internals
 
 
 def machine() -> dict[str, Any]:
-    """What else the last bit of a number depends on."""
+    """Returns the versions and settings that can change the last bits of the results."""
     return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), "processor": platform.machine()}
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that speaks and writes."""
+    """Returns whether this is the process that prints and writes files."""
     return rank_zero_only.rank == 0  # type: ignore[attr-defined, no-any-return]
 
 
 def say(text: str, file: Any = None) -> None:
-    """Prints a line once, whatever the number of processes."""
+    """Prints a line on the main process only."""
     if is_main_process():
         print(text, file=file, flush=True)
 
@@ -36,7 +36,7 @@ def say(text: str, file: Any = None) -> None:
 
 
 def end_with_parent(seconds: float = 1.0) -> None:
-    """Has a rank that a launcher started end soon after it: else it waits half an hour for a dead one's answer."""
+    """Ends this process soon after its launcher ends. Otherwise it would wait half an hour for dead ranks."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -49,7 +49,7 @@ def end_with_parent(seconds: float = 1.0) -> None:
 
 
 def slurm_job(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The SLURM job that this process belongs to, as scontrol names it; None outside of a batch job."""
+    """Returns the id of this process's SLURM job, as scontrol expects it. None outside of a batch job."""
     if "SLURM_JOB_ID" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         return None
     if "SLURM_ARRAY_JOB_ID" in environment:
@@ -58,25 +58,25 @@ def slurm_job(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def job(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The name of the job that may start this process again: SLURM's, or torchrun's."""
+    """Returns the name of the SLURM or torchrun job that may restart this process, or None."""
     if slurm := slurm_job(environment):
         return f"slurm {slurm}"
     if run := environment.get("TORCHELASTIC_RUN_ID"):
-        # torchrun's own default is no name: then its process stands for it
+        # torchrun's default id is none: then its process identifies the job
         return f"torchrun {run if run != 'none' else f'{platform.node()}:{os.getppid()}'}"
     return None
 
 
 def started_again(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether SLURM or torchrun has started this job before."""
+    """Returns whether SLURM or torchrun has restarted this job."""
     counts = (environment.get(name, "0") for name in ("SLURM_RESTART_COUNT", "TORCHELASTIC_RESTART_COUNT"))
     return any(count.isdigit() and int(count) > 0 for count in counts)
 
 
 def requeue(job_id: str) -> str | None:
-    """Puts a SLURM job back into the queue; returns what went wrong, if anything."""
+    """Requeues a SLURM job. Returns the error message, or None."""
     if not re.fullmatch(r"\d+(_\d+)?", job_id):
-        return f"{job_id!r} is no SLURM job"
+        return f"{job_id!r} is not a SLURM job"
     try:
         done = subprocess.run(["scontrol", "requeue", job_id], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -84,11 +84,11 @@ def requeue(job_id: str) -> str | None:
     return (done.stderr.strip() or f"exit code {done.returncode}") if done.returncode else None
 
 
-# -- ends
+# -- how they end
 
 
 def end_children(trainer: L.Trainer, patience: float = 5.0) -> None:
-    """Ends the processes that this one launched: they have stopped by themselves, or never will."""
+    """Waits for the processes that this one launched, and kills those that do not end in time."""
     for child in internals.take_children(trainer):
         try:
             child.wait(patience)

@@ -1,8 +1,8 @@
-"""Runs that can be stopped at any moment and end as if they had never been.
+"""Saving and resuming runs. A resumed run gives the same results as one that was never stopped.
 
-A checkpoint of a run is its state between two optimizer steps: after all that belongs to the last
-one (validation and the end of an epoch included), before anything of the next one. So there is one
-kind of point to go on from, wherever in a run it lies.
+A checkpoint is the state of a run between two optimizer steps: after everything that belongs to the
+last step (including validation and the end of an epoch), and before the next one. So all runs are
+resumed in the same way, within an epoch or at its end.
 """
 
 import random
@@ -32,12 +32,12 @@ State = dict[str, Any]
 
 @dataclass
 class CheckpointPolicy:
-    """When a run's state is saved, beside each epoch's end, the run's end, and a signal.
+    """When to save a run's state. It is always saved after each epoch, at the end, and at a signal.
 
     Args:
-        every_n_steps: After this many optimizer steps; None for not.
-        every_n_minutes: When this much time has passed; None for not.
-        keep: How many are kept, the last one included.
+        every_n_steps: Also save after this many optimizer steps; None: never.
+        every_n_minutes: Also save after this many minutes; None: never.
+        keep: Number of checkpoints to keep, including the last one.
     """
 
     every_n_steps: int | None = None
@@ -45,7 +45,7 @@ class CheckpointPolicy:
     keep: int = 2
 
     def check(self) -> None:
-        """Raises ValueError for a number that makes no sense."""
+        """Raises ValueError if a number is not above 0."""
         for name in ("every_n_steps", "every_n_minutes", "keep"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -53,14 +53,14 @@ class CheckpointPolicy:
 
 
 class RunState(L.Callback):
-    """Saves the state of a run, and puts it back. It must be the first of a trainer's callbacks.
+    """Saves and restores the state of a run. It must be the first of a trainer's callbacks.
 
     Args:
-        folder: Of the run's checkpoints.
+        folder: The folder of the run's checkpoints.
         policy: When to save.
-        signals: Of the process.
-        io: What writes the trainer's checkpoints.
-        override: What changes in a run that goes on: a `zoo.runs.continuation.Override`.
+        signals: The process's signals.
+        io: The trainer's checkpoint plugin.
+        override: The settings to change in a resumed run, a `zoo.runs.continuation.Override`.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class RunState(L.Callback):
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
         self.io = io
-        self.facts: State = {}  # that go with the state: what the data was, and the machine
+        self.facts: State = {}  # saved with the state: checksums of the data, and the machine
         self.override = override
-        self.saved_step: int | None = None  # of the newest checkpoint
+        self.saved_step: int | None = None  # the step of the newest checkpoint
         self.saved_at = time.monotonic()
         self._to_restore: State | None = None
-        self._payload: State | None = None  # while our checkpoint is being made
+        self._payload: State | None = None  # set while this callback saves a checkpoint
         self._started = False
         self._bad_step: Tensor | None = None
         self._group: Any = None
@@ -88,20 +88,20 @@ class RunState(L.Callback):
     # -- between two steps
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
-        """Notes what the data is."""
+        """Records the checksums of the data."""
         self.facts = {"data": getattr(trainer.datamodule, "sources", {}), **machine()}  # type: ignore[attr-defined]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Has a run that was at its end stay there."""
+        """Stops immediately if the run was already finished."""
         self._started = True
         if self._to_restore is not None and self._to_restore["finished"] and self.override is None:
-            recall(trainer, pl_module, self._to_restore)  # for its pictures
+            recall(trainer, pl_module, self._to_restore)  # needed to draw the pictures
             trainer.should_stop = True
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Has signals wait for the end of a step."""
+        """Makes signals wait for the end of a step."""
         self._bad_step = torch.full((), -1, device=pl_module.device)
-        if trainer.world_size > 1:  # of its own, so that asking the other ranks never waits for a device
+        if trainer.world_size > 1:  # a separate group, so that asking the other ranks never waits for a device
             self._group = dist.new_group(backend="gloo")
         if self._to_restore is not None:
             trainer.accumulate_grad_batches = self._to_restore["accumulate_grad_batches"]
@@ -110,7 +110,7 @@ class RunState(L.Callback):
         self.signals.defer()
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Puts the state back, once; else saves it where that is due."""
+        """Restores the state once after a resume. Otherwise saves it if it is due."""
         if self._to_restore is not None:
             restore(trainer, pl_module, self._to_restore)
             self._to_restore = None
@@ -118,7 +118,7 @@ class RunState(L.Callback):
             self._between_steps(trainer, pl_module, batch_idx)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Notes the first step whose loss is not finite; the host does not wait for it."""
+        """Records the first step whose loss is not finite, without synchronizing with the device."""
         assert self._bad_step is not None
         bad = ~outputs["loss"].isfinite() & (self._bad_step < 0)
         self._bad_step = torch.where(bad, trainer.global_step, self._bad_step)
@@ -151,7 +151,7 @@ class RunState(L.Callback):
             raise DivergedError(*((step, "the loss") if step >= 0 else (trainer.global_step, "a weight")))
 
     def _agree(self, *values: int) -> list[int]:
-        """The largest of all ranks' values."""
+        """Returns the maximum of each value over all ranks."""
         if self._group is None:
             return list(values)
         tensor = torch.tensor(values)
@@ -159,7 +159,7 @@ class RunState(L.Callback):
         return tensor.tolist()
 
     def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Says where the run stopped, and how it goes on; no process of it is left behind."""
+        """Prints where the run stopped and how to resume it, and ends its other processes."""
         end_children(trainer)
         if not trainer.is_global_zero or not self._started:
             return
@@ -182,17 +182,17 @@ class RunState(L.Callback):
     # -- around validation
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keeps the random state: validation changes nothing about training."""
+        """Keeps the random state, so that validation does not affect training."""
         self._random_before_validation = random_state()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Puts the random state back."""
+        """Restores the random state."""
         set_random_state(self._random_before_validation)
 
     # -- the checkpoint
 
     def save(self, trainer: L.Trainer, task: Task, finished: bool = False) -> None:
-        """Saves the state on all ranks together."""
+        """Saves the state. All ranks must call it."""
         mine = capture(trainer, task)
         ranks: list[Any] = [mine]
         if self._group is not None:
@@ -219,26 +219,26 @@ class RunState(L.Callback):
                 path.unlink(missing_ok=True)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: State) -> None:
-        """Adds what Lightning leaves out."""
-        if self._payload is None:  # of another callback, such as the one that keeps the best
+        """Adds the state that Lightning does not save."""
+        if self._payload is None:  # another callback saves it, for example BestCheckpoint
             return
         checkpoint[RESUME] = self._payload
-        if not self._payload["finished"]:  # a batch was fetched, and is yet to be learned from
+        if not self._payload["finished"]:  # a batch was fetched, but not yet trained on
             loop = checkpoint["loops"]["fit_loop"]
             loop["epoch_loop.batch_progress"]["is_last_batch"] = False
             for loader in loop["state_dict"].get("combined_loader", []):
                 loader["batch"] -= 1
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: State) -> None:
-        """Takes the state out of a checkpoint, until the first step."""
+        """Keeps the state of a checkpoint until the first step."""
         if trainer.state.fn == "fit" and RESUME in checkpoint:
             self._to_restore = checkpoint[RESUME]
-            if Path(str(trainer.ckpt_path)).name == LAST:  # else the last one is damaged, and not worth keeping
+            if Path(str(trainer.ckpt_path)).name == LAST:  # otherwise the last one is damaged, and is not kept
                 self.saved_step = checkpoint["global_step"]
 
 
 def capture(trainer: L.Trainer, task: Task) -> State:
-    """A rank's own state, of plain values and tensors on the CPU."""
+    """Returns the state of this rank, as plain values and tensors on the CPU."""
     metrics = task.metrics["train_metrics"].items()  # type: ignore[operator, union-attr]
     state = {
         "random": random_state(),
@@ -250,7 +250,7 @@ def capture(trainer: L.Trainer, task: Task) -> State:
 
 
 def restore(trainer: L.Trainer, task: Task, state: State) -> None:
-    """Puts back what `capture` took, and sets right what Lightning's loops make of a restart."""
+    """Restores the state from `capture`, and corrects the counters of Lightning's loops after a restart."""
     loop = trainer.fit_loop
     internals.forget_restart(trainer)
     progress = loop.epoch_loop.batch_progress.total
@@ -268,7 +268,10 @@ def restore(trainer: L.Trainer, task: Task, state: State) -> None:
 
 
 def recall(trainer: L.Trainer, task: Task, state: State) -> State | None:
-    """Gives a task back what it remembers; returns the rank's state, if there is one for each of the ranks."""
+    """Restores the attributes that a task remembers. Returns the state of this rank.
+
+    If the number of ranks has changed, it restores nothing and returns None.
+    """
     if state["world_size"] != trainer.world_size:
         return None
     mine: State = move_data_to_device(state["ranks"][trainer.global_rank], task.device)
@@ -278,7 +281,7 @@ def recall(trainer: L.Trainer, task: Task, state: State) -> State | None:
 
 
 def random_state() -> State:
-    """The states of all random generators of this process, as plain values and tensors."""
+    """Returns the states of all random generators of this process, as plain values and tensors."""
     kind, keys, *rest = np.random.get_state(legacy=True)
     version, numbers, gauss = random.getstate()
     state = {
@@ -292,7 +295,7 @@ def random_state() -> State:
 
 
 def set_random_state(state: State) -> None:
-    """Puts back what `random_state` gave."""
+    """Restores the states from `random_state`."""
     torch.set_rng_state(state["torch"].cpu())
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.cpu().numpy(), *rest))

@@ -1,4 +1,4 @@
-"""How a run stops before its end: at a signal, or because its loss is no longer finite."""
+"""How a run stops early: by a signal, or because its loss is no longer finite."""
 
 import os
 import signal
@@ -12,11 +12,11 @@ EXIT_CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Stopped(BaseException):
-    """A signal stopped the run; no `Exception`, so that nobody takes it for an error and goes on."""
+    """A signal stopped the run. It is not an `Exception`, so that no handler of errors catches it."""
 
     def __init__(self, received: int) -> None:
         self.signal = signal.Signals(received)
-        self.told = False  # whether somebody has said where, and how it goes on
+        self.told = False  # whether the user was told where it stopped, and how to resume
         super().__init__(f"stopped by {self.signal.name}")
 
 
@@ -24,7 +24,7 @@ class DivergedError(Exception):
     """The loss, or a weight, is NaN or infinite.
 
     Args:
-        step: The optimizer step at which it was seen.
+        step: The optimizer step at which it was found.
         what: What is not finite.
     """
 
@@ -34,10 +34,10 @@ class DivergedError(Exception):
 
 
 class Signals:
-    """Within it, SIGINT and SIGTERM stop a run; under SLURM, SIGUSR1 does, too.
+    """A context manager in which SIGINT and SIGTERM stop a run. Under SLURM, SIGUSR1 does, too.
 
-    Where a run can be saved, it is told to `defer`: then the first signal waits for the end of a
-    step, and a second one stops at once.
+    After `defer`, the first signal waits for the end of the step, so that the run can be saved. A
+    second signal stops the run immediately.
     """
 
     def __init__(self) -> None:
@@ -57,11 +57,15 @@ class Signals:
             signal.signal(number, handler)
 
     def defer(self) -> None:
-        """The first signal waits from now on."""
+        """From now on, the first signal waits."""
         self._deferring = True
 
     def stop_deferring(self, received: int) -> None:
-        """Signals stop at once from now on; so does one that this process, or another of the run, received."""
+        """From now on, signals stop the run immediately.
+
+        Args:
+            received: A signal that a process of the run has received, or 0. It stops the run now.
+        """
         self._deferring = False
         self.received = received
         if received:
@@ -74,5 +78,5 @@ class Signals:
             self.received = number
             raise Stopped(number)
         self.received = number
-        text = f"\n{signal.Signals(number).name}: saving at the end of this step; a second one stops at once\n"
+        text = f"\n{signal.Signals(number).name}: saving at the end of this step; a second signal stops immediately\n"
         os.write(2, text.encode())  # print is not safe in a signal handler

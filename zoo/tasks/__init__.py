@@ -1,4 +1,4 @@
-"""The four tasks: LightningModules that plug into any datamodule offering what they need."""
+"""The four tasks: LightningModules that work with every datamodule that provides the facts they need."""
 
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.char_lm import CharLM

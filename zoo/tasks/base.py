@@ -1,4 +1,4 @@
-"""What all tasks share: facts from the data, losses over ranks, metrics, optimizer, figures."""
+"""The base class of all tasks: facts from the data, losses over ranks, metrics, optimizer, figures."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ ADAM_EPSILON = 1e-8
 
 
 class Loss(NamedTuple):
-    """A loss summed over real items, and how many there were; both scalars."""
+    """The sum of a loss over real items, and the number of items; both scalars."""
 
     total: Tensor
     items: Tensor
@@ -39,12 +39,13 @@ class Task(L.LightningModule, ABC):
     """Trains a model: loss, metrics, optimizer and pictures around `task.model`.
 
     A subclass is final. It sets `model_class` and `batch_type`, and defines `score`; the rest has
-    defaults. Its constructor takes flat plain values: the fields of the model's config, and what
-    only training needs. It calls `super().__init__(lr)`, which saves all of them as `hparams`. What
-    the data knows better (`facts`) may be None there: it comes from `trainer.datamodule.spec` in
-    `setup`, and from then on is in `hparams` and in every checkpoint. So a checkpoint alone decodes.
+    defaults. Its constructor takes flat plain values: the fields of the model's config, and the
+    arguments of training. It calls `super().__init__(lr)`, which saves all of them as `hparams`.
+    Arguments that depend on the data (`facts`) can be None. They are then taken from
+    `trainer.datamodule.spec` in `setup`, and saved in `hparams` and in every checkpoint. So a
+    checkpoint is enough to use the model.
 
-    What is missing or of another form is an error when the class is made, or before the run begins.
+    Missing or wrong attributes raise an error when the class is defined, or before the run starts.
 
     Args:
         lr: Learning rate of the default optimizer, Adam.
@@ -54,15 +55,15 @@ class Task(L.LightningModule, ABC):
     """
 
     model_class: ClassVar[type[Model]]
-    batch_type: ClassVar[type]  # what the data gives, see `zoo.batch`
-    facts: ClassVar[tuple[str, ...]] = ()  # constructor arguments that a datamodule's spec may fill
-    requires: ClassVar[tuple[tuple[str, ...], ...]]  # of each group, one must be known; by default each needed fact
-    keeps: ClassVar[tuple[str, ...]] = ()  # facts that stay as they were learned, whatever other data offers
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")  # the metric that picks the best
-    shown: ClassVar[tuple[str, ...]] = ()  # metrics on the progress bar, beside the loss
+    batch_type: ClassVar[type]  # the type of the batches, see `zoo.batch`
+    facts: ClassVar[tuple[str, ...]] = ()  # constructor arguments that can come from a datamodule's spec
+    requires: ClassVar[tuple[tuple[str, ...], ...]]  # groups, one fact of each is needed; default: the config's
+    keeps: ClassVar[tuple[str, ...]] = ()  # facts of the model that stay the same when other data is used
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")  # the metric that selects the best
+    shown: ClassVar[tuple[str, ...]] = ()  # metrics on the progress bar, in addition to the loss
     item: ClassVar[str] = "examples"  # what `num_items` counts
     figure_name: ClassVar[str] = "figure"
-    remembers: ClassVar[tuple[str, ...]] = ()  # attributes that a resumed run must have back
+    remembers: ClassVar[tuple[str, ...]] = ()  # attributes to save and restore when a run is resumed
 
     model: Any  # of model_class
 
@@ -77,25 +78,25 @@ class Task(L.LightningModule, ABC):
     def __init__(self, lr: float = 1e-3) -> None:
         super().__init__()
         check_positive(lr=lr)
-        self.save_hyperparameters()  # Lightning finds those of the subclass's constructor, too
+        self.save_hyperparameters()  # includes the arguments of the subclass's constructor
         self.hparams["lr"] = lr
-        # Called with this task once its model is there, before the optimizer is: for weights from elsewhere.
+        # Called with this task after its model is built and before the optimizer is, to load other weights.
         self.prepare: Callable[[Any], object] | None = None
         self._bound_to: object = None
         self._accumulated: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def from_model(cls, model: Model, **training: Any) -> Self:
-        """Gives the task that trains a model further, for example one from `zoo.load`.
+        """Returns a task that continues to train a model, for example one from `zoo.load`.
 
-        `Task.from_model` finds the task by the model's class, and `Seq2Seq.from_model` takes a `Seq2SeqModel` only.
+        `Task.from_model` finds the task by the model's class. `Seq2Seq.from_model` takes only a `Seq2SeqModel`.
 
         Args:
-            model: It is trained in place.
-            **training: Arguments of the constructor that only training needs, for example `lr`.
+            model: The model. It is trained in place.
+            **training: Arguments of the constructor that are not in the model's config, for example `lr`.
 
         Raises:
-            ValueError: If the model is of another task, or an argument would change the model.
+            ValueError: If the model belongs to another task, or if an argument would change the model.
         """
         if cls is Task:
             fitting = (task for task in cls.__subclasses__() if isinstance(model, task.model_class))
@@ -118,31 +119,31 @@ class Task(L.LightningModule, ABC):
         """Runs the model on a batch, updates the stage's metrics, and returns the loss."""
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
-        """Gives the stage's metrics beside the loss, by name. A name that begins with `_` is not logged."""
+        """Returns the stage's metrics by name, without the loss. Names that begin with `_` are not logged."""
         return {}
 
     @staticmethod
     def num_items(batch: Any) -> int:
-        """Counts the items of a batch, from its shapes. By default, its rows."""
+        """Returns the number of items of a batch, from its shapes. By default, the number of rows."""
         return len(batch[0])
 
     def figure(self) -> "Figure | None":
-        """Draws what the model has learned, from the last epoch. None if there is no picture."""
+        """Draws results of the last epoch. Returns None if there is no picture."""
         return None
 
     # -- facts
 
     def bind(self, spec: Mapping[str, Any], source: str) -> None:
-        """Takes the facts that are still None from a datamodule's spec.
+        """Sets the facts that are still None from a datamodule's spec.
 
         Args:
             spec: The datamodule's facts, plain values. Facts that the task does not know are ignored.
-            source: Its name, for messages.
+            source: The datamodule's name, for messages.
 
         Raises:
-            ValueError: If both sides know a fact and they differ, if a needed one is unknown to both, or
-                if one is no plain value.
-            TypeError: If the spec is no mapping.
+            ValueError: If a fact differs between task and data, if neither knows a needed fact, or if a
+                fact is not a plain value.
+            TypeError: If the spec is not a mapping.
         """
         name = type(self).__name__
         if not isinstance(spec, Mapping):
@@ -151,7 +152,7 @@ class Task(L.LightningModule, ABC):
         check_plain(offers, f"{source}: spec")
         for fact in self.facts:
             known, offered = _as_list(self.hparams.setdefault(fact, None)), offers.get(fact)
-            if known is None and "model" not in self._modules:  # a model that is there has none for a reason
+            if known is None and "model" not in self._modules:  # an existing model has None on purpose
                 self.hparams[fact] = offered
             elif None not in (known, offered) and known != offered and fact not in self.keeps:
                 raise ValueError(f"{fact}: {name} has {_brief(known)}, and {source} has {_brief(offered)}")
@@ -169,7 +170,7 @@ class Task(L.LightningModule, ABC):
                 )
 
     def setup(self, stage: str) -> None:
-        """Asks the trainer's datamodule, if there is one, for what is unknown."""
+        """Takes unknown facts from the trainer's datamodule, if there is one."""
         datamodule = getattr(self.trainer, "datamodule", None)
         if datamodule is None or datamodule is self._bound_to:
             return
@@ -183,7 +184,7 @@ class Task(L.LightningModule, ABC):
         return f"expected batches of type {self.batch_type.__name__}, got {found.__name__}"
 
     def configure_model(self) -> None:
-        """Builds the model and the metrics, unless they are there."""
+        """Builds the model and the metrics, unless they exist."""
         if "model" not in self._modules:
             self._check_facts("the dataloaders")
             self.hparams.update({name: _as_list(value) for name, value in self.hparams.items()})
@@ -191,7 +192,7 @@ class Task(L.LightningModule, ABC):
             names = self.model_class.config_class.names()
             values = {name: value for name, value in self.hparams.items() if name in names}
             before = torch.get_default_dtype()
-            torch.set_default_dtype(torch.float32)  # weights are drawn in float32, whatever the trainer's precision
+            torch.set_default_dtype(torch.float32)  # initial weights are float32 for every precision of the trainer
             try:
                 self.model = self.model_class(self.model_class.config_class.from_dict(values))
             finally:
@@ -207,17 +208,17 @@ class Task(L.LightningModule, ABC):
             self.prepare(self)
 
     def adopt(self, model: Model) -> None:
-        """Takes a model with its weights, in place of a fresh one. `configure_model` builds the metrics around it.
+        """Uses a model with its weights instead of a new one. `configure_model` then builds the metrics.
 
         Raises:
-            ValueError: If the model is of another task, or differs from this task's arguments.
+            ValueError: If the model belongs to another task, or differs from this task's arguments.
         """
         self._agree_with(_config_of(type(self), model), "the model")
         self.model = model
         self._modules.pop("metrics", None)
 
     def _agree_with(self, config: Mapping[str, Any], source: str) -> None:
-        """Takes over a model's config, and raises ValueError if one of this task's own arguments differs from it."""
+        """Copies a model's config. Raises ValueError if an argument of this task differs from it."""
         for key, value in config.items():
             mine = self.hparams.get(key)
             free = key in self.keeps or key in self.model_class.config_class.tunable
@@ -227,12 +228,12 @@ class Task(L.LightningModule, ABC):
                 self.hparams[key] = value
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Writes the model's registry name into the checkpoint, so that the model can be loaded from it alone."""
+        """Adds the model's registry name to the checkpoint, so that `zoo.load` can read it."""
         checkpoint["model_name"] = self.model.model_name
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another model or another vocabulary, naming what differs."""
-        checkpoints.check(checkpoint, "the checkpoint")  # Lightning finds some by itself, as after a requeue
+        """Raises ValueError if a checkpoint is of another model or vocabulary. The message says what differs."""
+        checkpoints.check(checkpoint, "the checkpoint")  # Lightning finds some by itself, for example after a requeue
         name, given = checkpoint.get("model_name"), checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         if not str(name).startswith(f"{self.model_class.task_name}_"):
             raise ValueError(f"the checkpoint: expected a {self.model_class.task_name} model, got a {name}")
@@ -246,44 +247,44 @@ class Task(L.LightningModule, ABC):
         return self.model(*tensors)
 
     def on_fit_start(self) -> None:
-        """Training mode, also for a model that was loaded. What its card said is no longer true."""
+        """Sets training mode, also for loaded models. Removes the model's card, which no longer applies."""
         self.train()
         self.model.about = {}
 
     def metric(self, stage: Stage, name: str) -> Any:
-        """One of a stage's metrics."""
+        """Returns a metric of a stage."""
         return self.metrics[f"{stage}_metrics"][name]  # type: ignore[index]
 
     def higher_is_better(self, name: str) -> bool:
-        """Whether more is better of a metric, named as in the logs: `val/accuracy`."""
+        """Returns whether higher values of a metric are better. Its name is as in the logs: `val/accuracy`."""
         stage, _, metric = name.partition("/")
         metrics = self.metrics[f"{stage}_metrics"]
         return metric in metrics and bool(metrics[metric].higher_is_better)  # type: ignore[operator, index]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The mean loss over the real items of all ranks."""
+        """Returns the mean loss over the real items of all ranks."""
         loss = self._shared_step(batch, "train")
         mean = loss.total / loss.items.clamp(min=1)
         self.log("train/loss_step", mean.detach(), prog_bar=True, batch_size=1)
         ranks, accumulates = self.trainer.world_size, self.trainer.accumulate_grad_batches > 1
         if ranks == 1 and not accumulates:
             return mean
-        # DDP averages gradients over ranks; ranks may hold different numbers of real items.
+        # DDP averages gradients over ranks, but ranks can have different numbers of real items.
         items = loss.items if ranks == 1 else self.trainer.strategy.reduce(loss.items.float(), reduce_op="sum")
         items = items.clamp(min=1)
-        if accumulates:  # batches count by their items, too: all are divided by the first one's, see below
+        if accumulates:  # divided by the first batch's items for now, see on_before_optimizer_step
             first, seen = self._accumulated or (items, torch.zeros_like(items))
             self._accumulated = first, seen + items
             items = first
         return loss.total * ranks / items
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Makes accumulated gradients those of the mean over all items, however they lie in batches."""
+        """Scales accumulated gradients to those of the mean over all items, for any sizes of the batches."""
         if self._accumulated is None:
             return
         first, seen = self._accumulated
         self._accumulated = None
-        # Lightning has divided by the number of batches; 1 where all have as many items.
+        # Lightning has divided by the number of batches. The factor is 1 if all have the same number of items.
         factor = first * self.trainer.accumulate_grad_batches / seen
         for group in optimizer.param_groups:
             for weight in group["params"]:
@@ -299,7 +300,7 @@ class Task(L.LightningModule, ABC):
         self._shared_step(batch, "test")
 
     def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
-        """A row of plain values for each example of a batch: see the model's `answer`."""
+        """Returns a row of plain values for each example of a batch, see the model's `answer`."""
         return self.model.answer(batch)
 
     def _shared_step(self, batch: Any, stage: Stage) -> Loss:
@@ -316,7 +317,7 @@ class Task(L.LightningModule, ABC):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Adam with `lr`. The command line's `optimizer` and `lr_scheduler` replace it."""
+        """Returns Adam with `lr`. The command line's `optimizer` and `lr_scheduler` replace it."""
         weights = list(self.parameters())
         # In float16, Adam's usual epsilon is 0, and a gradient of 0 would give NaN.
         epsilon = max([ADAM_EPSILON, *(torch.finfo(weight.dtype).smallest_normal for weight in weights)])
@@ -324,19 +325,19 @@ class Task(L.LightningModule, ABC):
 
 
 def _config_of(task: type[Task], model: Model) -> dict[str, Any]:
-    """A model's config as plain values. Raises ValueError if the model is not one that the task trains."""
+    """Returns a model's config as plain values. Raises ValueError if the task does not train this model."""
     if not isinstance(model, task.model_class):
         raise ValueError(f"{task.__name__}: expected a {task.model_class.__name__}, got a {type(model).__name__}")
     return model.config.as_dict()
 
 
 def is_sampling_epoch(epoch: int) -> bool:
-    """Whether to keep samples after an epoch, counted from 1: 1, 2, 4, 8, ..."""
+    """Returns whether to keep samples after an epoch, counted from 1: in epochs 1, 2, 4, 8, ..."""
     return epoch & (epoch - 1) == 0
 
 
 def _as_list(value: Any) -> Any:
-    """A sequence as a list, as JSON and checkpoints hold it. Any other value as it is."""
+    """Returns a sequence as a list, as in JSON and checkpoints. Returns other values unchanged."""
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 

@@ -18,18 +18,18 @@ class CharLM(Task):
     """Trains a model to predict the next character of a text.
 
     Windows are independent of each other. In a stream (`Gutenberg(mode="stream")`) the state is
-    carried from batch to batch: detached, so that gradients stop at the batch's start (truncated
-    backpropagation through time, Williams and Peng 1990), zeroed where a document begins, and kept
-    apart for training, validation and test.
+    carried from batch to batch. It is detached, so gradients stop at the start of the batch (truncated
+    backpropagation through time, Williams and Peng 1990). It is set to zero at the start of each
+    document. Training, validation and test have separate states.
 
     Args:
-        vocab: The symbols in the order of their ids; None asks the data.
-        hidden_size: Units of each layer.
-        num_layers: Recurrent layers.
+        vocab: The symbols in the order of their ids. None: taken from the data.
+        hidden_size: Units per layer.
+        num_layers: Number of recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
-        embedding_dim: Width of the embedding; None for one-hot.
-        dropout: Between layers, see `zoo.nn.Recurrent`.
-        head_dropout: Before the last, linear layer.
+        embedding_dim: Size of the embedding. None: one-hot.
+        dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
 
@@ -93,23 +93,23 @@ class CharLM(Task):
 
     @staticmethod
     def num_items(batch: TextBatch) -> int:
-        """Counts the characters of a batch."""
+        """Returns the number of characters in a batch."""
         return batch.inputs.numel()
 
     def predict_step(self, batch: TextBatch, batch_idx: int) -> list[dict[str, Any]]:
-        """The most likely next symbol after each symbol. In a stream, with the state carried."""
+        """Returns the most likely next symbol after each symbol. In a stream, the state is carried."""
         logits, state = self.model(batch.inputs, self._state_before(batch, "test"))
         self._keep_state(batch, "test", state)
         return self.model.rows(batch, logits)
 
     def on_train_epoch_end(self) -> None:
-        """Keeps a sample of 200 characters now and then, to show how they improve."""
+        """Generates a sample of 200 characters in epochs 1, 2, 4, 8, ... and the last one."""
         epoch = self.current_epoch + 1
         if self.trainer.is_global_zero and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
             self._samples.append((epoch, self.model.generate(temperature=0.7, seed=0)))
 
     def figure(self) -> "Figure | None":
-        """Draws samples as they improve."""
+        """Draws the samples of all these epochs."""
         from zoo.tasks import plots
 
         return plots.text_samples(self._samples) if self._samples else None

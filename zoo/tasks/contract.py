@@ -1,4 +1,4 @@
-"""What a task must be: checked when its class is made, and once more when its model is there."""
+"""Checks of a task: when its class is defined, and when its model is built."""
 
 import inspect
 import io
@@ -14,17 +14,17 @@ from zoo.files.bundle import check_plain
 from zoo.hub.registry import CLASSES
 from zoo.models import Model
 
-LOGGED_STAGES = ("train", "val")  # that a run has while it trains
-CALLED_WITH = {"score": ("batch", "stage"), "build_metrics": ("stage",), "figure": ()}  # beside self
+LOGGED_STAGES = ("train", "val")  # stages during training
+CALLED_WITH = {"score": ("batch", "stage"), "build_metrics": ("stage",), "figure": ()}  # arguments, without self
 TEXTS = ("item", "figure_name")
 NAMES = ("facts", "keeps", "shown", "remembers")  # tuples of names
 
 
 def check_class(task: Any) -> None:
-    """Checks what can be known of a task when its class is made.
+    """Checks the class of a task when it is defined.
 
     Raises:
-        TypeError: If it lacks something, naming it, or if something has another form than `Task` says.
+        TypeError: If an attribute or method is missing, or is not as `Task` documents it.
     """
     for name in ("model_class", "batch_type"):
         if not isinstance(getattr(task, name, None), type):
@@ -35,7 +35,7 @@ def check_class(task: Any) -> None:
             raise TypeError(f"{task.__name__}: {name}: got {brief(value)}, expected a text")
     if task.figure_name == "curves" or "/" in task.figure_name:
         raise TypeError(
-            f"{task.__name__}: figure_name: got {task.figure_name!r}, expected a file name, not that of curves.png"
+            f"{task.__name__}: figure_name: got {task.figure_name!r}, expected a file name other than 'curves'"
         )
     for name in NAMES:
         check_names(f"{task.__name__}: {name}", getattr(task, name))
@@ -45,7 +45,7 @@ def check_class(task: Any) -> None:
 
 
 def check_names(where: str, value: Any) -> None:
-    """Raises TypeError unless a value is a tuple of texts. `("vocab")` is none."""
+    """Raises TypeError unless a value is a tuple of strings. `("vocab")` is a string, not a tuple."""
     if not isinstance(value, tuple | list) or not all(isinstance(name, str) for name in value):
         example = f"('{value}',)" if isinstance(value, str) else "('name',)"
         raise TypeError(f"{where}: got {brief(value)}, expected a tuple of names, for example {example}")
@@ -106,16 +106,16 @@ def _check_methods(task: Any) -> None:
 
 
 def check_metrics(task: Any, metrics: Mapping[str, Mapping[str, Any]]) -> None:
-    """Checks the metrics of a task, and what names them.
+    """Checks the metrics of a task, and the attributes that name them.
 
     Args:
         task: The task.
-        metrics: What `build_metrics` gave for each stage.
+        metrics: The result of `build_metrics` for each stage.
 
     Raises:
-        TypeError: If one is no metric.
-        ValueError: If it has a name that can't be logged, or stands in two places, or if `monitor` or
-            `shown` name one that is not there.
+        TypeError: If a value is not a metric.
+        ValueError: If a name can't be logged, if a metric is used twice, or if `monitor` or `shown`
+            name a metric that does not exist.
     """
     name, seen = type(task).__name__, set()
     for stage, of_stage in metrics.items():
@@ -125,14 +125,14 @@ def check_metrics(task: Any, metrics: Mapping[str, Mapping[str, Any]]) -> None:
             where = f"{name}: build_metrics({stage!r}): {key}"
             if not isinstance(key, str) or not key.isidentifier() or key == "loss" or key.endswith("_step"):
                 raise ValueError(
-                    f"{where}: expected a name as 'accuracy', not 'loss', and without '/', '.' and '_step'"
+                    f"{where}: expected a name such as 'accuracy', but not 'loss', and without '/', '.' and '_step'"
                 )
             if hasattr(nn.ModuleDict, key):
                 raise ValueError(f"{where}: PyTorch's ModuleDict has a member of this name; choose another")
             if not isinstance(metric, Metric):
                 raise TypeError(f"{where}: got {type(metric).__name__}, expected a torchmetrics Metric")
             if id(metric) in seen:
-                raise ValueError(f"{where}: this metric is in another place, too; make a new one for each stage")
+                raise ValueError(f"{where}: this metric is used twice; create a new one for each stage")
             seen.add(id(metric))
     logged = [f"{stage}/{key}" for stage in LOGGED_STAGES for key in ("loss", *metrics[stage]) if key[0] != "_"]
     if task.monitor[0] not in logged:
@@ -145,11 +145,11 @@ def check_metrics(task: Any, metrics: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def check_saved(task: Any) -> None:
-    """Checks that all of a task that a checkpoint has to hold can be in one.
+    """Checks that everything that a checkpoint needs from a task can be saved.
 
     Raises:
-        ValueError: If a needed constructor argument is not in `hparams`, if one is no plain value, or if an
-            attribute that the task remembers is not there, or can't be read back.
+        ValueError: If a needed constructor argument is not in `hparams`, if one is not a plain value, or
+            if an attribute in `remembers` does not exist, or can't be saved and loaded.
     """
     name = type(task).__name__
     check_plain({key: value for key, value in task.hparams.items() if key[:1] != "_"}, f"{name}: hparams")
@@ -163,7 +163,7 @@ def check_saved(task: Any) -> None:
         try:
             torch.save(getattr(task, attribute), buffer)
             torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
-        except Exception as error:  # pickle raises whatever the value's own class does
+        except Exception as error:  # pickling can raise any error of the value's class
             raise ValueError(
                 f"{name}: remembers: {attribute} is {brief(getattr(task, attribute))}, "
                 "expected tensors and plain values"

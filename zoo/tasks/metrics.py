@@ -1,4 +1,4 @@
-"""Metrics that are means over real items, and the sums that they are made of.
+"""Metrics that are means over real items, and the sums that they are computed from.
 
 V is the size of the vocabulary.
 """
@@ -17,14 +17,14 @@ from zoo.batch import IGNORE
 
 
 def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Computes the cross entropy summed over all real targets.
+    """Returns the cross entropy, summed over all real targets.
 
     It is computed in float32 for float16 and bfloat16 logits: the sum over a batch exceeds the
     range of float16 and the precision of bfloat16.
 
     Args:
         logits: Unnormalized log-probabilities (..., V).
-        targets: Class ids (...), int64; `IGNORE` where there is none.
+        targets: Class ids (...), int64; `IGNORE` for missing targets.
 
     Returns:
         The loss in nats, a scalar: float32, or float64 for float64 logits.
@@ -40,14 +40,14 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Counts the characters to insert, delete or substitute to turn predictions into targets.
+    """Returns the number of characters to insert, delete or substitute to turn predictions into targets.
 
-    Both counts update a `Mean`, which is then the character error rate. torchmetrics'
+    A `Mean` updated with both counts is the character error rate. torchmetrics'
     `CharErrorRate` keeps float sums, which a module in bfloat16 casts to bfloat16.
 
     Args:
         predictions: Texts.
-        targets: As many texts.
+        targets: The same number of texts.
 
     Returns:
         The number of errors (Levenshtein distance) and the number of characters in the targets,
@@ -65,11 +65,11 @@ class Mean(Metric):
 
     The sum is kept in float32 together with the rounding error of its last addition, which is
     added to the next value (Kahan 1965, "Further remarks on reducing truncation errors"). Its error
-    does not grow with the number of updates, also on devices without float64. Casting the module
-    leaves the states as they are. An update does not wait for the device, unlike one of
-    torchmetrics' `MeanMetric`, which looks for NaN.
+    does not grow with the number of updates, even on devices without float64. Casting the module
+    does not cast the states. An update does not wait for the device, unlike in torchmetrics'
+    `MeanMetric`, which checks for NaN.
 
-    A sum that is not finite gives NaN.
+    The mean is NaN if the sum is not finite.
 
     Example:
         >>> mean = Mean()
@@ -101,7 +101,7 @@ class Mean(Metric):
         compensation.add_(total)
         before = running.clone()
         running.add_(compensation)
-        compensation.sub_(running - before)  # what is left is the rounding error
+        compensation.sub_(running - before)  # the rest is the rounding error
         self.count.add_(count)
 
     def compute(self) -> Tensor:
@@ -119,7 +119,7 @@ class Mean(Metric):
 
 
 class Share(Mean):
-    """The share of items that are right: an accuracy, or the share of exact matches."""
+    """The share of correct items, for example an accuracy."""
 
     higher_is_better = True
 

@@ -1,4 +1,4 @@
-"""The pictures of a run. Each function returns one matplotlib figure. None needs a display."""
+"""The pictures of a run. Each function returns a matplotlib figure, and works without a display."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ Series = Sequence[tuple[float, float]]  # (epoch, value)
 
 
 def curves(history: Mapping[str, Series]) -> Figure:
-    """Learning curves: one panel for each metric, one line for each stage.
+    """Draws learning curves: one panel per metric, one line per stage.
 
     Args:
         history: `stage/metric` -> points (epoch, value).
@@ -43,11 +43,11 @@ def curves(history: Mapping[str, Series]) -> Figure:
 
 
 def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
-    """A confusion matrix, shaded by the share of each true class, with the counts written in.
+    """Draws a confusion matrix with its counts, shaded by the share of each true class.
 
     Args:
-        matrix: Counts (C, C): rows are true classes, columns predicted ones.
-        classes: The C names.
+        matrix: Counts (C, C): rows are true classes, columns are predicted classes.
+        classes: The names of the C classes.
     """
     counts = np.asarray(matrix)
     share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -69,7 +69,7 @@ def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
 
 
 def predicted_against_true(predicted: ArrayLike, true: ArrayLike) -> Figure:
-    """A scatter of predicted against true values (N,); the diagonal is perfect."""
+    """Draws predicted against true values (N,). Perfect predictions lie on the diagonal."""
     x, y = np.asarray(true), np.asarray(predicted)
     figure = Figure(figsize=(4.5, 4.5), layout="constrained")
     axis = figure.subplots()
@@ -82,7 +82,7 @@ def predicted_against_true(predicted: ArrayLike, true: ArrayLike) -> Figure:
 
 
 def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
-    """Generated texts of several epochs, one below the other.
+    """Draws the generated texts of several epochs, one below the other.
 
     Args:
         samples: (epoch, text), oldest first.
@@ -105,7 +105,7 @@ def text_samples(samples: Sequence[tuple[int, str]], width: int = 88) -> Figure:
 
 
 def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Sequence[tuple[int, list[str]]]) -> Figure:
-    """Translations of some sources after several epochs: green if they are correct.
+    """Draws predictions for some sources after several epochs: green if they are correct.
 
     Args:
         sources: N sources.
@@ -130,7 +130,7 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
 
 
 def _drawable(text: str) -> str:
-    """Replaces each symbol that the monospaced font lacks by a question mark."""
+    """Replaces symbols that are not in the monospaced font with question marks."""
     glyphs = _glyphs(font_manager.findfont(MONO))
     return "".join(symbol if ord(symbol) in glyphs else "?" for symbol in text)
 

@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 class Regressor(Task):
     """Trains a model to predict numbers from a sequence of numbers.
 
-    The scaling is a part of the model. The loss is the mean squared error of the scaled values;
-    `mse` and `mae` are in the data's units.
+    The scaling is part of the model. The loss is the mean squared error of the scaled values. The
+    metrics `mse` and `mae` are in the units of the data.
 
     Args:
-        input_size: Features of each step, D; None asks the data.
-        target_size: Values to predict, K; None asks the data.
-        num_steps: Steps of every sequence, T; None asks the data, or takes sequences of any length.
-        normalize: `none`, `dataset` or `instance`, see `zoo.models.RegressorConfig`; None asks the data.
-        mean: The training data's mean; None asks the data.
-        scale: The training data's standard deviation; None asks the data.
-        hidden_size: Units of each layer.
-        num_layers: Recurrent layers.
+        input_size: Features per step, D. None: taken from the data.
+        target_size: Values to predict, K. None: taken from the data.
+        num_steps: Steps of each sequence, T. None: taken from the data, or any length.
+        normalize: `none`, `dataset` or `instance`, see `zoo.models.RegressorConfig`. None: taken from the data.
+        mean: The mean of the training data. None: taken from the data.
+        scale: The standard deviation of the training data. None: taken from the data.
+        hidden_size: Units per layer.
+        num_layers: Number of recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
-        dropout: Between layers, see `zoo.nn.Recurrent`.
-        head_dropout: Before the last, linear layer.
+        dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
     """
@@ -90,11 +90,11 @@ class Regressor(Task):
         return Loss((error / scale[:, 0]).square().sum(), count)
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets the predictions of the last validation."""
+        """Clears the predictions of the last validation."""
         self._last_predictions = []
 
     def on_test_epoch_start(self) -> None:
-        """Forgets the predictions of the last test."""
+        """Clears the predictions of the last test."""
         self._last_predictions = []
 
     def figure(self) -> "Figure | None":

@@ -23,16 +23,17 @@ SHOWN_PAIRS = 12
 
 
 def teacher_forcing_ratio(epoch: float, schedule: Schedule, start: float, end: float, epochs: float) -> float:
-    """The chance that a decoder step is fed the true symbol (Bengio et al. 2015, section 2.4).
+    """Returns the probability that a decoder step gets the true symbol (Bengio et al. 2015, section 2.4).
 
     Args:
         epoch: Epochs trained so far, from 0.
         schedule: `constant`: always `start`. `linear`: from `start` to `end` within `epochs`.
-            `inverse_sigmoid`: k / (k + exp(epoch / k)) with k = `epochs`, brought to run from
-            `start` down to `end`.
+            `inverse_sigmoid`: k / (k + exp(epoch / k)) with k = `epochs`, rescaled to decrease from
+            `start` to `end`.
         start: The ratio at epoch 0.
-        end: The ratio it goes to.
-        epochs: The schedule's length, above 0; for `inverse_sigmoid`, k, by which it has hardly begun.
+        end: The final ratio.
+        epochs: The length of the schedule, above 0. For `inverse_sigmoid`: k; after k epochs, the
+            ratio is still close to `start`.
 
     Returns:
         A probability.
@@ -53,35 +54,35 @@ def teacher_forcing_ratio(epoch: float, schedule: Schedule, start: float, end: f
 class Seq2Seq(Task):
     """Trains a model to map a sequence of symbols to another one.
 
-    In training, each decoder step is fed the true previous symbol with the chance of the teacher
-    forcing ratio, drawn for each row and step, and else its own last choice. Validation reports
-    both sides of it: the loss with the true symbols (teacher-forced), and `exact_match` and
-    `char_error_rate` of decoding freely from nothing but its own symbols.
+    In training, the teacher forcing ratio is the probability that a decoder step gets the true
+    previous symbol instead of the predicted one. It is drawn for each row and step. Validation reports
+    the loss with teacher forcing, and `exact_match` and `char_error_rate` without it: the decoder
+    then gets only its own symbols.
 
     Args:
-        source_vocab: The source's symbols in the order of their ids; None asks the data.
-        target_vocab: The target's symbols, with `<start>` and `<end>`; None asks the data.
-        hidden_size: Units of each layer of encoder and decoder.
-        num_layers: Recurrent layers of each.
+        source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
+        target_vocab: The symbols of the target, with `<start>` and `<end>`. None: taken from the data.
+        hidden_size: Units per layer of encoder and decoder.
+        num_layers: Number of recurrent layers in each of them.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
-        embedding_dim: Width of both embeddings; None for one-hot.
-        reverse_source: Read the source from its end.
-        dropout: Between layers, see `zoo.nn.Recurrent`.
-        head_dropout: Before the last, linear layer.
+        embedding_dim: Size of both embeddings. None: one-hot.
+        reverse_source: Whether to read the source from its end.
+        dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
-        teacher_forcing: The ratio to begin with, in [0, 1].
+        teacher_forcing: The initial ratio, in [0, 1].
         teacher_forcing_schedule: `constant`, `linear` or `inverse_sigmoid`, see
             `teacher_forcing_ratio`.
-        teacher_forcing_end: The ratio that the schedule goes to, in [0, 1].
-        teacher_forcing_epochs: The schedule's length in epochs, or k of `inverse_sigmoid`.
-        max_length: The most symbols to decode; at most 10,000.
+        teacher_forcing_end: The final ratio of the schedule, in [0, 1].
+        teacher_forcing_epochs: The length of the schedule in epochs, or k of `inverse_sigmoid`.
+        max_length: Maximum number of symbols to decode, up to 10,000.
         lr: Learning rate of Adam.
     """
 
     model_class = Seq2SeqModel
     batch_type = PairBatch
     facts = ("source_vocab", "target_vocab")
-    monitor = ("val/loss", "min")  # exact match is reached early and then stays; the loss goes on
+    monitor = ("val/loss", "min")  # exact_match stops improving early, but the loss does not
     shown = ("exact_match",)
     item = "pairs"
     figure_name = "samples"
@@ -126,8 +127,8 @@ class Seq2Seq(Task):
 
     def score(self, batch: PairBatch, stage: Stage) -> Loss:
         """See `Task`."""
-        # The decoder reads the target but for its last symbol, and predicts it but for its first.
-        # What it reads behind the end has no effect: no loss is counted there.
+        # The decoder reads the target without its last symbol, and predicts it without its first.
+        # Symbols after the end have no effect: they are not in the loss.
         true_inputs = batch.target[:, :-1].clamp(min=0)
         targets = batch.target[:, 1:]
         ratio = self.teacher_forcing_now() if stage == "train" else 1.0
@@ -143,7 +144,7 @@ class Seq2Seq(Task):
         return Loss(total, count)
 
     def teacher_forcing_now(self) -> float:
-        """The ratio of the current epoch."""
+        """Returns the ratio of the current epoch."""
         h = self.hparams
         return teacher_forcing_ratio(
             self.current_epoch,
@@ -178,18 +179,21 @@ class Seq2Seq(Task):
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 
     def on_validation_epoch_start(self) -> None:
-        """Forgets the pairs of the last validation."""
+        """Clears the pairs of the last validation."""
         self._shown_pairs = []
 
     def on_validation_epoch_end(self) -> None:
-        """Keeps the first translations now and then, to show how they improve: of an epoch, the last ones."""
+        """Keeps the first predictions in epochs 1, 2, 4, 8, ... and the last one.
+
+        If an epoch has several validations, those of the last one are kept.
+        """
         epoch = self.current_epoch + 1
         if not self.trainer.sanity_checking and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
             earlier = [sample for sample in self._samples if sample[0] != epoch]
             self._samples = [*earlier, (epoch, self._shown_pairs)]
 
     def figure(self) -> "Figure | None":
-        """Draws translations as they improve."""
+        """Draws the predictions of all these epochs."""
         from zoo.tasks import plots
 
         if not self._samples:

@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class SeqClassifier(Task):
-    """Trains a model to predict the class of a sequence of features, or of symbols.
+    """Trains a model to predict the class of a sequence of features or symbols.
 
     Args:
-        classes: Names of the classes in the order of their ids; None asks the data.
-        input_size: Features of each step; None asks the data, or the inputs are symbols.
-        vocab: The input symbols in the order of their ids; None asks the data, or the inputs are
-            features.
-        num_steps: Steps of every sequence, T; None asks the data, or takes sequences of any length.
-        hidden_size: Units of each layer and direction.
-        num_layers: Recurrent layers.
+        classes: Names of the classes in the order of their ids. None: taken from the data.
+        input_size: Features per step. None: taken from the data, or the inputs are symbols.
+        vocab: The input symbols in the order of their ids. None: taken from the data, or the inputs
+            are features.
+        num_steps: Steps of each sequence, T. None: taken from the data, or any length.
+        hidden_size: Units per layer and direction.
+        num_layers: Number of recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
-        bidirectional: Also read from the right.
+        bidirectional: Whether to also read the sequence backwards.
         pooling: `last` state, or `mean` or `max` of the outputs over time.
-        embedding_dim: Width of the symbols' embedding; None for one-hot.
-        dropout: Between layers, see `zoo.nn.Recurrent`.
-        head_dropout: Before the last, linear layer.
+        embedding_dim: Size of the embedding of symbols. None: one-hot.
+        dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
     """
@@ -75,7 +75,7 @@ class SeqClassifier(Task):
         """See `Task`."""
         metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
-            # its counts are drawn, not logged: hence the underscore
+            # the underscore: its counts are drawn, not logged
             metrics["_confusion"] = MulticlassConfusionMatrix(len(self.model.config.classes), ignore_index=IGNORE)
         return metrics
 
@@ -104,7 +104,7 @@ class SeqClassifier(Task):
         metric.reset()
 
     def figure(self) -> "Figure | None":
-        """Draws the confusion matrix of the test part, or else of the last validation."""
+        """Draws the confusion matrix of the test part, or of the last validation if there was no test."""
         from zoo.tasks import plots
 
         return None if self._confusion is None else plots.confusion(self._confusion, self.model.config.classes)
