@@ -6,7 +6,7 @@ from importlib import import_module
 
 import zoo
 from zoo.checks import nearest
-from zoo.cli.arguments import split
+from zoo.cli.arguments import DEBUG, split
 from zoo.cli.errors import WRONG, UsageError, report
 
 COMMANDS = {
@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    debug = "--debug" in argv
+    debug = DEBUG in argv  # also for errors in splitting the command line
     try:
         command = split(argv)
         if not command.name:

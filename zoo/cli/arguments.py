@@ -7,7 +7,7 @@ from typing import NamedTuple, NoReturn
 from zoo.checks import nearest
 from zoo.cli.errors import UsageError
 
-ALLOW_IMPORT = "--allow_import"
+ALLOW_IMPORT, DEBUG = "--allow_import", "--debug"
 
 
 class Command(NamedTuple):
@@ -15,7 +15,6 @@ class Command(NamedTuple):
 
     name: str  # empty if there is none
     argv: list[str]
-    debug: bool
     packages: list[str]  # configs may name their classes, and their models are registered
 
     def import_packages(self) -> None:
@@ -37,7 +36,7 @@ def split(argv: list[str]) -> Command:
     Raises:
         UsageError: If `--allow_import` is not followed by the name of a package.
     """
-    name, debug = "", False
+    name = ""
     rest: list[str] = []
     packages: list[str] = []
     words = iter(argv)
@@ -48,13 +47,13 @@ def split(argv: list[str]) -> Command:
             if not all(part.isidentifier() for part in package.split(".")):
                 raise UsageError(f"{ALLOW_IMPORT}: got {package!r}, expected a package, for example my_package")
             packages.append(package)
-        elif word == "--debug":
-            debug = True
+        elif word == DEBUG:
+            continue
         elif not name and not word.startswith("-"):
             name = word
         else:
             rest.append(word)
-    return Command(name, rest, debug, packages)
+    return Command(name, rest, packages)
 
 
 class Parser(argparse.ArgumentParser):
