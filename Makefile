@@ -44,9 +44,10 @@ format: .venv/dev  ## Format the code, and mend what can be mended
 cards: .venv/run  ## Write the README's table and the models' cards from benchmarks/results.csv
 	$(BIN)/python benchmarks/cards.py
 
-bench: .venv/run  ## Compare training and generation with hand-written loops (10 minutes; MNIST and two books in the cache)
+bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/startup.py
 
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py
