@@ -41,6 +41,8 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], str]] = {
     "broken YAML": (TOY + "x: [", [], "c.yaml: not valid YAML"),
     "no model": ("seed_everything: 1\n", [], "a run needs a model and data"),
     "negative size": (TOY, ["--model.hidden_size", "-1"], "hidden_size: got -1, expected at least 1"),
+    "negative learning rate of a task": (TOY, ["--model.lr", "-1"], "zoo: error: lr: got -1.0, expected above 0"),
+    "no optimizer": (TOY, ["--optimizer.lr", "0.1"], "there is no optimizer; name one with --optimizer"),
     "negative learning rate": (
         replaced("    lr: 0.01\n", ""),
         ["--optimizer", "Adam", "--optimizer.lr", "-1"],

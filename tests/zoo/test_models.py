@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import zoo
 from datamodules import NumericSequences, ToySeq2Seq
-from support import ALICE, STEPS, TOY, WORDS, tiny
+from support import ALICE, DIGITS, STEPS, TOY, WORDS, tiny
 from zoo.models import CharLMConfig, RegressorConfig, RegressorModel
 
 
@@ -92,9 +93,19 @@ def test_a_config_is_frozen_and_says_what_is_wrong_with_a_value() -> None:
         ({"hidden_size": True}, "hidden_size: got True, expected int"),
         ({"hiden_size": 3}, "no field 'hiden_size'; did you mean hidden_size"),
         ({"cell": 3}, "cell: got 3"),
+        ({"vocab": [1, 2]}, "vocab: got .1, 2., expected tuple.str"),
     ):
         with pytest.raises(ValueError, match=message):
             CharLMConfig.from_dict({"vocab": ["a"], **wrong})
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_model_of_another_dtype_takes_the_same_values(dtype: torch.dtype) -> None:
+    digits, steps = zoo.load(DIGITS).to(dtype), zoo.load(STEPS).to(dtype)
+    assert len(digits.classify(np.zeros((28, 28)))) == 1
+    assert digits.features(np.zeros((28, 28))).outputs.dtype == dtype
+    assert steps.predict_values([25, 35, 45])[0] == pytest.approx([55], abs=3)
+    assert steps.features([25, 35, 45]).outputs.dtype == dtype
 
 
 def test_plain_calls_answer_as_they_did() -> None:

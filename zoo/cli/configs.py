@@ -9,6 +9,7 @@ from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
 from zoo.files import bundle, checkpoint
 from zoo.files.limits import MAX_CONFIG_BYTES
+from zoo.runs.history import CONFIG_FILE
 
 MAX_NAME = 256  # characters; a longer text is not a path
 
@@ -40,10 +41,12 @@ def arrange(command: Command) -> Arranged:
             rest += [f"--{name}", value]
     files = [find_config(name) for name in given.config]
     found = None
-    if not files and command.name == "fit" and "--resume" in rest and given.run_dir is not None:
-        path = Path(given.run_dir) / "config.yaml"
-        files = [str(path)] if path.is_file() else []
     asks = {"-h", "--help", "--print_config"} & set(rest)
+    if not files and command.name == "fit" and "--resume" in rest and given.run_dir is not None:
+        path = Path(given.run_dir) / CONFIG_FILE
+        files = [str(path)] if path.is_file() else []
+        if not files and not asks and not any(word.startswith("--model") for word in rest):
+            raise UsageError(f"--run_dir: there is no run in {given.run_dir}; to start one, give --config")
     if not files and command.name != "fit" and given.ckpt_path is not None and not asks:
         config, found = config_of(given.ckpt_path)
         files = [config]
@@ -55,7 +58,7 @@ def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
     """Returns the config that a model was trained with.
 
     Args:
-        source: A checkpoint, or the name of a trained model in the package.
+        source: A checkpoint, the folder of a run, or the name of a trained model in the package.
 
     Returns:
         The config's text or path, and the checkpoint if the source is one.
@@ -66,6 +69,8 @@ def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
     try:
         if source in bundle.shipped():
             return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"]), None
+        if (Path(source) / CONFIG_FILE).is_file():
+            return find_config(str(Path(source) / CONFIG_FILE)), None
         if not Path(source).is_dir():
             if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
                 bundle.find_shipped(source)  # the error suggests the most similar name

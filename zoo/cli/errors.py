@@ -70,6 +70,14 @@ def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
     return where + str(next(known, text))
 
 
+def first_cause(text: str) -> str:
+    """Returns the error of a class's constructor, which jsonargparse puts into a list of all types that it tried."""
+    match = re.match(
+        r"Does not validate against any of the Union subtypes.*?^Errors:\n  - (.*?)\n  - ", text, re.M | re.S
+    )
+    return match[1] if match else text
+
+
 def _not_trusted(text: str, classes: Sequence[str]) -> str | None:
     match = re.search(r"Importing '([\w.]+)' is not allowed", text)
     if not match:
@@ -89,6 +97,8 @@ def _unknown_argument(text: str, classes: Sequence[str]) -> str | None:
     if not match:
         return None
     path, option = match.groups()
+    if path == "torch.optim.Optimizer":
+        return f"--optimizer.{option}: there is no optimizer; name one with --optimizer, for example --optimizer Adam"
     known = arguments_of(path)
     hint = nearest(option, known) or "."
     return f"{path.split('.')[-1]} has no argument {option!r}{hint} It takes {', '.join(known)}"

@@ -25,7 +25,7 @@ import datamodules
 from zoo import hub
 from zoo.cli import configs, trust
 from zoo.cli.arguments import Command
-from zoo.cli.errors import WRONG, RunError, UsageError, explain
+from zoo.cli.errors import WRONG, RunError, UsageError, explain, first_cause
 from zoo.cli.results import print_predictions, print_summary
 from zoo.files import checkpoint as checkpoints
 from zoo.hub.loading import parts_of
@@ -135,7 +135,7 @@ class ZooCLI(LightningCLI):
         except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
             if self.started:
                 raise
-            raise UsageError(str(error)) from error
+            raise UsageError(first_cause(str(error))) from error
 
     def _check_lr(self) -> None:
         lr = inspect.signature(type(self.model)).parameters.get("lr")
@@ -217,7 +217,7 @@ class ZooCLI(LightningCLI):
             say(f"{part}: {report}" if part else report)
         patterns = self.options["freeze"]
         if patterns:
-            frozen, trained = hub.freeze(task.model, [patterns] if isinstance(patterns, str) else patterns)
+            frozen, trained = hub.freeze(task.model, patterns)
             say(f"freeze: {frozen:,} parameters are frozen, {trained:,} are trained")
         internals.build_optimizer(self)
 

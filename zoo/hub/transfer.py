@@ -123,12 +123,12 @@ def _shared_rows(
     return target.index_copy(axis, rows, values.index_select(axis, other_rows)), len(shared)
 
 
-def freeze(model: Model, patterns: Sequence[str]) -> tuple[int, int]:
+def freeze(model: Model, patterns: str | Sequence[str]) -> tuple[int, int]:
     """Excludes weights of a model's network from training.
 
     Args:
         model: The model.
-        patterns: Patterns of the weights' names, with * and ?, for example `recurrent.*`.
+        patterns: One or more patterns of the weights' names, with * and ?, for example `recurrent.*`.
 
     Returns:
         The numbers of frozen and of trained parameters.
@@ -136,6 +136,7 @@ def freeze(model: Model, patterns: Sequence[str]) -> tuple[int, int]:
     Raises:
         ValueError: If a pattern matches no weight, or if nothing is left to train.
     """
+    patterns = [patterns] if isinstance(patterns, str) else patterns
     weights = dict(model.network.named_parameters())
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in weights):

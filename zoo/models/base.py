@@ -138,6 +138,11 @@ class Model(
         """The device of the weights."""
         return next(self.network.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights."""
+        return next(self.network.parameters()).dtype
+
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """Sets evaluation mode. On exit, restores the mode of every module."""

@@ -106,5 +106,6 @@ def check_kind(name: str, value: Any, kind: Any) -> None:
         taken.add(int)
     if list in taken:
         taken.add(tuple)
-    if type(value) not in taken:
-        raise ValueError(f"{name}: got {brief(value)}, expected {getattr(kind, '__name__', kind)}")
+    names = isinstance(value, list | tuple)  # the only sequences that a config has
+    if type(value) not in taken or (names and not all(isinstance(item, str) for item in value)):
+        raise ValueError(f"{name}: got {brief(value)}, expected {kind if names else getattr(kind, '__name__', kind)}")

@@ -88,7 +88,7 @@ class RegressorModel(Model):
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps inputs (B, T, D) to predictions (B, K), float32, both in the data's units."""
         offset, scale = self.offset_and_scale(inputs)
-        scaled = self.network(((inputs - offset) / scale).to(next(self.network.parameters()).dtype))
+        scaled = self.network(((inputs - offset) / scale).to(self.dtype))
         return scaled.float() * scale[:, 0] + offset[:, 0]
 
     # -- plain values
@@ -133,7 +133,7 @@ class RegressorModel(Model):
         inputs = self._inputs(values)
         offset, scale = self.offset_and_scale(inputs)
         with self.evaluating():
-            outputs, state = self.network.recurrent((inputs - offset) / scale)
+            outputs, state = self.network.recurrent(((inputs - offset) / scale).to(self.dtype))
         return Features(outputs, torch.full((len(inputs),), inputs.shape[1]), state)
 
     @torch.no_grad()

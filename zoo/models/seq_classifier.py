@@ -178,7 +178,7 @@ class SeqClassifierModel(Model):
     def _batch(self, inputs: Any) -> ClassBatch:
         steps = self.config.num_steps
         if self.vocab is None:
-            features = images.features(inputs, steps, self.config.input_size or 0).to(self.device)
+            features = images.features(inputs, steps, self.config.input_size or 0).to(self.device, self.dtype)
             return ClassBatch(features, torch.full((len(features),), IGNORE))
         texts = as_list(inputs)
         for text in texts:
