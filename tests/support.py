@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-import faults
+import harness
 import zoo.__main__
 from datamodules.cache import cache_dir
 
@@ -57,7 +57,7 @@ def run_zoo(*args: object) -> subprocess.CompletedProcess[str]:
     argv = [str(arg) for arg in args]
     with TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
-        code = faults.wait(faults.fork(argv, lambda: _as_program(argv), out, err), 300)
+        code = harness.wait(harness.fork(argv, lambda: _as_program(argv), out, err), 300)
         return subprocess.CompletedProcess(argv, code, out.read_text(), err.read_text())
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-import faults
-from faults import CHAR_LM, EVERY_STEP, command
+import harness
+from harness import CHAR_LM, EVERY_STEP, command
 
 GPUS = torch.cuda.device_count()
 STREAM = [*CHAR_LM, *EVERY_STEP, "--data.mode", "stream", "--data.seq_len", "4", "--seed_everything", "3"]
@@ -22,8 +22,8 @@ def run(folder: Path, *options: str, stop: bool = False) -> None:
         result = command(argv)
         assert result.returncode == 0, result.stderr
         return
-    with faults.start(argv) as process:
-        assert faults.wait_for((folder / "checkpoints" / "last.ckpt").exists, 120)
+    with harness.start(argv) as process:
+        assert harness.wait_for((folder / "checkpoints" / "last.ckpt").exists, 120)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 143
 
@@ -35,7 +35,7 @@ def test_a_run_on_a_gpu_goes_on_to_the_same_bits(precision: str, tmp_path: Path)
     run(tmp_path / "straight", *options)
     run(tmp_path / "stopped", *options, stop=True)
     run(tmp_path / "stopped", *options, "--resume")
-    assert faults.unlike(tmp_path / "straight", tmp_path / "stopped") == []
+    assert harness.unlike(tmp_path / "straight", tmp_path / "stopped") == []
 
 
 @pytest.mark.skipif(GPUS < 2, reason="needs two GPUs")
@@ -45,6 +45,6 @@ def test_two_gpus_train_stop_and_go_on(strategy: str, tmp_path: Path, zoo_comman
     run(tmp_path / "straight", *options)
     run(tmp_path / "stopped", *options, stop=True)
     run(tmp_path / "stopped", *options, "--resume")
-    assert faults.unlike(tmp_path / "straight", tmp_path / "stopped") == []
+    assert harness.unlike(tmp_path / "straight", tmp_path / "stopped") == []
     shutil.copy(tmp_path / "stopped" / "checkpoints" / "last.ckpt", "model.ckpt")
     assert zoo_command("generate", "model.ckpt", "--prompt", "the", "--length", "5").code == 0

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.training import CONFIG, FAILS, OPTIONS, differences, environment, torchrun
 from cluster.trouble import MESSAGE
-from faults import children_of
+from harness import children_of
 from support import needs_alice
 
 pytestmark = [needs_alice, pytest.mark.xdist_group("cluster"), pytest.mark.slow]

@@ -11,7 +11,7 @@ import pytest
 
 from cluster.hosts import Host, missing, two_hosts
 from cluster.training import CONFIG, OPTIONS, TEMPLATES, differences, environment
-from faults import children_of
+from harness import children_of
 from support import needs_alice
 
 lacking = missing()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from faults import different
+from harness import different
 from support import CONFIGS, ROOT
 
 CONFIG = CONFIGS / "alice_lstm.yaml"

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import faults
-from faults import CASES, CHAR_LM, Bench, fit, fork, kill_at, wait
+import harness
+from harness import CASES, CHAR_LM, Bench, fit, fork, kill_at, wait
 from zoo.runs.history import RUNNING_FILE, is_running, take_lock
 
 STEPS = {  # the validation boundary, an epoch's last batch, and within an epoch
@@ -72,7 +73,7 @@ def test_the_bench_sees_a_single_bit(bench: Bench) -> None:
     weight = checkpoint["state_dict"]["model.network.head.1.bias"]
     weight[0] = torch.nextafter(weight[0], torch.tensor(torch.inf))
     torch.save(checkpoint, last)
-    assert faults.unlike(bench.straight("CharLM"), copy) == ["/state_dict/model.network.head.1.bias"]
+    assert harness.unlike(bench.straight("CharLM"), copy) == ["/state_dict/model.network.head.1.bias"]
 
 
 def test_resume_needs_no_config_and_may_find_the_run_elsewhere(
@@ -82,7 +83,7 @@ def test_resume_needs_no_config_and_may_find_the_run_elsewhere(
     result = zoo_command("fit", "--run_dir", "elsewhere", "--resume")
     assert result.code == 0, result.err
     assert "resuming from elsewhere/checkpoints/last.ckpt, step 9" in result.out
-    assert faults.unlike(bench.straight("CharLM"), moved) == []
+    assert harness.unlike(bench.straight("CharLM"), moved) == []
 
 
 def test_a_run_that_has_ended_stays_as_it_is(bench: Bench) -> None:
@@ -102,7 +103,7 @@ def test_a_run_without_a_checkpoint_begins_at_the_start(bench: Bench) -> None:
 def test_a_run_belongs_to_one_process(bench: Bench, zoo_command: Callable) -> None:
     run = bench.new()
     pid = fork(fit(CASES["CharLM"], run, "--trainer.max_epochs", "100000"))
-    assert faults.wait_for((run / "checkpoints" / "last.ckpt").exists, 60)
+    assert harness.wait_for((run / "checkpoints" / "last.ckpt").exists, 60)
     result = zoo_command("fit", "--run_dir", run, "--resume")
     os.kill(pid, signal.SIGKILL)
     wait(pid)
@@ -163,7 +164,7 @@ def test_runs_are_listed_with_what_became_of_them(
     killed(Path("all/dead"))
     wait(fork(fit(CASES["CharLM"], Path("all/told")), kill_at(9, signal.SIGTERM)))
     pid = fork(fit(CASES["CharLM"], Path("all/lives"), "--trainer.max_epochs", "100000"))
-    assert faults.wait_for(Path("all/lives/checkpoints/last.ckpt").exists, 60)
+    assert harness.wait_for(Path("all/lives/checkpoints/last.ckpt").exists, 60)
     result = zoo_command("runs", "all")
     os.kill(pid, signal.SIGKILL)
     wait(pid)

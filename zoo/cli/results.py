@@ -32,9 +32,9 @@ def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
 
 def text_of(value: Any) -> Any:
     """Returns a value as the text of a cell. The items of a list are joined with spaces."""
-    items = value if isinstance(value, list) else []
-    texts = (f"{item:.6g}" if isinstance(item, float) else str(item) for item in items)
-    return " ".join(texts) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return " ".join(f"{item:.6g}" if isinstance(item, float) else str(item) for item in value)
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:

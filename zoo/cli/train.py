@@ -31,9 +31,11 @@ from zoo.files import checkpoint as checkpoints
 from zoo.hub.loading import parts_of
 from zoo.runs import internals
 from zoo.runs.continuation import Continuation
+from zoo.runs.display import NetworkSummary, ProgressBar
 from zoo.runs.files import WholeCheckpointIO
-from zoo.runs.folder import BestCheckpoint, MetricsLogger, NetworkSummary, ProgressBar, RunFolder, has_part
+from zoo.runs.folder import BestCheckpoint, RunFolder, has_part
 from zoo.runs.history import CONFIG_FILE, is_running, job_of
+from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job, started_again
 from zoo.runs.resume import CheckpointPolicy, RunState
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
@@ -74,7 +76,7 @@ class ZooCLI(LightningCLI):
 
     run: RunFolder | None = None
     run_dir: Path  # set by fit
-    going_on: Continuation | None = None
+    continuation: Continuation | None = None
 
     def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
         self.command, self.signals, self.checkpoint = command, signals, checkpoint
@@ -153,10 +155,10 @@ class ZooCLI(LightningCLI):
                 task.adopt(task.model_class.from_parts(*parts_of(found, task.model_class, self.ckpt_path)))
             else:  # any other source of `zoo.load`
                 task.adopt(hub.load(self.ckpt_path))
-        elif self.going_on is not None:
-            found = self.going_on.checkpoint
+        elif self.continuation is not None:
+            found = self.continuation.checkpoint
             task.on_load_checkpoint(found)
-            task.model_class.check_parts(*parts_of(found, task.model_class, str(self.going_on.path)))
+            task.model_class.check_parts(*parts_of(found, task.model_class, str(self.continuation.path)))
         if self.subcommand == "fit":
             task.prepare = self._prepare_weights
 
@@ -175,24 +177,24 @@ class ZooCLI(LightningCLI):
         if self.options["resume"] and self.options["run_dir"] is None:
             raise ValueError("--resume: which run? Give its folder with --run_dir")
         if self.options["resume"] or again:
-            self._go_on()
+            self._resume()
         elif begun:
             raise ValueError(
                 f"--run_dir: {self.run_dir} already holds a run; give another folder, or --resume to resume it"
             )
 
-    def _go_on(self) -> None:
-        self.going_on = Continuation.find(self.run_dir)
-        if self.going_on is None:
+    def _resume(self) -> None:
+        self.continuation = Continuation.find(self.run_dir)
+        if self.continuation is None:
             say(f"{self.run_dir} has no checkpoint yet: starting from the beginning")
             return
-        self.options["ckpt_path"], self.options["weights_only"] = str(self.going_on.path.resolve()), True
+        self.options["ckpt_path"], self.options["weights_only"] = str(self.continuation.path.resolve()), True
         if self.options["init_from"] is None:  # its weights are in the checkpoint
-            self.options["init_from"] = self.going_on.config.get("init_from")
+            self.options["init_from"] = self.continuation.config.get("init_from")
         task = trust.resolve(self.options["model"]["class_path"])
         config = task.model_class.config_class
         shaping = set(config.names()) - config.tunable
-        self.going_on.compare(yaml.safe_load(self._dump()), shaping, self.options["override"])
+        self.continuation.compare(yaml.safe_load(self._dump()), shaping, self.options["override"])
 
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
@@ -209,9 +211,9 @@ class ZooCLI(LightningCLI):
 
     def _prepare_weights(self, task: Task) -> None:
         """Initializes weights from other models, freezes weights, and builds the optimizer, as set by the options."""
-        if self.going_on is not None:  # the weights are in the checkpoint
-            self.going_on.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
-        sources = None if self.going_on else self.options["init_from"]
+        if self.continuation is not None:  # the weights are in the checkpoint
+            self.continuation.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
+        sources = None if self.continuation else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
             report = hub.initialize_from(task.model, source, part)
             say(f"{part}: {report}" if part else report)
@@ -239,16 +241,16 @@ class ZooCLI(LightningCLI):
             callbacks.append(Started(self))
             return super().instantiate_trainer(**kwargs, logger=False, enable_checkpointing=False)
         io, best = WholeCheckpointIO(), None
-        metrics = MetricsLogger(self.run_dir, self.going_on.rows if self.going_on else 0)
+        metrics = MetricsLogger(self.run_dir, self.continuation.rows if self.continuation else 0)
         loggers, tensorboard = config["logger"], None
         if loggers in (None, True):
-            loggers, tensorboard = [], {"purge_step": self.going_on.logged_steps} if self.going_on else {}
+            loggers, tensorboard = [], {"purge_step": self.continuation.logged_steps} if self.continuation else {}
         if config["enable_checkpointing"] is not False:
             best = BestCheckpoint(self.run_dir)
             policy = CheckpointPolicy(**vars(self.options["checkpoint"]))
             override = None
-            if self.going_on is not None:
-                io.read, override = self.going_on.checkpoint, self.going_on.override
+            if self.continuation is not None:
+                io.read, override = self.continuation.checkpoint, self.continuation.override
             callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, override))
         seed = self.options["seed_everything"]
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, seed, metrics, best, tensorboard)

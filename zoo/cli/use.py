@@ -163,10 +163,10 @@ def _print_row(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"input": row.pop("input"), **row}, ensure_ascii=False), flush=True)
         return
-    word, rest = row.pop("input"), {name: text_of(value) for name, value in row.items()}
-    text = rest.pop("prediction") if "prediction" in rest else ", ".join(f"{name} {rest[name]}" for name in rest)
+    shown = {name: text_of(value) for name, value in row.items() if name not in ("input", "probability")}
+    text = shown["prediction"] if "prediction" in shown else ", ".join(f"{name} {shown[name]}" for name in shown)
     probability = f"   (probability {row['probability']:.4f})" if "probability" in row else ""
-    print(f"{word} -> {text}{probability}", flush=True)
+    print(f"{row['input']} -> {text}{probability}", flush=True)
 
 
 def export(argv: list[str]) -> int:

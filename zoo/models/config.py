@@ -106,6 +106,6 @@ def check_kind(name: str, value: Any, kind: Any) -> None:
         taken.add(int)
     if list in taken:
         taken.add(tuple)
-    names = isinstance(value, list | tuple)  # the only sequences that a config has
-    if type(value) not in taken or (names and not all(isinstance(item, str) for item in value)):
-        raise ValueError(f"{name}: got {brief(value)}, expected {kind if names else getattr(kind, '__name__', kind)}")
+    only_texts = not isinstance(value, list | tuple) or all(isinstance(item, str) for item in value)
+    if type(value) not in taken or not only_texts:
+        raise ValueError(f"{name}: got {brief(value)}, expected {kind.__name__ if isinstance(kind, type) else kind}")

@@ -1,11 +1,8 @@
 """The folder of a run: its config, metrics, checkpoints, pictures and summary."""
 
-import csv
-import io
 import json
 import logging
 import math
-import os
 import platform
 import resource
 import sys
@@ -18,119 +15,20 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import zoo
-from zoo.runs.files import clear_temporaries, naming_a_full_disk, write_whole
+from zoo.runs.files import clear_temporaries, write_whole
 from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
+from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import job
 from zoo.runs.stopping import DivergedError, Stopped
 from zoo.tasks import Task
 from zoo.tasks.base import STAGES
 
 log = logging.getLogger(__name__)
-
-
-class MetricsLogger(Logger):
-    """Writes `metrics.csv` in the run folder, one row per call.
-
-    Lightning's own logger discards the rows of a previous session. It also rewrites the file in place
-    when a column is added, so rows are lost if the process is killed.
-
-    Args:
-        folder: The run folder.
-        rows: How many rows to keep when a run is resumed. Later rows were logged after the checkpoint.
-    """
-
-    name, version = "", ""
-
-    def __init__(self, folder: Path, rows: int = 0) -> None:
-        super().__init__()
-        self.file, self.rows = folder / METRICS_FILE, rows
-        self._columns: list[str] = []
-
-    @rank_zero_only
-    def begin(self) -> None:
-        """Removes the rows that were logged after the checkpoint."""
-        before = read_rows(self.file)[: self.rows] if self.rows else []
-        self.rows = len(before)
-        if before:
-            self._columns = list(before[0])
-            self._write(before)
-        else:
-            self.file.unlink(missing_ok=True)
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Adds a row."""
-        row = {**metrics, "step": step}
-        if added := row.keys() - set(self._columns):
-            before = read_rows(self.file)
-            self._columns = sorted({*self._columns, *added})
-            self._write([*before, row])
-        else:
-            with naming_a_full_disk(self.file), self.file.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns, lineterminator="\n").writerow(row)
-        self.rows += 1
-
-    def _write(self, rows: list[dict[str, Any]]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.file, text.getvalue())
-
-    def log_hyperparams(self, *_: Any) -> None:
-        """Does nothing: they are in `config.yaml`."""
-
-    @rank_zero_only
-    def sync(self) -> None:
-        """Makes the rows survive a power failure."""
-        if self.file.exists():
-            with self.file.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-class ProgressBar(TQDMProgressBar):
-    """Lightning's progress bar, with epochs counted from 1 and without a version number."""
-
-    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Creates the bar, also when a run is resumed within an epoch."""
-        super().on_train_start(trainer)
-        if trainer.fit_loop.restarting:
-            self.on_train_epoch_start(trainer)
-
-    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        """Shows the epoch."""
-        super().on_train_epoch_start(trainer)
-        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}")
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        """Returns the metrics to show next to the bar."""
-        metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        return metrics
-
-
-class NetworkSummary(ModelSummary):
-    """Lightning's table of parameters, but only for the parts of the model's network."""
-
-    def __init__(self) -> None:
-        super().__init__(max_depth=3)
-
-    @staticmethod
-    def summarize(summary_data: list[tuple[str, list[str]]], *totals: Any, **options: Any) -> None:
-        """Prints the table."""
-        prefix = "model.network."
-        names = dict(summary_data)["Name"]
-        kept = [number for number, name in enumerate(names) if name.startswith(prefix)]
-        rows = [(title, [column[number].removeprefix(prefix) for number in kept]) for title, column in summary_data]
-        rows[0] = (rows[0][0], [str(number) for number in range(len(kept))])
-        ModelSummary.summarize(rows, *totals, **options)
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -62,7 +62,6 @@ class CharLM(Task):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
-        self.save_hyperparameters()
         self._states: dict[Stage, State] = {}
         self._samples: list[tuple[int, str]] = []
 

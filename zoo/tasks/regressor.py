@@ -67,7 +67,6 @@ class Regressor(Task):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
-        self.save_hyperparameters()
         if normalize is not None:
             check_choice("normalize", normalize, get_args(Normalize))
         self._last_predictions: list[tuple[Tensor, Tensor]] = []

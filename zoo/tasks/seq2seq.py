@@ -109,7 +109,6 @@ class Seq2Seq(Task):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
-        self.save_hyperparameters()
         check_ratios(teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end)
         check_sizes(teacher_forcing_epochs=teacher_forcing_epochs)
         check_max_length(max_length)

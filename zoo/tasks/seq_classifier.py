@@ -68,7 +68,6 @@ class SeqClassifier(Task):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
-        self.save_hyperparameters()
         self._confusion: Tensor | None = None
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
