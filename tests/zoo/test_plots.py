@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from zoo.tasks import plots
+from zoo import plots
 
 pytestmark = pytest.mark.draws
 

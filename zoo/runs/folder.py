@@ -197,7 +197,7 @@ class RunFolder(L.Callback):
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, text + "\n")
         if history:
-            from zoo.tasks import plots
+            from zoo import plots
 
             self._draw(trainer, "curves", lambda: plots.curves(history))
         self._draw(trainer, task.figure_name, task.figure)

@@ -109,6 +109,6 @@ class CharLM(Task):
 
     def figure(self) -> "Figure | None":
         """Draws the samples of all these epochs."""
-        from zoo.tasks import plots
+        from zoo import plots
 
         return plots.text_samples(self._samples) if self._samples else None

@@ -98,7 +98,7 @@ class Regressor(Task):
 
     def figure(self) -> "Figure | None":
         """Draws predicted against true values of the last validation or test, on this rank."""
-        from zoo.tasks import plots
+        from zoo import plots
 
         if not self._last_predictions:
             return None

@@ -193,7 +193,7 @@ class Seq2Seq(Task):
 
     def figure(self) -> "Figure | None":
         """Draws the predictions of all these epochs."""
-        from zoo.tasks import plots
+        from zoo import plots
 
         if not self._samples:
             return None

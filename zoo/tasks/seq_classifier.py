@@ -104,6 +104,6 @@ class SeqClassifier(Task):
 
     def figure(self) -> "Figure | None":
         """Draws the confusion matrix of the test part, or of the last validation if there was no test."""
-        from zoo.tasks import plots
+        from zoo import plots
 
         return None if self._confusion is None else plots.confusion(self._confusion, self.model.config.classes)
