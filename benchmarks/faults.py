@@ -48,7 +48,7 @@ from harness import (
     wait,
     wait_for,
 )
-from zoo.runs.files import LAST, check_sums
+from zoo.files.run import LAST, check_sums
 from zoo.runs.history import read_rows
 
 # -- the rows: each yields, for a try, what is wrong; nothing where it ended as it should

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from zoo.__main__ import main as run_command
-from zoo.runs.files import LAST
+from zoo.files.run import LAST
 from zoo.runs.resume import RunState
 
 ROOT = Path(__file__).parent.parent

@@ -1,5 +1,6 @@
 """The entry point of the command line. It imports torch only for commands that need it."""
 
+import logging
 import os
 import sys
 from importlib import import_module
@@ -55,8 +56,21 @@ examples
 """
 
 
+class Notes(logging.Handler):
+    """Prints what the package logs on standard error, on the main process only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a message."""
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(record.getMessage(), file=sys.stderr, flush=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command, and returns the exit code. The console script `zoo` calls this."""
+    log = logging.getLogger("zoo")
+    if not log.handlers:
+        log.addHandler(Notes())
+        log.setLevel(logging.INFO)
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # a closed pipe raises here, and not when the interpreter ends

@@ -30,10 +30,11 @@ from zoo.cli.results import print_predictions, print_summary
 from zoo.files import checkpoint as checkpoints
 from zoo.hub.loading import parts_of
 from zoo.runs import internals
+from zoo.runs.best import BestCheckpoint, has_part
 from zoo.runs.continuation import Continuation
 from zoo.runs.display import NetworkSummary, ProgressBar
 from zoo.runs.files import WholeCheckpointIO
-from zoo.runs.folder import BestCheckpoint, RunFolder, has_part
+from zoo.runs.folder import RunFolder
 from zoo.runs.history import CONFIG_FILE, is_running, job_of
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job, started_again
@@ -251,7 +252,7 @@ class ZooCLI(LightningCLI):
             override = None
             if self.continuation is not None:
                 io.read, override = self.continuation.checkpoint, self.continuation.override
-            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, override))
+            callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, best, override))
         seed = self.options["seed_everything"]
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, seed, metrics, best, tensorboard)
         callbacks += [self.run, Started(self), *([best] if best else [])]

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from zoo.files import bundle, checkpoint
-from zoo.hub.loading import best_of, load
+from zoo.files import bundle, checkpoint, run
+from zoo.hub.loading import load
 
 
 def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
@@ -25,8 +25,10 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
     Raises:
         ValueError: See `load`.
     """
+    if run.is_run(folder_of_run := Path(source).expanduser()):
+        source = run.find_checkpoint(folder_of_run)
     model = load(source)
-    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else best_of(Path(source).expanduser())
+    given = bundle.SHIPPED / source if str(source) in bundle.shipped() else Path(source).expanduser()
     if (given / bundle.CONFIG).is_file() and not half:
         folder.mkdir(parents=True, exist_ok=True)
         for file in bundle.FILES:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.files import bundle, checkpoint
+from zoo.files import bundle, checkpoint, run
 from zoo.files.limits import check_local
 from zoo.hub.registry import find_class, list_models, names
 from zoo.models import Model
@@ -20,7 +20,7 @@ def load(source: str | Path, revision: str | None = None) -> Model:
 
     Args:
         source: A name from `list_models(pretrained=True)`, which needs no network; the folder of a
-            bundle; the folder of a run, of which the best checkpoint is loaded; a Lightning
+            bundle; the folder of a run (its best checkpoint, else its last one); a Lightning
             checkpoint of a task; or a repository on the Hugging Face Hub, `user/name` (with
             `HF_HUB_OFFLINE`, from its cache).
         revision: A branch, tag or commit of the repository on the Hub.
@@ -43,9 +43,9 @@ def load(source: str | Path, revision: str | None = None) -> Model:
     if name in bundle.shipped():
         return _load_bundle(bundle.find_shipped(name))
     check_local(name)
-    path = best_of(Path(source).expanduser())
+    path = Path(source).expanduser()
     if path.is_dir() and name:
-        return _load_bundle(path)
+        return load_checkpoint(run.find_checkpoint(path)) if run.is_run(path) else _load_bundle(path)
     if path.is_file():
         return load_checkpoint(path)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
@@ -57,12 +57,6 @@ def load(source: str | Path, revision: str | None = None) -> Model:
         hint = f"; trained models: {', '.join(known)}" if known else ""
         raise ValueError(f"{name}: this model has no weights{hint}")
     return _load_bundle(bundle.find_shipped(name))
-
-
-def best_of(path: Path) -> Path:
-    """Returns the best checkpoint if a path is a run's folder. Otherwise returns the path."""
-    best = path / "checkpoints" / "best.ckpt"
-    return best if best.is_file() else path
 
 
 def load_checkpoint(path: str | Path) -> Model:

@@ -9,7 +9,7 @@ import lightning as L
 import yaml
 
 from zoo.files import checkpoint
-from zoo.runs.files import check_sums, newest_first
+from zoo.files.run import check_sums, newest_first
 from zoo.runs.processes import machine, say
 from zoo.runs.resume import RESUME
 

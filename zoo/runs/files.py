@@ -1,10 +1,8 @@
-"""Writing checkpoints, checking them, and finding those of a run. A file is written completely or not at all."""
+"""Writing files completely or not at all."""
 
 import errno
 import io
 import os
-import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-LAST = "last.ckpt"
 TEMPORARY = ".tmp"  # the suffix of files that a killed process may leave behind
 
 
@@ -92,35 +89,3 @@ class WholeCheckpointIO(TorchCheckpointIO):
         """Reads a checkpoint, unless it was read already."""
         found, self.read = self.read, None
         return super().load_checkpoint(path, *args, **kwargs) if found is None else found
-
-
-# -- the checkpoints of a run
-
-
-def step_name(step: int) -> str:
-    """Returns the name of a checkpoint that is no longer the last one."""
-    return f"step-{step}.ckpt"
-
-
-def older(folder: Path) -> list[Path]:
-    """Returns the checkpoints before the last one, the newest first."""
-    found = {int(match[1]): path for path in folder.glob("step-*.ckpt") if (match := re.search(r"-(\d+)\.", path.name))}
-    return [found[step] for step in sorted(found, reverse=True)]
-
-
-def newest_first(folder: Path) -> Iterator[Path]:
-    """Yields a run's checkpoints, the last one first."""
-    if (folder / LAST).exists():
-        yield folder / LAST
-    yield from older(folder)
-
-
-def check_sums(path: Path) -> None:
-    """Raises ValueError if a checkpoint does not match the checksums that it contains."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged") from error
-    if damaged is not None:
-        raise ValueError(f"{path} can't be read as a checkpoint: it is damaged in {damaged}")

@@ -14,12 +14,10 @@ from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import zoo
+from zoo.runs.best import BestCheckpoint
 from zoo.runs.files import clear_temporaries, write_whole
 from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.runs.metrics import MetricsLogger
@@ -29,39 +27,6 @@ from zoo.tasks import Task
 from zoo.tasks.base import STAGES
 
 log = logging.getLogger(__name__)
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Keeps `checkpoints/best.ckpt`: by the task's metric, or by the training loss if there is no validation.
-
-    Lightning tells callbacks apart by class and settings. So this is a subclass, and users can add
-    their own ModelCheckpoint.
-
-    Args:
-        folder: The run folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(
-            dirpath=folder / "checkpoints",
-            filename="best",
-            monitor="train/loss",
-            auto_insert_metric_name=False,
-            enable_version_counter=False,
-        )
-
-    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
-        """Chooses the metric, once the data is loaded."""
-        if stage == "fit" and has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0:  # type: ignore[attr-defined]
-            self.monitor, self.mode = pl_module.monitor
-            self.kth_value = torch.tensor(math.inf if self.mode == "min" else -math.inf)
-        super().setup(trainer, pl_module, stage)
-
-
-def has_part(datamodule: Any, part: str) -> bool:
-    """Returns whether data has a part: `train`, `val`, `test` or `predict`."""
-    parts = getattr(datamodule, "parts", None)
-    return part in parts if parts is not None else is_overridden(f"{part}_dataloader", datamodule)
 
 
 class RunFolder(L.Callback):
@@ -109,6 +74,8 @@ class RunFolder(L.Callback):
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor})
             clear_temporaries(self.path)
+            if self.best is not None:
+                self.best.put_back()
             write_whole(self.path / "config.yaml", self.config)
             (self.path / SUMMARY_FILE).unlink(missing_ok=True)  # of the previous session
             self.metrics.begin()

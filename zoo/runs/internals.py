@@ -35,6 +35,19 @@ def forget_restart(trainer: L.Trainer) -> None:
     trainer.fit_loop._restarting = False
 
 
+# -- Lightning: a validation between two steps, of a run that a signal stops
+
+
+def validate(trainer: L.Trainer) -> None:
+    """Runs a validation now, as Lightning does after a step. Training can't continue after it.
+
+    If it is removed: see what `on_advance_end` of `trainer.fit_loop.epoch_loop` does.
+    """
+    trainer.validating = True  # type: ignore[misc]
+    trainer.fit_loop.epoch_loop.val_loop.run()
+    trainer.training = True
+
+
 # -- Lightning: processes and signals
 
 

@@ -20,10 +20,12 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 from torch import distributed as dist
 
+from zoo.files.run import LAST, older, step_name
 from zoo.runs import internals
-from zoo.runs.files import LAST, WholeCheckpointIO, older, step_name
-from zoo.runs.processes import end_children, machine
-from zoo.runs.stopping import DivergedError, Signals, Stopped
+from zoo.runs.best import BestCheckpoint, has_part
+from zoo.runs.files import WholeCheckpointIO
+from zoo.runs.processes import end_children, machine, say
+from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
@@ -60,6 +62,7 @@ class RunState(L.Callback):
         policy: When to save.
         signals: The process's signals.
         io: The trainer's checkpoint plugin.
+        best: The callback that keeps the best checkpoint.
         override: The settings to change in a resumed run, a `zoo.runs.continuation.Override`.
     """
 
@@ -69,11 +72,12 @@ class RunState(L.Callback):
         policy: CheckpointPolicy,
         signals: Signals,
         io: WholeCheckpointIO,
+        best: BestCheckpoint | None = None,
         override: Any = None,
     ) -> None:
         policy.check()
         self.folder, self.policy, self.signals = folder, policy, signals
-        self.io = io
+        self.io, self.best = io, best
         self.facts: State = {}  # saved with the state: checksums of the data, and the machine
         self.override = override
         self.saved_step: int | None = None  # the step of the newest checkpoint
@@ -83,6 +87,7 @@ class RunState(L.Callback):
         self._started = False
         self._bad_step: Tensor | None = None
         self._group: Any = None
+        self._validated_step = -1  # the step of the last validation
         self._random_before_validation: State = {}
 
     # -- between two steps
@@ -122,13 +127,17 @@ class RunState(L.Callback):
         assert self._bad_step is not None
         bad = ~outputs["loss"].isfinite() & (self._bad_step < 0)
         self._bad_step = torch.where(bad, trainer.global_step, self._bad_step)
+        if 0 <= trainer.max_steps <= trainer.global_step:  # otherwise the last validation is omitted within an epoch
+            trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Saves the last state."""
         self._check_finite(trainer, list(pl_module.parameters()))
         self.save(trainer, pl_module, finished=True)
         (received,) = self._agree(self.signals.received)
-        self.signals.stop_deferring(received)
+        self.signals.stop_deferring()
+        if received:
+            raise Stopped(received)
 
     def _between_steps(self, trainer: L.Trainer, task: Task, batch_idx: int) -> None:
         step, policy = trainer.global_step, self.policy
@@ -142,7 +151,21 @@ class RunState(L.Callback):
         if due:
             self.save(trainer, task)
         if received:
-            self.signals.stop_deferring(received)
+            self.signals.stop_deferring()
+            if received in EXIT_CODES:  # otherwise the job is requeued, and the run resumes soon
+                self._validate_last(trainer, task)
+            raise Stopped(received)
+
+    def _validate_last(self, trainer: L.Trainer, task: Task) -> None:
+        """Validates a run that a signal stops, so that it has a best checkpoint. The last one is already saved."""
+        validates = trainer.enable_validation and has_part(trainer.datamodule, "val")  # type: ignore[attr-defined]
+        if self.best is None or not validates or self._validated_step == trainer.global_step:
+            return
+        say("saved; validating once more, a second signal stops this", sys.stderr)
+        if trainer.is_global_zero:
+            self.best.put_aside()
+        internals.validate(trainer)
+        self.best.on_train_epoch_end(trainer, task)
 
     def _check_finite(self, trainer: L.Trainer, weights: list[Tensor]) -> None:
         damaged_here = not all(torch.stack([weight.detach().isfinite().all() for weight in weights]) if weights else [])
@@ -188,6 +211,7 @@ class RunState(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Restores the random state."""
         set_random_state(self._random_before_validation)
+        self._validated_step = -1 if trainer.sanity_checking else trainer.global_step
 
     # -- the checkpoint
 

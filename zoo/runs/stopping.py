@@ -60,16 +60,10 @@ class Signals:
         """From now on, the first signal waits."""
         self._deferring = True
 
-    def stop_deferring(self, received: int) -> None:
-        """From now on, signals stop the run immediately.
-
-        Args:
-            received: A signal that a process of the run has received, or 0. It stops the run now.
-        """
+    def stop_deferring(self) -> None:
+        """From now on, the next signal stops the run immediately."""
         self._deferring = False
-        self.received = received
-        if received:
-            raise Stopped(received)
+        self.received = 0
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received and number == getattr(signal, "SIGUSR1", None):
