@@ -3,6 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -11,7 +12,9 @@ import numpy as np
 import torch
 
 from datamodules.files import check_file
-from datamodules.loader import BatchLoader, EpochSampler, Sampler, check_void
+from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler, check_void
+from datamodules.unknown import Unknown
+from zoo.vocab import UNK, OnUnknown, Vocab
 
 Part = Literal["train", "val", "test"]
 Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
@@ -19,6 +22,15 @@ Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may b
 
 class SequenceData(L.LightningDataModule, ABC):
     """Data in memory, in up to three parts.
+
+    If the trainer's task already knows facts, for example the vocabulary of a loaded model, the data
+    is encoded with these (`facts`), and not with its own. Symbols and classes that the model does
+    not know are an error, unless `on_unknown` is set before `setup`:
+
+    - `skip`: unknown symbols are left out, and so are examples of unknown classes.
+    - `unk`: unknown symbols become `<unk>`, if the vocabulary has it. This is the default then.
+
+    `unknown` counts them.
 
     Args:
         batch_size: Examples per optimizer step, over all devices.
@@ -36,6 +48,9 @@ class SequenceData(L.LightningDataModule, ABC):
         check_seed("seed", seed or 0)
         self.batch_size, self.seed = batch_size, seed
         self.parts: Parts = {}
+        self.facts: dict[str, Any] = {}
+        self.on_unknown: OnUnknown | None = None
+        self.unknown = Unknown()
         self._sources: dict[str, str] = {}
 
     # -- what a subclass defines
@@ -94,24 +109,83 @@ class SequenceData(L.LightningDataModule, ABC):
         """Records the SHA-256 of data under a name in `sources`."""
         self._sources[name] = hashlib.sha256(data).hexdigest()
 
+    # -- encoding with the facts of a model
+
+    def vocab_of(self, own: Sequence[str], fact: str = "vocab") -> Vocab:
+        """Returns the model's vocabulary, or a vocabulary of the data's own symbols if no model has one."""
+        return Vocab(self.facts.get(fact) or own)
+
+    def encode(self, text: str, vocab: Vocab, fact: str = "vocab") -> list[int]:
+        """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says."""
+        found = vocab.unknown(text)
+        self.unknown.add(fact, found, len(text))
+        how = "skip" if found and self._stops_at_unknown(vocab) else self.on_unknown  # setup raises the error
+        return vocab.encode(text, how)
+
+    def encode_input(self, text: str, vocab: Vocab) -> list[int]:
+        """Returns the ids of one of the `predict_inputs`.
+
+        Raises:
+            ValueError: If a symbol is unknown (see `on_unknown`), or if no symbol is known.
+        """
+        ids = vocab.encode(text, self.on_unknown)
+        if not ids:
+            raise ValueError(f"predict_inputs: {text!r} has no symbol that the model knows")
+        return ids
+
+    def encode_classes(self, names: Sequence[str], classes: Sequence[str]) -> torch.Tensor:
+        """Returns the ids (N,) of the classes of N examples. Counts unknown classes; their id is `NONE`."""
+        vocab = Vocab(classes)
+        self.unknown.add("classes", vocab.unknown(names), len(names))
+        ids = {name: number for number, name in enumerate(vocab)}
+        return torch.tensor([ids.get(name, NONE) for name in names])
+
+    def _stops_at_unknown(self, vocab: Sequence[str] = ()) -> bool:
+        return self.on_unknown == "error" or (self.on_unknown is None and UNK not in vocab)
+
+    def _load(self) -> None:
+        self._sources, self.unknown = {}, Unknown()
+        problem: Exception | None = None
+        try:
+            parts = self.load()
+            check_parts(type(self).__name__, parts)
+        except (TypeError, ValueError) as error:
+            problem = error  # possibly because unknown symbols were left out
+        stops = [fact for fact, counts in self.unknown.counts.items() if counts]
+        if any(self._stops_at_unknown(self.facts.get(fact, ())) for fact in stops):
+            raise ValueError(
+                f"{type(self).__name__}: {self.unknown}; to leave them out, add --on_unknown skip "
+                "(in Python: set `on_unknown` of the data)"
+            )
+        if problem is not None:
+            raise problem
+        self.parts = parts
+
     # -- Lightning's hooks
 
     def setup(self, stage: str | None = None) -> None:
-        """Loads and checks the data, once.
+        """Loads and checks the data, once. Loads it again for a model with other facts.
 
         Raises:
             TypeError: If `load` did not return parts, see `check_parts`.
-            ValueError: If a part has an unknown name or no examples, or if there is no training part for fit.
+            ValueError: If a part has an unknown name or no examples, if there is no training part for
+                fit, or if the data has symbols or classes that the model does not know.
         """
         name = type(self).__name__
         if "parts" not in vars(self):
             raise TypeError(f"{name}: call super().__init__(batch_size, seed) in its __init__")
-        if not self.parts:
-            parts = self.load()
-            check_parts(name, parts)
-            self.parts = parts
+        task = None if self.trainer is None else self.trainer.lightning_module
+        facts = getattr(task, "known_facts", {})
+        if not self.parts or (task is not None and facts != self.facts and self._differs(facts)):
+            self.facts = facts
+            self._load()
         if stage == "fit" and "train" not in self.parts:
             raise ValueError(f"{name}: this data has no training part; it has {', '.join(self.parts)}")
+
+    def _differs(self, facts: Mapping[str, Any]) -> bool:
+        """Returns whether the loaded data is encoded with other facts. A new model without facts takes the data's."""
+        own = self.spec
+        return not facts or any(own[fact] != value for fact, value in facts.items() if fact in own)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Moves a batch, except its lengths: packing needs them on the CPU, and copying them back would block."""
@@ -201,6 +275,11 @@ def check_parts(name: str, parts: Any) -> None:
         raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
 
 
+def with_validation(parts: Parts) -> Parts:
+    """Returns parts with a validation part: without held-out parts, this is the training part."""
+    return {**parts, "val": parts["train"]} if list(parts) == ["train"] else parts
+
+
 def check_seed(name: str, seed: int) -> None:
     """Raises ValueError if a seed is negative."""
     if seed < 0:
@@ -214,17 +293,19 @@ def check_predict_inputs(inputs: list[str]) -> None:
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raises ValueError unless both are at least 0 and their sum is less than 1."""
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction >= 1:
+    """Raises ValueError unless both are at least 0 and their sum is at most 1. With 1, there is no training part."""
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 1:
         raise ValueError(
             f"val_fraction, test_fraction: got {val_fraction} and {test_fraction}, "
-            "expected fractions of at least 0 with a sum below 1"
+            "expected fractions of at least 0 with a sum of at most 1"
         )
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
     """Returns the sizes of the training, validation and test parts. Validation and test are rounded down."""
     val, test = int(size * val_fraction), int(size * test_fraction)
+    if val_fraction + test_fraction == 1:  # no training part, also after rounding
+        val = size - test
     return size - val - test, val, test
 
 

@@ -9,6 +9,7 @@ import torch
 from datamodules.base import Part, Parts, SequenceData
 from datamodules.cache import cached, check_sha256
 from datamodules.idx import read_idx
+from datamodules.loader import NONE
 from zoo.batch import ClassBatch
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror
@@ -20,6 +21,7 @@ FILES = {
 }
 NUM_VAL = 5_000
 PERMUTATION_SEED = 92916
+DIGITS = [str(digit) for digit in range(10)]
 
 
 class MNISTRows(SequenceData):
@@ -63,13 +65,16 @@ class MNISTRows(SequenceData):
 
     def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._read_idx(f"{prefix}-images-idx3-ubyte", axes=3)  # (N, 28, 28) uint8
-        labels = self._read_idx(f"{prefix}-labels-idx1-ubyte", axes=1).long()
+        digits = self._read_idx(f"{prefix}-labels-idx1-ubyte", axes=1).tolist()
+        self.classes = self.facts.get("classes") or DIGITS
+        labels = self.encode_classes([DIGITS[digit] for digit in digits], self.classes)
         if self.view != "rows":
             images = images.reshape(-1, 784, 1)
         if self.view == "permuted":
             order = np.random.RandomState(PERMUTATION_SEED).permutation(784)
             images = images[:, torch.from_numpy(order)]
-        return images.contiguous(), labels
+        known = labels != NONE
+        return (images if known.all() else images[known]).contiguous(), labels[known]
 
     def _read_idx(self, name: str, axes: int) -> torch.Tensor:
         path = _path(name)
@@ -83,7 +88,7 @@ class MNISTRows(SequenceData):
     def spec(self) -> dict[str, Any]:
         """The pixels per step, the number of steps, and the ten digits."""
         steps, pixels = (28, 28) if self.view == "rows" else (784, 1)
-        return {"input_size": pixels, "num_steps": steps, "classes": [str(digit) for digit in range(10)]}
+        return {"input_size": pixels, "num_steps": steps, "classes": list(self.classes)}
 
 
 def _path(name: str) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes
+from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes, with_validation
 from datamodules.files import FACTS, read_table
 from zoo.batch import ValueBatch
 
@@ -78,9 +78,11 @@ class NumericSequences(SequenceData):
         for part, piece in pieces.items():  # type: ignore[assignment]
             if len(piece):
                 parts[part] = self._examples(name, part, piece)
-        # Over all training numbers: the inputs and the targets.
-        self.mean, self.scale = float(pieces["train"].mean()), float(pieces["train"].std()) or 1.0
-        return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
+        # Over all training numbers: the inputs and the targets. A model that is already trained has its own.
+        known = pieces["train"] if len(pieces["train"]) else table
+        self.mean = self.facts.get("mean", float(known.mean()))
+        self.scale = self.facts.get("scale", float(known.std()) or 1.0)
+        return with_validation(parts)
 
     def _examples(self, name: str, part: Part, piece: NDArray[np.float64]) -> ValueBatch:
         if self.column is not None:
@@ -106,9 +108,10 @@ class NumericSequences(SequenceData):
     @property
     def spec(self) -> dict[str, Any]:
         """Numbers per step, numbers to predict, steps, and the scaling, which the model applies."""
-        scaling = {} if self.normalize == "none" else {"mean": self.mean, "scale": self.scale}
-        steps = self.parts["train"].inputs.shape[1]
-        return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": self.normalize, **scaling}
+        normalize = self.facts.get("normalize", self.normalize)
+        scaling = {} if normalize == "none" else {"mean": self.mean, "scale": self.scale}
+        steps = self.parts[self.last_part()].inputs.shape[1]
+        return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": normalize, **scaling}
 
 
 def read_numbers(path: str, columns: list[str] | None, data: bytes | None = None) -> NDArray[np.float64]:

@@ -3,6 +3,8 @@
 Legend: B batch, S source steps, T target steps.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +12,10 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
+from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
 from datamodules.files import FACTS, read_table
 from zoo.batch import IGNORE, PairBatch
-from zoo.vocab import END, PAD, START, Vocab
+from zoo.vocab import END, PAD, START, UNK, Vocab
 
 EN_KO = FACTS / "en_ko.csv"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -39,6 +41,8 @@ class ToySeq2Seq(SequenceData):
         val_fraction: Fraction of the pairs held out for validation.
         test_fraction: Fraction of the pairs held out for the test.
         split_seed: Determines the generated pairs, and which pairs are held out.
+        min_count: Symbols that occur fewer times in the training pairs become `<unk>`. None: the
+            vocabularies have all symbols of all parts, and no `<unk>`.
         batch_size: Pairs per optimizer step, over all devices.
         predict_inputs: Sources for `predict`. Default: the last part.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
@@ -56,6 +60,7 @@ class ToySeq2Seq(SequenceData):
         val_fraction: float = 0.0,
         test_fraction: float = 0.0,
         split_seed: int = 0,
+        min_count: int | None = None,
         batch_size: int = 32,
         predict_inputs: list[str] | None = None,
         seed: int | None = None,
@@ -72,7 +77,9 @@ class ToySeq2Seq(SequenceData):
         self.task, self.path, self.num_examples, self.digits = task, path, num_examples, digits
         self.min_length, self.max_length = min_length, max_length
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
-        self.predict_inputs = predict_inputs
+        if min_count is not None and min_count < 1:
+            raise ValueError(f"min_count: got {min_count}, expected at least 1")
+        self.min_count, self.predict_inputs = min_count, predict_inputs
 
     def pairs(self) -> list[Pair]:
         """Returns all pairs, (source, target)."""
@@ -89,23 +96,34 @@ class ToySeq2Seq(SequenceData):
         pairs = self.pairs()
         if self.path is None:  # records the pairs: one per line, with a tab between source and target
             self.record_source(self.task, "".join(f"{source}\t{target}\n" for source, target in pairs).encode())
-        self.source_vocab = Vocab.of("".join(source for source, _ in pairs), [PAD])
-        self.target_vocab = Vocab.of("".join(target for _, target in pairs), [PAD, START, END])
         split = random_split(len(pairs), self.val_fraction, self.test_fraction, self.split_seed)
+        seen = pairs if self.min_count is None else [pairs[row] for row in split.get("train", ())]
+        self.source_vocab = self._vocab("source_vocab", [PAD], "".join(source for source, _ in seen))
+        self.target_vocab = self._vocab("target_vocab", [PAD, START, END], "".join(target for _, target in seen))
         parts: Parts = {part: self._examples([pairs[row] for row in rows]) for part, rows in split.items()}
-        return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
+        return with_validation(parts)
+
+    def _vocab(self, fact: str, specials: list[str], text: str) -> Vocab:
+        if self.min_count is None:
+            return self.vocab_of(list(Vocab.of(text, specials)), fact)
+        frequent = sorted(symbol for symbol, count in Counter(text).items() if count >= self.min_count)
+        return self.vocab_of([*specials, UNK, *frequent], fact)
 
     def _examples(self, pairs: list[Pair]) -> PairBatch:
         start, end = self.target_vocab.id(START), self.target_vocab.id(END)
-        targets = [torch.tensor([start, *self.target_vocab.encode(target), end]) for _, target in pairs]
-        return self._batch([source for source, _ in pairs], targets)
+        sources = [self.encode(source, self.source_vocab, "source_vocab") for source, _ in pairs]
+        targets = [[start, *self.encode(target, self.target_vocab, "target_vocab"), end] for _, target in pairs]
+        known = [pair for pair in zip(sources, targets, strict=True) if pair[0]]  # a source may have no known symbol
+        if not known:
+            raise ValueError("no source has a known symbol")
+        return self._batch(*zip(*known, strict=True))
 
-    def _batch(self, sources: list[str], targets: list[torch.Tensor]) -> PairBatch:
-        ids = [torch.tensor(self.source_vocab.encode(source)) for source in sources]
+    def _batch(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> PairBatch:
+        rows = [torch.tensor(ids) for ids in sources]
         return PairBatch(
-            pad_sequence(ids, batch_first=True),
-            torch.tensor([len(row) for row in ids]),
-            pad_sequence(targets, batch_first=True, padding_value=IGNORE),
+            pad_sequence(rows, batch_first=True),
+            torch.tensor([len(row) for row in rows]),
+            pad_sequence([torch.tensor(ids) for ids in targets], batch_first=True, padding_value=IGNORE),
         )
 
     def collate(self, batch: PairBatch) -> PairBatch:
@@ -120,8 +138,8 @@ class ToySeq2Seq(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
-        unknown = torch.tensor([self.target_vocab.id(START)])
-        return self.predict_loader(self._batch(self.predict_inputs, [unknown] * len(self.predict_inputs)))
+        sources = [self.encode_input(text, self.source_vocab) for text in self.predict_inputs]
+        return self.predict_loader(self._batch(sources, [[self.target_vocab.id(START)]] * len(sources)))
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Legend: B batch, T time steps, N windows or chunks.
 import re
 import unicodedata
 from abc import abstractmethod
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from datamodules.base import Part, Parts, SequenceData, check_fractions, check_p
 from datamodules.cache import cached
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
 from zoo.batch import IGNORE, TextBatch
-from zoo.vocab import Vocab
+from zoo.vocab import UNK, Vocab
 
 GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
@@ -40,12 +41,15 @@ class TextData(SequenceData):
         val_fraction: Fraction of each document held out for validation. 0: none.
         test_fraction: Fraction of each document held out for the test, at its end. 0: none.
         strip_lines: Whether to strip white space from both ends of each line.
-        lowercase: Whether to convert the text to lower case.
+        lowercase: Whether to convert the text to lower case. A model that does so needs no option.
         ascii_only: Whether to remove characters that are not ASCII.
         join_lines: Whether to remove empty lines and join the others with spaces.
         start_marker: Start at the first occurrence of this string.
         end_marker: End before the first occurrence of this string after the start.
-        normalization: A Unicode normal form, applied first.
+        normalization: A Unicode normal form, applied first. If the model already has one, that one.
+        min_count: Symbols that occur fewer times in the training part become `<unk>`. With 1, only
+            symbols that do not occur in it. None: the vocabulary has all symbols of all parts, and no
+            `<unk>`.
         predict_inputs: Texts for `predict`. Default: the last part.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
             `seed_everything`.
@@ -66,12 +70,13 @@ class TextData(SequenceData):
         start_marker: str | None = None,
         end_marker: str | None = None,
         normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
+        min_count: int | None = None,
         predict_inputs: list[str] | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
-        for name, value in (("seq_len", seq_len), ("eval_lanes", eval_lanes)):
+        for name, value in (("seq_len", seq_len), ("eval_lanes", eval_lanes), ("min_count", min_count or 1)):
             if value < 1:
                 raise ValueError(f"{name}: got {value}, expected at least 1")
         if mode not in ("windows", "stream"):
@@ -81,7 +86,7 @@ class TextData(SequenceData):
         self.strip_lines, self.lowercase = strip_lines, lowercase
         self.ascii_only, self.join_lines = ascii_only, join_lines
         self.start_marker, self.end_marker, self.normalization = start_marker, end_marker, normalization
-        self.predict_inputs = predict_inputs
+        self.min_count, self.predict_inputs = min_count, predict_inputs
 
     @abstractmethod
     def documents(self) -> dict[str, str]:
@@ -90,9 +95,20 @@ class TextData(SequenceData):
     def load(self) -> Parts:
         """See `SequenceData`."""
         self.texts = {name: self.clean(name, text) for name, text in self.documents().items()}
-        self.vocab = Vocab.of("".join(self.texts.values()))
+        self.vocab = self.vocab_of(self._own_vocab())
         build = self._windows if self.mode == "windows" else self._chunks
         return {part: build(part, pieces) for part, pieces in self.cut().items()}
+
+    def _own_vocab(self) -> list[str]:
+        if self.min_count is None:
+            return list(Vocab.of("".join(self.texts.values())))
+        counts = Counter("".join(pieces["train"] for pieces in map(self._split, self.texts.values())))
+        return [UNK, *sorted(symbol for symbol, count in counts.items() if count >= self.min_count)]
+
+    def _split(self, text: str) -> dict[Part, str]:
+        """Returns the parts of a document."""
+        train, val, _ = split_sizes(len(text), self.val_fraction, self.test_fraction)
+        return {"train": text[:train], "val": text[train : train + val], "test": text[train + val :]}
 
     def cut(self) -> dict[Part, list[np.ndarray[Any, Any]]]:
         """Returns the ids of each part: one piece per document. Empty parts are omitted.
@@ -102,12 +118,11 @@ class TextData(SequenceData):
         """
         found: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
         for name, text in self.texts.items():
-            ids = np.asarray(self.vocab.encode(text))
-            sizes = split_sizes(len(ids), self.val_fraction, self.test_fraction)
-            for part, piece in zip(found, np.split(ids, np.cumsum(sizes)[:2]), strict=True):
-                if len(piece):
-                    self._check_length(name, part, len(piece))
-                    found[part].append(piece)
+            for part, piece in self._split(text).items():
+                if piece:
+                    ids = np.asarray(self.encode(piece, self.vocab), dtype=np.int64)
+                    self._check_length(name, part, len(ids))
+                    found[part].append(ids)
         return {part: pieces for part, pieces in found.items() if pieces}
 
     def clean(self, name: str, text: str) -> str:
@@ -116,16 +131,13 @@ class TextData(SequenceData):
         Raises:
             ValueError: If a marker is not found, or if the text is empty.
         """
-        text = text.replace("\r\n", "\n")
-        if self.normalization is not None:
-            text = unicodedata.normalize(self.normalization, text)
+        text = self._normalized(text.replace("\r\n", "\n"))
         start = 0 if self.start_marker is None else _find(name, text, "start_marker", self.start_marker, 0)
         end = len(text) if self.end_marker is None else _find(name, text, "end_marker", self.end_marker, start)
         text = text[start:end]
         if self.strip_lines:
             text = "\n".join(line.strip() for line in text.split("\n"))
-        if self.lowercase:
-            text = text.lower()
+        text = self._cased(text)
         if self.ascii_only:
             text = text.encode("ascii", "ignore").decode("ascii")
         if self.join_lines:
@@ -133,6 +145,21 @@ class TextData(SequenceData):
         if not text:
             raise ValueError(f"{name}: the text is empty")
         return text
+
+    def _normalized(self, text: str) -> str:
+        form = self.spec_of_text["normalization"]
+        return text if form is None else unicodedata.normalize(form, text)
+
+    def _cased(self, text: str) -> str:
+        return text.lower() if self.spec_of_text["lowercase"] else text
+
+    @property
+    def spec_of_text(self) -> dict[str, Any]:
+        """How texts are cleaned, for the model: `lowercase` and `normalization`."""
+        return {
+            "lowercase": bool(self.facts.get("lowercase") or self.lowercase),
+            "normalization": self.facts.get("normalization") or self.normalization,
+        }
 
     def _check_length(self, name: str, part: Part, length: int) -> None:
         needed = self.seq_len + 1 if self.mode == "windows" else 2
@@ -178,7 +205,10 @@ class TextData(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
-        rows = [torch.tensor(self.vocab.encode(text)) for text in self.predict_inputs]
+        rows = [
+            torch.tensor(self.vocab.encode(self._cased(self._normalized(text)), self.on_unknown))
+            for text in self.predict_inputs
+        ]
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
 
@@ -190,8 +220,8 @@ class TextData(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The vocabulary: the distinct characters of all parts, sorted."""
-        return {"vocab": list(self.vocab)}
+        """The vocabulary (by default, the distinct characters of all parts, sorted), and how texts are cleaned."""
+        return {"vocab": list(self.vocab), **self.spec_of_text}
 
 
 class Gutenberg(TextData):
@@ -225,15 +255,15 @@ class TextFile(TextData):
     """Text files in UTF-8.
 
     Args:
-        paths: The files. Each one is a document.
+        paths: One file, or several. Each one is a document.
         **options: See `TextData`.
     """
 
-    def __init__(self, paths: list[str], **options: Any) -> None:
+    def __init__(self, paths: str | list[str], **options: Any) -> None:
         super().__init__(**options)
         if not paths:
             raise ValueError("paths: got none, expected at least one file")
-        self.paths = paths
+        self.paths = [paths] if isinstance(paths, str) else paths
 
     def documents(self) -> dict[str, str]:
         """See `TextData`."""

@@ -1,17 +1,18 @@
 """Predicting the last letter of a word."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split
+from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
 from datamodules.files import FACTS, read_table
+from datamodules.loader import NONE
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
-from zoo.vocab import Vocab
 
 WORDS = FACTS / "words.txt"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -93,17 +94,27 @@ class WordCompletion(SequenceData):
         """See `SequenceData`."""
         words = self.words()
         letters = set("".join(words))
-        self.vocab = Vocab(ALPHABET) if letters <= set(ALPHABET) else Vocab(sorted(letters))
+        own = ALPHABET if letters <= set(ALPHABET) else sorted(letters)
+        self.vocab, self.classes = self.vocab_of(own), self.vocab_of(own, "classes")
         split = random_split(len(words), self.val_fraction, self.test_fraction, self.split_seed)
         self.split_words = {part: [words[row] for row in rows] for part, rows in split.items()}
         parts: Parts = {part: self._examples(words) for part, words in self.split_words.items()}
-        return parts if len(parts) > 1 else {**parts, "val": parts["train"]}
+        return with_validation(parts)
 
     def _examples(self, words: list[str]) -> ClassBatch:
-        return self._batch([word[:-1] for word in words], self.vocab.encode(word[-1] for word in words))
+        beginnings = [self.encode(word[:-1], self.vocab) for word in words]
+        targets = self.encode_classes([word[-1] for word in words], self.classes).tolist()
+        rows = [
+            (ids, target)
+            for word, ids, target in zip(words, beginnings, targets, strict=True)
+            if len(ids) == len(word) - 1 and target != NONE  # without a letter, it would be another word
+        ]
+        if not rows:
+            raise ValueError("no word has known letters only")
+        return self._batch(*zip(*rows, strict=True))
 
-    def _batch(self, beginnings: list[str], targets: list[int]) -> ClassBatch:
-        rows = [torch.tensor(self.vocab.encode(text)) for text in beginnings]
+    def _batch(self, beginnings: Sequence[list[int]], targets: Sequence[int]) -> ClassBatch:
+        rows = [torch.tensor(ids) for ids in beginnings]
         lengths = torch.tensor([len(row) for row in rows])
         return ClassBatch(pad_sequence(rows, batch_first=True), torch.tensor(targets), lengths)
 
@@ -112,10 +123,12 @@ class WordCompletion(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
-        return self.predict_loader(self._batch(self.predict_inputs, [IGNORE] * len(self.predict_inputs)))
+        texts = [text.lower() if self.facts.get("lowercase") else text for text in self.predict_inputs]
+        rows = [self.encode_input(text, self.vocab) for text in texts]
+        return self.predict_loader(self._batch(rows, [IGNORE] * len(rows)))
 
     @property
     def spec(self) -> dict[str, Any]:
         """The letters, both as symbols and as classes: a-z, or the letters of the words if there are others."""
-        letters = {"vocab": list(self.vocab), "classes": list(self.vocab)}
+        letters = {"vocab": list(self.vocab), "classes": list(self.classes), "lowercase": self.books is not None}
         return letters if self.word_length is None else {**letters, "num_steps": self.word_length - 1}

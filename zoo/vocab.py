@@ -5,11 +5,12 @@ vocabulary is a plain Python object without tensors. Checkpoints and JSON store 
 strings.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
-PAD, START, END = "<pad>", "<start>", "<end>"
-OnUnknown = Literal["error", "skip"]
+PAD, START, END, UNK = "<pad>", "<start>", "<end>", "<unk>"
+OnUnknown = Literal["error", "skip", "unk"]
 
 
 class Vocab(Sequence[str]):
@@ -17,7 +18,8 @@ class Vocab(Sequence[str]):
 
     Args:
         symbols: The symbols in the order of their ids. Usually single characters, and the special
-            symbols `<pad>`, `<start>` and `<end>` if a task needs them.
+            symbols `<pad>`, `<start>` and `<end>` if a task needs them, and `<unk>`, which stands for
+            all other symbols.
 
     Raises:
         ValueError: If there are no symbols, or if there is a duplicate.
@@ -75,21 +77,36 @@ class Vocab(Sequence[str]):
             raise ValueError(f"the symbol {symbol!r} is not among the {describe(self)}")
         return self._ids[symbol]
 
-    def encode(self, text: Iterable[str], on_unknown: OnUnknown = "error") -> list[int]:
+    def unknown(self, text: Iterable[str]) -> Counter[str]:
+        """The characters of a text that are not in the vocabulary, with their counts.
+
+        Example:
+            >>> Vocab.of("abc").unknown("abxax")
+            Counter({'x': 2})
+        """
+        return Counter({symbol: count for symbol, count in Counter(text).items() if symbol not in self._ids})
+
+    def encode(self, text: Iterable[str], on_unknown: OnUnknown | None = None) -> list[int]:
         """The ids of a text's characters.
 
         Args:
             text: The text.
-            on_unknown: What to do with a character that is not in the vocabulary: `error` or `skip`.
+            on_unknown: What to do with a character that is not in the vocabulary: `error`, `skip`, or
+                `unk`, which replaces it with `<unk>`. None: `unk` if the vocabulary has `<unk>`,
+                otherwise `error`.
 
         Raises:
             ValueError: If a character is not in the vocabulary. The message gives its position.
         """
         ids = self._ids
+        if on_unknown not in (None, *get_args(OnUnknown)):
+            raise ValueError(f"on_unknown: got {on_unknown!r}, expected one of {', '.join(get_args(OnUnknown))}")
+        if on_unknown == "unk" and UNK not in ids:
+            raise ValueError(f"on_unknown: got unk, but this vocabulary has no {UNK}; use error or skip")
         if on_unknown == "skip":
             return [ids[symbol] for symbol in text if symbol in ids]
-        if on_unknown != "error":
-            raise ValueError(f"on_unknown: got {on_unknown!r}, expected error or skip")
+        if on_unknown != "error" and UNK in ids:
+            return [ids.get(symbol, ids[UNK]) for symbol in text]
         try:
             return [ids[symbol] for symbol in text]
         except KeyError:

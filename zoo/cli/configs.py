@@ -1,14 +1,17 @@
 """Finding a command's config: a file, a packaged config, the config of a run, or that of a checkpoint."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 import zoo
 from zoo.checks import nearest
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
 from zoo.files import bundle, checkpoint
-from zoo.files.limits import MAX_CONFIG_BYTES
+from zoo.files.limits import MAX_CONFIG_BYTES, check_yaml
 from zoo.runs.history import CONFIG_FILE
 
 MAX_NAME = 256  # characters; a longer text is not a path
@@ -26,7 +29,8 @@ def arrange(command: Command) -> Arranged:
     """Moves the configs to the front of a command, so that options override them in any order.
 
     A packaged config can be given by its name. If validate, test or predict is called without a
-    config, the config that the model was trained with is used.
+    config, the config that the model was trained with is used; if its configs have no model or no
+    data, that part of it.
 
     Raises:
         UsageError: If a config is not found, or if a checkpoint can't be read or has no config.
@@ -47,11 +51,39 @@ def arrange(command: Command) -> Arranged:
         files = [str(path)] if path.is_file() else []
         if not files and not asks and not any(word.startswith("--model") for word in rest):
             raise UsageError(f"--run_dir: there is no run in {given.run_dir}; to start one, give --config")
-    if not files and command.name != "fit" and given.ckpt_path is not None and not asks:
-        config, found = config_of(given.ckpt_path)
-        files = [config]
+    if command.name != "fit" and given.ckpt_path is not None and not asks:
+        named = _keys_of(files)
+        if not files:
+            config, found = config_of(given.ckpt_path)
+            files = [config]
+        elif missing := [key for key in ("model", "data") if key not in named]:
+            config, found = config_of(given.ckpt_path)
+            files = [_part_of(config, missing), *files]
     options = [word for file in files for word in ("--config", file)]
     return Arranged([command.name, *options, *rest], given.config, found)
+
+
+def _keys_of(files: list[str]) -> set[str]:
+    """Returns the keys at the top of some configs. Configs that can't be read have none: the parser reports them."""
+    found: set[str] = set()
+    for name in files:
+        with suppress(OSError, UnicodeError, yaml.YAMLError):
+            content = _content(name)
+            found |= content.keys() if isinstance(content, dict) else set()
+    return found
+
+
+def _part_of(config: str, keys: list[str]) -> str:
+    """Returns some keys of a model's own config, as text."""
+    content = _content(config)
+    return "# of the model\n" + yaml.safe_dump({key: content[key] for key in keys if key in content}, sort_keys=False)
+
+
+def _content(config: str) -> Any:
+    """Returns the content of a config: a path, or text of several lines."""
+    text = config if "\n" in config else Path(config).read_text(encoding="utf-8")
+    check_yaml(text)
+    return yaml.safe_load(text)
 
 
 def config_of(source: str) -> tuple[str, dict[str, Any] | None]:

@@ -23,12 +23,14 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 import datamodules
 from zoo import hub
+from zoo.checks import brief
 from zoo.cli import configs, trust
 from zoo.cli.arguments import Command
 from zoo.cli.errors import WRONG, RunError, UsageError, explain, first_cause
 from zoo.cli.results import print_predictions, print_summary
 from zoo.files import checkpoint as checkpoints
 from zoo.hub.loading import parts_of
+from zoo.models import Model
 from zoo.runs import internals
 from zoo.runs.best import BestCheckpoint, has_part
 from zoo.runs.continuation import Continuation
@@ -41,6 +43,7 @@ from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, s
 from zoo.runs.resume import CheckpointPolicy, RunState
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
+from zoo.vocab import OnUnknown
 
 DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # imported for short names in configs
 CLASS_NAMES = [
@@ -81,6 +84,7 @@ class ZooCLI(LightningCLI):
 
     def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
         self.command, self.signals, self.checkpoint = command, signals, checkpoint
+        self.argv: list[str] = options["args"]
         self.started = False  # whether all checks have passed
         super().__init__(**options)
 
@@ -106,6 +110,12 @@ class ZooCLI(LightningCLI):
             default=None,
             help="Pattern, or list of patterns, of weights to freeze, for example recurrent.*",
         )
+        parser.add_argument(
+            "--on_unknown",
+            type=OnUnknown | None,
+            default=None,
+            help="What to do with symbols and classes of the data that the model does not know.",
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parses the options, and takes out the checkpoint path: LightningCLI would let it override the config."""
@@ -128,6 +138,8 @@ class ZooCLI(LightningCLI):
                 raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
             internals.instantiate(self)
             self._check_lr()
+            if self.options["on_unknown"] is not None:
+                self.datamodule.on_unknown = self.options["on_unknown"]
             self._take_weights()
 
     @contextmanager
@@ -152,16 +164,32 @@ class ZooCLI(LightningCLI):
             self.options["ckpt_path"] = self.config_init[self.subcommand]["ckpt_path"] = None
             if Path(self.ckpt_path).is_file():
                 found = self.checkpoint or checkpoints.read(self.ckpt_path)
-                task.on_load_checkpoint(found)
-                task.adopt(task.model_class.from_parts(*parts_of(found, task.model_class, self.ckpt_path)))
+                model = task.model_class.from_parts(*parts_of(found, task.model_class, self.ckpt_path))
             else:  # any other source of `zoo.load`
-                task.adopt(hub.load(self.ckpt_path))
+                model = hub.load(self.ckpt_path)
+            self._follow(model)
+            task.adopt(model)
         elif self.continuation is not None:
             found = self.continuation.checkpoint
             task.on_load_checkpoint(found)
             task.model_class.check_parts(*parts_of(found, task.model_class, str(self.continuation.path)))
         if self.subcommand == "fit":
             task.prepare = self._prepare_weights
+
+    def _follow(self, model: Model) -> None:
+        """Ignores what a config file says about the model: it is that of the checkpoint. Options must agree with it."""
+        task: Task = self.model
+        theirs, tunable = model.config.as_dict(), type(model).config_class.tunable
+        names = {word.split("=")[0].rpartition(".")[2] for word in self.argv if word.startswith("--model.")}
+        ignored = [
+            name
+            for name, value in theirs.items()
+            if task.hparams.get(name) not in (None, value) and name not in names | tunable | set(task.keeps)
+        ]
+        if ignored and isinstance(model, task.model_class):
+            changes = (f"{name} {brief(theirs[name])}, not {brief(task.hparams[name])}" for name in ignored)
+            say(f"the model is that of {self.ckpt_path}: {', '.join(changes)}", sys.stderr)
+            task.hparams.update(dict.fromkeys(ignored))
 
     def _check_run_dir(self) -> None:
         if self.ckpt_path is not None:
@@ -212,6 +240,7 @@ class ZooCLI(LightningCLI):
 
     def _prepare_weights(self, task: Task) -> None:
         """Initializes weights from other models, freezes weights, and builds the optimizer, as set by the options."""
+        self._say_unknown()
         if self.continuation is not None:  # the weights are in the checkpoint
             self.continuation.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         sources = None if self.continuation else self.options["init_from"]
@@ -297,17 +326,24 @@ class ZooCLI(LightningCLI):
         """Prints the validation metrics."""
         with self.checking():
             self.trainer.validate(model, **options)
+        self._say_unknown()
 
     def test(self, model: Task, **options: Any) -> None:
         """Prints the test metrics."""
         with self.checking():
             self.trainer.test(model, **options)
+        self._say_unknown()
 
     def predict(self, model: Task, **options: Any) -> None:
         """Prints the predictions as CSV."""
         with self.checking():
             batches: list[Any] = self.trainer.predict(model, **{**options, "return_predictions": True}) or []
         print_predictions(batches, self.trainer.world_size, self.trainer.is_global_zero)
+        self._say_unknown()
+
+    def _say_unknown(self) -> None:
+        if unknown := getattr(self.datamodule, "unknown", None):
+            say(f"{unknown} ({'left out' if self.datamodule.on_unknown == 'skip' else 'read as <unk>'})", sys.stderr)
 
 
 class Started(L.Callback):

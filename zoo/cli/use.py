@@ -1,18 +1,20 @@
 """The commands that use a model: generate, infer, export."""
 
 import argparse
+import inspect
 import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from zoo import hub
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
 from zoo.cli.results import text_of
 from zoo.models import CharLMModel, Model
+from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
 BEAMS = ("length_penalty", "alpha")  # and with one
@@ -57,7 +59,7 @@ def generate_parser() -> Parser:
     options.add_argument("--alpha", type=float, default=0.6, help="exponent of the length penalty wu")
     options.add_argument("--seed", type=int, help="random seed; the same seed gives the same text")
     options.add_argument(
-        "--on_unknown", default="error", choices=["error", "skip"], help="what to do with unknown symbols in the prompt"
+        "--on_unknown", choices=get_args(OnUnknown), help="what to do with unknown symbols of the prompt"
     )
     options.add_argument("--json", action="store_true", help="print one JSON object per text, with log-probabilities")
     return options
@@ -79,7 +81,9 @@ def generate(argv: list[str]) -> int:
         raise UsageError(
             f"{name}: expected a char_lm, got a {model.model_name}, which takes {model.takes}; use `zoo infer`"
         )
-    shown = "".join(symbol for symbol in prompt if symbol in model.vocab) if on_unknown == "skip" else prompt
+    shown = model.config.clean(prompt)
+    if on_unknown == "skip":
+        shown = "".join(symbol for symbol in shown if symbol in model.vocab)
     if beam is not None:
         if samples > beam >= 1:
             raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")
@@ -111,20 +115,26 @@ def infer(argv: list[str]) -> int:
     options.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="an input; - reads one input per line from standard input"
     )
+    options.add_argument(
+        "--on_unknown", choices=get_args(OnUnknown), help="what to do with unknown symbols of texts: default error"
+    )
     options.add_argument("--json", action="store_true", help="print one JSON object per input")
     # With a space in front, argparse does not take a negative number for an option.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
     model = hub.load(given.model)
+    how = {} if given.on_unknown is None else {"on_unknown": given.on_unknown}
+    if how and "on_unknown" not in inspect.signature(model.infer).parameters:
+        raise UsageError(f"--on_unknown: a {model.model_name} takes {model.takes}, which have no unknown symbols")
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if words == ["-"]:
-        return _infer_lines(model, given.json)
-    rows = [_infer_one(model, word) for word in words]  # all of them, before anything is printed
+        return _infer_lines(model, given.json, how)
+    rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
     for row in rows:
         _print_row(row, given.json)
     return 0
 
 
-def _infer_lines(model: Model, as_json: bool) -> int:
+def _infer_lines(model: Model, as_json: bool, how: dict[str, Any]) -> int:
     """Predicts from each line of standard input. Reports lines that can't be read, and continues."""
     failed = 0
     for number, line in enumerate(_lines(), 1):
@@ -133,7 +143,7 @@ def _infer_lines(model: Model, as_json: bool) -> int:
                 raise UsageError("this is not UTF-8")
             if not line.strip():
                 raise UsageError("the line is empty")
-            _print_row(_infer_one(model, line), as_json)
+            _print_row(_infer_one(model, line, how), as_json)
         except UsageError as error:
             failed += 1
             print(shorten(f"line {number}: {error}"), file=sys.stderr)
@@ -150,9 +160,9 @@ def _lines() -> Iterator[str | UnicodeDecodeError]:
             yield error
 
 
-def _infer_one(model: Model, word: str) -> dict[str, Any]:
+def _infer_one(model: Model, word: str, how: dict[str, Any]) -> dict[str, Any]:
     try:
-        (row,) = model.infer([model.parse(word)])
+        (row,) = model.infer([model.parse(word)], **how)
     except ValueError as error:
         text = str(error)
         raise UsageError(text if word and word in text else f"{word!r}: {text}") from error

@@ -12,8 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zoo.batch import IGNORE, TextBatch
 from zoo.decoding import Symbols, collect, stream
 from zoo.models.base import Features, Model
-from zoo.models.config import ModelConfig
-from zoo.models.texts import ScoredText, as_list, end_of, sampling_of, search_texts
+from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_texts
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.vocab import OnUnknown, Vocab
@@ -27,13 +26,13 @@ class Generated(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CharLMConfig(ModelConfig):
+class CharLMConfig(TextConfig):
     """Describes a `CharLMModel`.
 
     Args:
         vocab: The symbols in the order of their ids.
         embedding_dim: Width of the embedding. None is one-hot.
-        hidden_size: See `ModelConfig`, as for the other fields.
+        lowercase: See `TextConfig`, as for the other fields.
     """
 
     vocab: tuple[str, ...]
@@ -78,11 +77,17 @@ class CharLMModel(Model):
 
     # -- plain values
 
-    def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
-        """Gives the most likely next symbol after each symbol of some texts."""
+    def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
+        """Gives the most likely next symbol after each symbol of some texts.
+
+        Args:
+            values: See `Model`.
+            on_unknown: See `generate_batch`.
+        """
         rows = []
         for text in as_list(values):
-            ids = torch.tensor([self.vocab.encode(text)], device=self.device)
+            known = encode_text(self.vocab, self.config.clean(text), on_unknown)
+            ids = torch.tensor([known], device=self.device)
             rows += self.answer(TextBatch(ids, torch.full_like(ids, IGNORE)))
         return rows
 
@@ -109,7 +114,7 @@ class CharLMModel(Model):
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:
         """Gives the hidden states for some texts: see `Model`."""
-        ids = [torch.tensor(self.vocab.encode(text)) for text in as_list(values)]
+        ids = [torch.tensor(self.vocab.encode(self.config.clean(text))) for text in as_list(values)]
         lengths = torch.tensor([len(row) for row in ids])
         inputs = self.network.input(pad_sequence(ids, batch_first=True).to(self.device))
         with self.evaluating():
@@ -155,8 +160,8 @@ class CharLMModel(Model):
                 `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
                 generate, and of symbols never to generate. `stop`: a list of strings; a text ends
                 with the first of them that occurs. `seed`: the random seed; a text depends on it and
-                on its position in the batch; None draws a seed. `on_unknown`: `skip` omits unknown
-                symbols of a prompt, `error` raises an error.
+                on its position in the batch; None draws a seed. `on_unknown`: for unknown symbols
+                of a prompt, see `zoo.Vocab.encode`.
 
         Returns:
             The text after each prompt, with the log-probability of each symbol.
@@ -171,7 +176,7 @@ class CharLMModel(Model):
 
     @torch.no_grad()
     def search(
-        self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown = "error", **options: Any
+        self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown | None = None, **options: Any
     ) -> list[ScoredText]:
         """Finds the most likely texts after a prompt, the best one first.
 
@@ -193,22 +198,23 @@ class CharLMModel(Model):
         *,
         stop: Sequence[str] = (),
         seed: int | None = None,
-        on_unknown: OnUnknown = "error",
+        on_unknown: OnUnknown | None = None,
         **sampling: Any,
     ) -> Iterator[Symbols]:
         with self.evaluating():
-            ends = [self.vocab.encode(text) for text in ([stop] if isinstance(stop, str) else stop)]
+            stops = [stop] if isinstance(stop, str) else stop
+            ends = [self.vocab.encode(self.config.clean(text), "error") for text in stops]
             chosen = sampling_of(self.vocab, **sampling)
             logits, state, seen = self._read(prompts, on_unknown)
             step = self.network.stepper()
         return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
 
     @torch.no_grad()
-    def _read(self, prompts: Sequence[str], on_unknown: OnUnknown) -> tuple[Tensor, State, Tensor]:
+    def _read(self, prompts: Sequence[str], on_unknown: OnUnknown | None) -> tuple[Tensor, State, Tensor]:
         """Returns logits (B, V) and state after the prompts, and which symbols occur in them (B, V), bool."""
         vocab = self.vocab
         blank = [vocab.id(" ") if " " in vocab else 0]
-        given = [vocab.encode(prompt, on_unknown) for prompt in prompts]
+        given = [vocab.encode(self.config.clean(prompt), on_unknown) for prompt in prompts]
         rows = [torch.tensor(ids or blank) for ids in given]
         if not rows:
             raise ValueError("prompts: got none, expected at least one")

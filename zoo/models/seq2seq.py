@@ -11,10 +11,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_sizes
-from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
+from zoo.decoding import Decoded, Sampling, collect, stream
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
-from zoo.models.texts import ScoredText, as_list, sampling_of, search_texts
+from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_texts
 from zoo.nn import EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.vocab import END, START, OnUnknown, Vocab
@@ -120,7 +120,7 @@ class Seq2SeqModel(Model):
         *,
         temperature: float = 0.0,
         seed: int | None = None,
-        on_unknown: OnUnknown = "error",
+        on_unknown: OnUnknown | None = None,
         **sampling: Any,
     ) -> list[str]:
         """Translates some texts. `search` finds more likely translations, and several of them.
@@ -129,7 +129,7 @@ class Seq2SeqModel(Model):
             texts: One source, or a list of sources. None may be empty.
             temperature: 0 takes the most likely symbol each time. Above 0, symbols are sampled.
             seed: The random seed. None draws a seed.
-            on_unknown: `skip` omits unknown symbols, `error` raises an error.
+            on_unknown: What to do with unknown symbols of a source, see `zoo.Vocab.encode`.
             **sampling: `top_k`, `top_p`, `repetition_penalty`: see `zoo.decoding.Sampling`.
                 `allowed`, `forbidden`: strings of the only symbols to predict, and of symbols
                 never to predict.
@@ -147,7 +147,7 @@ class Seq2SeqModel(Model):
 
     @torch.no_grad()
     def search(
-        self, texts: str | Sequence[str], beam: int = 5, *, on_unknown: OnUnknown = "error", **options: Any
+        self, texts: str | Sequence[str], beam: int = 5, *, on_unknown: OnUnknown | None = None, **options: Any
     ) -> list[list[ScoredText]]:
         """Finds the most likely targets of each text, the best one first.
 
@@ -162,14 +162,19 @@ class Seq2SeqModel(Model):
             length = self.config.max_length
             return search_texts(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
 
-    def infer(self, values: str | Sequence[str]) -> list[dict[str, Any]]:
-        """Returns the greedy translation of some texts."""
-        return self.answer(self._batch(values))
+    def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
+        """Returns the greedy translation of some texts.
+
+        Args:
+            values: See `Model`.
+            on_unknown: See `translate`.
+        """
+        return self.answer(self._batch(values, on_unknown))
 
     def answer(self, batch: PairBatch) -> list[dict[str, Any]]:
         """Returns the greedy translation of each source."""
         with self.evaluating():
-            decoded = [row.ids for row in self._decode(batch)]
+            decoded = [row.ids for row in self._decode(batch, sampling_of(self.target_vocab, temperature=0.0))]
         sources, lengths, targets = batch.source.tolist(), batch.source_lengths.tolist(), batch.target.tolist()
         rows = []
         for source, length, target, ids in zip(sources, lengths, targets, decoded, strict=True):
@@ -195,10 +200,8 @@ class Seq2SeqModel(Model):
         """See `Model`."""
         return word
 
-    def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown = "error") -> PairBatch:
-        rows = [torch.tensor(self.source_vocab.encode(text, on_unknown)) for text in as_list(texts)]
-        if not all(map(len, rows)):
-            raise ValueError("got a text without any known symbol")
+    def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown | None = None) -> PairBatch:
+        rows = [torch.tensor(encode_text(self.source_vocab, text, on_unknown)) for text in as_list(texts)]
         source = pad_sequence(rows, batch_first=True).to(self.device)
         target = source.new_full((len(rows), 2), IGNORE)
         target[:, 0] = self.target_vocab.id(START)
@@ -211,7 +214,7 @@ class Seq2SeqModel(Model):
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
         return self.network.decoder.step(start, state)
 
-    def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
+    def _decode(self, batch: PairBatch, sampling: Sampling, seed: int | None = None) -> list[Decoded]:
         """Decodes: each step reads the symbol that the previous step chose."""
         logits, state = self._start(batch)
         length, end = self.config.max_length, self.target_vocab.id(END)

@@ -12,11 +12,10 @@ from torch.nn.utils.rnn import pad_sequence
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import images
 from zoo.models.base import Features, Model
-from zoo.models.config import ModelConfig
-from zoo.models.texts import as_list
+from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.nn import ClassifierNet
 from zoo.nn.networks import HEAD_AXES, Pooling, input_axes
-from zoo.vocab import Vocab
+from zoo.vocab import OnUnknown, Vocab
 
 
 class Classified(NamedTuple):
@@ -28,7 +27,7 @@ class Classified(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeqClassifierConfig(ModelConfig):
+class SeqClassifierConfig(TextConfig):
     """Describes a `SeqClassifierModel`. Give either `input_size` or `vocab`.
 
     Args:
@@ -39,7 +38,7 @@ class SeqClassifierConfig(ModelConfig):
         bidirectional: Also read from the right.
         pooling: `last` state, or `mean` or `max` of the outputs over time.
         embedding_dim: Width of the symbols' embedding. None is one-hot.
-        hidden_size: See `ModelConfig`, as for the other fields.
+        lowercase: See `TextConfig`, as for the other fields.
     """
 
     classes: tuple[str, ...]
@@ -96,7 +95,7 @@ class SeqClassifierModel(Model):
     # -- plain values
 
     @torch.no_grad()
-    def classify(self, inputs: Any) -> list[Classified]:
+    def classify(self, inputs: Any, on_unknown: OnUnknown | None = None) -> list[Classified]:
         """Predicts the class of some inputs.
 
         Args:
@@ -104,6 +103,7 @@ class SeqClassifierModel(Model):
                 features: arrays or nested lists (T, D), an array (N, T, D), or PIL images of T x D
                 grey pixels, white on black. Integers from 0 to 255 are divided by 255. Floats must
                 be in the data's own units (pixels in [0, 1]).
+            on_unknown: What to do with unknown symbols of texts, see `zoo.Vocab.encode`.
 
         Returns:
             A list with one class per input, with its probability, also for a single input.
@@ -112,7 +112,7 @@ class SeqClassifierModel(Model):
             ValueError: If an input does not have the type, length or size that the model takes, or
                 has an unknown symbol.
         """
-        chances = self._probabilities(self._batch(inputs))
+        chances = self._probabilities(self._batch(inputs, on_unknown))
         classes = self.config.classes
         return [
             Classified(classes[row.index(max(row))], max(row), dict(zip(classes, row, strict=True)))
@@ -129,9 +129,9 @@ class SeqClassifierModel(Model):
             raise ValueError("complete: this model reads features; use classify")
         return [text + found.label for text, found in zip(as_list(beginnings), self.classify(beginnings), strict=True)]
 
-    def infer(self, values: Any) -> list[dict[str, Any]]:
+    def infer(self, values: Any, on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
         """Gives the class of each input, see `classify`, and its probability."""
-        return self.answer(self._batch(values))
+        return self.answer(self._batch(values, on_unknown))
 
     def answer(self, batch: ClassBatch) -> list[dict[str, Any]]:
         """Gives the most likely class, and its probability."""
@@ -175,16 +175,16 @@ class SeqClassifierModel(Model):
             return "texts" if steps is None else f"texts of {steps} symbols"
         return f"images or arrays of {steps or 'any number of'} steps x {self.config.input_size} features"
 
-    def _batch(self, inputs: Any) -> ClassBatch:
+    def _batch(self, inputs: Any, on_unknown: OnUnknown | None = None) -> ClassBatch:
         steps = self.config.num_steps
         if self.vocab is None:
             features = images.features(inputs, steps, self.config.input_size or 0).to(self.device, self.dtype)
             return ClassBatch(features, torch.full((len(features),), IGNORE))
-        texts = as_list(inputs)
-        for text in texts:
-            if steps is not None and len(text) != steps:
-                raise ValueError(f"{text!r} has {len(text)} symbols, expected {steps}")
-        rows = [torch.tensor(self.vocab.encode(text)) for text in texts]
+        texts = [self.config.clean(text) for text in as_list(inputs)]
+        rows = [torch.tensor(encode_text(self.vocab, text, on_unknown)) for text in texts]
+        for text, row in zip(texts, rows, strict=True):
+            if steps is not None and len(row) != steps:
+                raise ValueError(f"{text!r} has {len(row)} known symbols, expected {steps}")
         lengths = torch.tensor([len(row) for row in rows])
         return ClassBatch(
             pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths

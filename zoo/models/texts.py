@@ -1,13 +1,37 @@
 """What models that generate texts share: checking texts, and beam search with texts as results."""
 
+import unicodedata
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
 from zoo.decoding import LengthPenalty, Sampling, beam_search
+from zoo.models.config import ModelConfig
 from zoo.nn import CharNet, State
-from zoo.vocab import END, Vocab
+from zoo.vocab import END, UNK, OnUnknown, Vocab
+
+Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(ModelConfig):
+    """The fields of models that read texts: how a text is cleaned before it is encoded.
+
+    Args:
+        lowercase: Whether to convert texts to lower case.
+        normalization: A Unicode normal form, applied first.
+        hidden_size: See `ModelConfig`, as for the other fields.
+    """
+
+    lowercase: bool = False
+    normalization: Normalization | None = None
+
+    def clean(self, text: str) -> str:
+        """Returns a text as the model reads it."""
+        text = text if self.normalization is None else unicodedata.normalize(self.normalization, text)
+        return text.lower() if self.lowercase else text
 
 
 class ScoredText(NamedTuple):
@@ -32,20 +56,35 @@ def as_list(texts: str | Sequence[str]) -> list[str]:
     return found
 
 
+def encode_text(vocab: Vocab, text: str, on_unknown: OnUnknown | None) -> list[int]:
+    """Returns the ids of a text's characters, at least one. See `Vocab.encode`.
+
+    Raises:
+        ValueError: If a symbol is unknown, or if no symbol is known.
+    """
+    ids = vocab.encode(text, on_unknown)
+    if not ids:
+        raise ValueError("got a text without any known symbol")
+    return ids
+
+
 def end_of(vocab: Vocab) -> int | None:
     """Returns the id of the end symbol, or None if the vocabulary has none."""
     return vocab.id(END) if END in vocab else None
 
 
 def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
-    """Makes a `Sampling` from strings of allowed and forbidden symbols. The end symbol is always allowed.
+    """Makes a `Sampling` from strings of allowed and forbidden symbols.
+
+    The end symbol is always allowed. `<unk>` is never allowed: it is not a text.
 
     Raises:
         ValueError: If an option is outside its range, or a symbol is not in the vocabulary.
     """
     end = end_of(vocab)
-    ids = None if allowed is None else [*vocab.encode(allowed), *([] if end is None else [end])]
-    return Sampling(allowed=ids, forbidden=vocab.encode(forbidden), **options)
+    ids = None if allowed is None else [*vocab.encode(allowed, "error"), *([] if end is None else [end])]
+    never = [vocab.id(UNK)] if UNK in vocab else []
+    return Sampling(allowed=ids, forbidden=[*vocab.encode(forbidden, "error"), *never], **options)
 
 
 def search_texts(

@@ -133,6 +133,11 @@ class Task(L.LightningModule, ABC):
 
     # -- facts
 
+    @property
+    def known_facts(self) -> dict[str, Any]:
+        """The facts that this task knows, for example those of a loaded model. Data is encoded with them."""
+        return {fact: value for fact in self.facts if (value := _as_list(self.hparams.get(fact))) is not None}
+
     def bind(self, spec: Mapping[str, Any], source: str) -> None:
         """Sets the facts that are still None from a datamodule's spec.
 
@@ -190,13 +195,16 @@ class Task(L.LightningModule, ABC):
             self.hparams.update({name: _as_list(value) for name, value in self.hparams.items()})
             contract.check_saved(self)
             names = self.model_class.config_class.names()
-            values = {name: value for name, value in self.hparams.items() if name in names}
+            given = ((name, value) for name, value in self.hparams.items() if name in names)
+            values = {name: value for name, value in given if value is not None or name not in self.facts}
             before = torch.get_default_dtype()
             torch.set_default_dtype(torch.float32)  # initial weights are float32 for every precision of the trainer
             try:
                 self.model = self.model_class(self.model_class.config_class.from_dict(values))
             finally:
                 torch.set_default_dtype(before)
+            built = self.model.config.as_dict()
+            self.hparams.update({fact: built[fact] for fact in self.facts})
         if "metrics" in self._modules:
             return
         metrics: dict[str, dict[str, Metric]] = {stage: self.build_metrics(stage) for stage in STAGES}

@@ -6,6 +6,7 @@ from torchmetrics import Metric
 
 from zoo.batch import IGNORE, TextBatch
 from zoo.models import CharLMModel
+from zoo.models.texts import Normalization
 from zoo.nn import CellName, InitName, State
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share, summed_cross_entropy
@@ -24,6 +25,8 @@ class CharLM(Task):
 
     Args:
         vocab: The symbols in the order of their ids. None: taken from the data.
+        lowercase: Whether the model converts texts to lower case. None: taken from the data.
+        normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         hidden_size: Units per layer.
         num_layers: Number of recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
@@ -42,7 +45,8 @@ class CharLM(Task):
 
     model_class = CharLMModel
     batch_type = TextBatch
-    facts = ("vocab",)
+    facts = ("vocab", "lowercase", "normalization")
+    keeps = ("lowercase", "normalization")
     shown = ("bpc", "accuracy")
     item = "characters"
     figure_name = "samples"
@@ -52,6 +56,8 @@ class CharLM(Task):
     def __init__(
         self,
         vocab: list[str] | None = None,
+        lowercase: bool | None = None,
+        normalization: Normalization | None = None,
         hidden_size: int = 256,
         num_layers: int = 1,
         cell: CellName = "lstm",

@@ -8,6 +8,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import SeqClassifierModel
+from zoo.models.texts import Normalization
 from zoo.nn import CellName, InitName
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task
@@ -25,6 +26,8 @@ class SeqClassifier(Task):
         input_size: Features per step. None: taken from the data, or the inputs are symbols.
         vocab: The input symbols in the order of their ids. None: taken from the data, or the inputs
             are features.
+        lowercase: Whether the model converts texts to lower case. None: taken from the data.
+        normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         num_steps: Steps of each sequence, T. None: taken from the data, or any length.
         hidden_size: Units per layer and direction.
         num_layers: Number of recurrent layers.
@@ -40,9 +43,9 @@ class SeqClassifier(Task):
 
     model_class = SeqClassifierModel
     batch_type = ClassBatch
-    facts = ("classes", "input_size", "vocab", "num_steps")
+    facts = ("classes", "input_size", "vocab", "lowercase", "normalization", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
-    keeps = ("num_steps",)
+    keeps = ("lowercase", "normalization", "num_steps")
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
@@ -55,6 +58,8 @@ class SeqClassifier(Task):
         classes: list[str] | None = None,
         input_size: int | None = None,
         vocab: list[str] | None = None,
+        lowercase: bool | None = None,
+        normalization: Normalization | None = None,
         num_steps: int | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
