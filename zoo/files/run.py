@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def find_checkpoint(run: Path) -> Path:
     """Returns the checkpoint of a run to use as a model: the best one, else the last one, else an older one.
 
-    Damaged checkpoints are skipped with a warning. The choice is logged at level INFO.
+    Damaged checkpoints are skipped with a warning.
 
     Args:
         run: The folder of a run.
@@ -29,7 +29,6 @@ def find_checkpoint(run: Path) -> Path:
         except ValueError as error:
             log.warning("%s; trying another checkpoint of the run", error)
             continue
-        log.info("using %s", path)
         return path
     raise ValueError(f"{run}: this run has no {'whole ' if any(folder.glob('*.ckpt')) else ''}checkpoint")
 

@@ -1,5 +1,6 @@
 """Loading models: by name, from bundles, runs and checkpoints, and from the Hugging Face Hub."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from zoo.files.limits import check_local
 from zoo.hub.registry import find_class, list_models, names
 from zoo.models import Model
 
+log = logging.getLogger(__name__)
+
 IN_TASK = "model.network."  # the prefix of a tensor's name in a task's checkpoint
 
 
@@ -20,7 +23,7 @@ def load(source: str | Path, revision: str | None = None) -> Model:
 
     Args:
         source: A name from `list_models(pretrained=True)`, which needs no network; the folder of a
-            bundle; the folder of a run (its best checkpoint, else its last one); a Lightning
+            bundle; the folder of a run (its best checkpoint, else its last one; the choice is logged); a Lightning
             checkpoint of a task; or a repository on the Hugging Face Hub, `user/name` (with
             `HF_HUB_OFFLINE`, from its cache).
         revision: A branch, tag or commit of the repository on the Hub.
@@ -45,7 +48,7 @@ def load(source: str | Path, revision: str | None = None) -> Model:
     check_local(name)
     path = Path(source).expanduser()
     if path.is_dir() and name:
-        return load_checkpoint(run.find_checkpoint(path)) if run.is_run(path) else _load_bundle(path)
+        return _load_run(path) if run.is_run(path) else _load_bundle(path)
     if path.is_file():
         return load_checkpoint(path)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and path.suffix != ".ckpt":
@@ -86,6 +89,13 @@ def parts_of(found: Mapping[str, Any], model: type[Model], source: str) -> tuple
     tensors = found["state_dict"].items()
     weights = {name.removeprefix(IN_TASK): tensor for name, tensor in tensors if name.startswith(IN_TASK)}
     return str(found.get("model_name")), arguments, weights, source
+
+
+def _load_run(folder: Path) -> Model:
+    path = run.find_checkpoint(folder)
+    model = load_checkpoint(path)
+    log.info("using %s", path)
+    return model
 
 
 def _load_bundle(folder: Path) -> Model:

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_sizes
-from zoo.decoding import Decoded, Sampling, collect, stream
+from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
 from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_texts
@@ -214,7 +214,7 @@ class Seq2SeqModel(Model):
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
         return self.network.decoder.step(start, state)
 
-    def _decode(self, batch: PairBatch, sampling: Sampling, seed: int | None = None) -> list[Decoded]:
+    def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
         """Decodes: each step reads the symbol that the previous step chose."""
         logits, state = self._start(batch)
         length, end = self.config.max_length, self.target_vocab.id(END)

@@ -184,7 +184,7 @@ class SeqClassifierModel(Model):
         rows = [torch.tensor(encode_text(self.vocab, text, on_unknown)) for text in texts]
         for text, row in zip(texts, rows, strict=True):
             if steps is not None and len(row) != steps:
-                raise ValueError(f"{text!r} has {len(row)} known symbols, expected {steps}")
+                raise ValueError(f"{text!r} has {len(row)} symbols, expected {steps}")
         lengths = torch.tensor([len(row) for row in rows])
         return ClassBatch(
             pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths
