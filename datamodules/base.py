@@ -1,7 +1,9 @@
 """The base class of all datamodules: parts, loaders, sources and facts."""
 
 import hashlib
+import inspect
 import os
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler, check_v
 from datamodules.unknown import Unknown
 from zoo.vocab import UNK, OnUnknown, Vocab
 
+SHOWN_SOURCES = 3
 Part = Literal["train", "val", "test"]
 Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
 
@@ -52,6 +55,24 @@ class SequenceData(L.LightningDataModule, ABC):
         self.on_unknown: OnUnknown | None = None
         self.unknown = Unknown()
         self._sources: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """The arguments that are not the default, and after `setup` the parts, facts and sources."""
+        name = (
+            f"{type(self).__name__}({', '.join(f'{key}={reprlib.repr(value)}' for key, value in _given(self).items())})"
+        )
+        if not vars(self).get("parts"):
+            return f"{name}\n  before setup"
+        parts = ", ".join(f"{part} {len(examples[0]):,}" for part, examples in self.parts.items())
+        lines = [name, f"parts: {parts}, in batches of {self.batch_size}"]
+        facts = [f"{key} {_short(value)}" for key, value in self.spec.items() if value is not None]
+        sources = [f"{source} (SHA-256 {digest[:8]}...)" for source, digest in self._sources.items()]
+        lines += [f"facts: {', '.join(facts)}"] if facts else []
+        more = [f"and {len(sources) - SHOWN_SOURCES} more"] if len(sources) > SHOWN_SOURCES else []
+        lines += [f"sources: {', '.join([*sources[:SHOWN_SOURCES], *more])}"] if sources else []
+        return "\n  ".join(lines)
+
+    __str__ = __repr__  # Lightning's own would build a loader for each part
 
     # -- what a subclass defines
 
@@ -245,6 +266,27 @@ class SequenceData(L.LightningDataModule, ABC):
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+
+
+def _given(data: SequenceData) -> dict[str, Any]:
+    """Returns the arguments of a datamodule that are not the default, as far as its attributes have their names."""
+    defaults: dict[str, Any] = {}
+    for cls in type(data).__mro__[: type(data).__mro__.index(L.LightningDataModule)]:
+        for name, entry in inspect.signature(cls).parameters.items():
+            defaults.setdefault(name, entry.default)
+    known = {name: vars(data)[name] for name in defaults if name in vars(data)}
+    return {name: value for name, value in known.items() if value is not defaults[name] and value != defaults[name]}
+
+
+def _short(value: Any) -> str:
+    """Returns a fact in a few characters: of a list, only its length."""
+    return (
+        f"of {len(value)}"
+        if isinstance(value, list | tuple)
+        else f"{value:.6g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def check_parts(name: str, parts: Any) -> None:

@@ -283,6 +283,11 @@ class TextString(TextData):
         >>> inputs, targets, _ = next(iter(data.train_dataloader()))
         >>> data.vocab.decode(inputs[0].tolist()), data.vocab.decode(targets[0].tolist())
         ('apple', 'pple!')
+        >>> data
+        TextString(text='apple!', seq_len=5, val_fraction=0, test_fraction=0)
+          parts: train 1, in batches of 32
+          facts: vocab of 5
+          sources: text (SHA-256 cc76a7c8...)
     """
 
     def __init__(self, text: str, **options: Any) -> None:

@@ -11,7 +11,8 @@ from zoo.cli.arguments import DEBUG, split
 from zoo.cli.errors import WRONG, UsageError, report
 
 COMMANDS = {
-    **dict.fromkeys(("list", "show", "runs"), "zoo.cli.catalogue"),
+    **dict.fromkeys(("list", "show"), "zoo.cli.catalogue"),
+    **dict.fromkeys(("runs", "compare"), "zoo.cli.runs"),
     **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
 }

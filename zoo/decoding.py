@@ -23,6 +23,7 @@ from zoo.nn import Recurrent, State
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 LengthPenalty = Literal["none", "average", "wu"]
 DRAWS = 256  # random numbers drawn at a time
+SHOWN_IDS = 20
 COLDEST = 1e-30  # a lower temperature would overflow float32, and does the same
 
 
@@ -83,10 +84,19 @@ class Symbols(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """A decoded sequence, its last symbol included."""
+    """A decoded sequence, its last symbol included.
+
+    Example:
+        >>> Decoded([3, 1, 2], [-0.5, -1.25, -0.25])
+        Decoded(ids [3, 1, 2], log_probs with sum -2.0000)
+    """
 
     ids: list[int]
     log_probs: list[float]  # of each symbol, see `Symbols`
+
+    def __repr__(self) -> str:
+        ids = ", ".join([*map(str, self.ids[:SHOWN_IDS]), *(["..."] if len(self.ids) > SHOWN_IDS else [])])
+        return f"Decoded(ids [{ids}], log_probs with sum {sum(self.log_probs):.4f})"
 
 
 class Hypothesis(NamedTuple):

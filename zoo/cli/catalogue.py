@@ -1,4 +1,4 @@
-"""The commands list, show and runs. They do not import torch."""
+"""The commands list and show. They do not import torch."""
 
 import json
 from fnmatch import fnmatchcase
@@ -9,7 +9,6 @@ from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
 from zoo.files import bundle
 from zoo.files.card import card
-from zoo.runs import history
 
 
 def list_models(pattern: str = "*", as_json: bool = False) -> None:
@@ -40,45 +39,21 @@ def show(name: str) -> None:
     print(card(bundle.read_config(folder)).split("---\n", 2)[2].strip())
 
 
-def list_runs(folder: str = "runs", as_json: bool = False) -> None:
-    """Lists the runs in a folder and its subfolders, the latest first."""
-    if not Path(folder).is_dir():
-        raise ValueError(f"runs: folder not found: {folder}")
-    found = history.runs(Path(folder))
-    if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    if not found:
-        print(f"no runs in {folder}")
-        return
-    print(f"{'status':<12} {'epoch':>5}  {'best':<28} {'age':>7}  run")
-    for run in found:
-        best = "" if run["best"] is None else f"{run['metric']} {run['best']:.4f}"
-        print(f"{run['status']:<12} {run['epoch']:>5}  {best:<28} {history.age(run['age_s']):>7}  {run['run']}")
-    if any(run["status"] in ("interrupted", "killed", "failed") for run in found):
-        print("\nto resume a run: python -m zoo fit --run_dir RUN --resume")
-
-
 def run(command: Command) -> int:
-    """Runs list, show or runs; returns the exit code."""
-    descriptions = {"list": list_models, "show": show, "runs": list_runs}
+    """Runs list or show; returns the exit code."""
+    descriptions = {"list": list_models, "show": show}
     options = Parser(command.name, str(descriptions[command.name].__doc__).splitlines()[0])
     if command.name == "list":
         options.add_argument(
             "pattern", nargs="?", default="*", metavar="GLOB", help="which names, for example 'char_lm*', in quotes"
         )
-    elif command.name == "runs":
-        options.add_argument("folder", nargs="?", default="runs", metavar="FOLDER", help="a folder that contains runs")
+        options.add_argument("--json", action="store_true", help="print JSON")
     else:
         options.add_argument("model", metavar="NAME", help="a name from `zoo list`, or the folder of a bundle")
-    if command.name != "show":
-        options.add_argument("--json", action="store_true", help="print JSON")
     given = options.parse(command.argv)
     try:
         if command.name == "list":
             list_models(given.pattern, given.json)
-        elif command.name == "runs":
-            list_runs(given.folder, given.json)
         else:
             show(given.model)
     except ValueError as error:

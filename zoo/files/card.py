@@ -16,8 +16,9 @@ def card(config: dict[str, Any]) -> str:
     Args:
         config: A bundle's config. Its `about` has these keys, all optional: `title`; `description`; `dataset`, a name;
             `data` (source -> SHA-256); `split`; `recipe`, a command; `config_yaml`, a whole
-            config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `hardware`,
-            `training_time`, `limits`, texts; `license`; `pipeline`, the Hub's name of the task; `use`,
+            config; `metrics` (name -> value, of these weights); `spread`, `baseline`, `optimizer`, `schedule` of the
+            learning rate, `training_options`, `seed`, `trained_for` (epochs and steps), `training_time`, `hardware`,
+            `versions`, `limits`, texts; `license`; `pipeline`, the Hub's name of the task; `use`,
             Python.
     """
     import yaml
@@ -50,13 +51,21 @@ def card(config: dict[str, Any]) -> str:
         "these weights reach": ", ".join(f"{name} {value}" for name, value in metrics.items()),
         "over seeds": about.get("spread"),
         "naive baseline": about.get("baseline"),
+        "optimizer": about.get("optimizer"),
+        "learning-rate schedule": about.get("schedule"),
+        "training options": about.get("training_options"),
+        "seed": about.get("seed"),
+        "trained for": about.get("trained_for"),
         "trained on": about.get("hardware"),
         "training time": about.get("training_time"),
+        "versions": about.get("versions"),
         "SHA-256 of the weights": f"`{config['sha256']}`",
     }
     lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
     if "config_yaml" in about:
-        lines += ["", "## Config", "", "```yaml", about["config_yaml"].strip(), "```"]
+        text = about["config_yaml"].strip()
+        fence = "```" if "```" not in text else "~~~~~~"
+        lines += ["", "## Config", "", f"{fence}yaml", text, fence]
     lines += ["", "## Limits", "", about.get("limits", "Not documented.")]
     if "use" in about:
         lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]

@@ -133,6 +133,11 @@ class Model(
         """The registry name, for example `char_lm_lstm`."""
         return f"{self.task_name}_{self.config.cell}"
 
+    def __repr__(self) -> str:
+        """A line. The modules are in `network`."""
+        size = sum(weight.numel() for weight in self.parameters())
+        return f"{type(self).__name__}: {self.model_name}, {size:,} parameters, takes {self.takes}"
+
     @property
     def device(self) -> torch.device:
         """The device of the weights."""

@@ -19,10 +19,18 @@ from zoo.vocab import OnUnknown, Vocab
 
 
 class Generated(NamedTuple):
-    """A text that the model generated."""
+    """A text that the model generated.
+
+    Example:
+        >>> Generated("on", [-0.5, -1.25])
+        Generated('on', 2 log_probs, sum -1.7500)
+    """
 
     text: str
     log_probs: list[float]  # of each symbol, natural logarithms of the model's own probabilities
+
+    def __repr__(self) -> str:
+        return f"Generated({self.text!r}, {len(self.log_probs)} log_probs, sum {sum(self.log_probs):.4f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +56,8 @@ class CharLMModel(Model):
         >>> logits, state = model(torch.tensor([[0, 1, 0]]))
         >>> logits.shape
         torch.Size([1, 3, 2])
+        >>> model
+        CharLMModel: char_lm_lstm, 402 parameters, takes texts
     """
 
     task_name = "char_lm"

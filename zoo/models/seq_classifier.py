@@ -19,11 +19,19 @@ from zoo.vocab import OnUnknown, Vocab
 
 
 class Classified(NamedTuple):
-    """The class of an input."""
+    """The class of an input.
+
+    Example:
+        >>> Classified("odd", 0.75, {"even": 0.25, "odd": 0.75})
+        Classified('odd', probability 0.7500, of 2 classes)
+    """
 
     label: str
     probability: float
     probabilities: dict[str, float]  # of every class
+
+    def __repr__(self) -> str:
+        return f"Classified({self.label!r}, probability {self.probability:.4f}, of {len(self.probabilities)} classes)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,11 +35,19 @@ class TextConfig(ModelConfig):
 
 
 class ScoredText(NamedTuple):
-    """A text that beam search found."""
+    """A text that beam search found.
+
+    Example:
+        >>> ScoredText("on", -1.75, -0.875)
+        ScoredText('on', log_prob -1.7500, score -0.8750)
+    """
 
     text: str
     log_prob: float  # of the whole text, natural logarithm
     score: float  # log_prob divided by the length penalty; texts are ranked by it
+
+    def __repr__(self) -> str:
+        return f"ScoredText({self.text!r}, log_prob {self.log_prob:.4f}, score {self.score:.4f})"
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

@@ -19,12 +19,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 import zoo
 from zoo.runs.best import BestCheckpoint
 from zoo.runs.files import clear_temporaries, write_whole
-from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
+from zoo.runs.hardware import hardware
+from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, series, take_lock
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import job
 from zoo.runs.stopping import DivergedError, Stopped
 from zoo.tasks import Task
-from zoo.tasks.base import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ class RunFolder(L.Callback):
         """Creates the folder and writes the config. Before this, all checks have passed and no file was written."""
         if trainer.is_global_zero:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor})
+            self._lock = take_lock(
+                self.path / RUNNING_FILE, {"job": job(), "monitor": self.monitor, "config": self.config_name}
+            )
             clear_temporaries(self.path)
             if self.best is not None:
                 self.best.put_back()
@@ -214,6 +216,7 @@ class RunFolder(L.Callback):
                 }
                 for name, points in history.items()
             },
+            "higher_is_better": [name for name in history if task.higher_is_better(name)],
             "wall_s": round(time.monotonic() - self.began, 2),
             "items_per_s": round(self.items / self.train_seconds, 1) if self.train_seconds else None,
             "item": task.item,
@@ -222,6 +225,7 @@ class RunFolder(L.Callback):
             "job": job(),
             "monitor": self.monitor,
             "data": getattr(trainer.datamodule, "sources", {}),  # type: ignore[attr-defined]
+            "hardware": hardware(trainer),
             "versions": {
                 "python": platform.python_version(),
                 "zoo": zoo.__version__,
@@ -240,16 +244,6 @@ def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
 
     for name, state in callbacks.items():
         callbacks[name] = moved(state)
-
-
-def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
-    """Returns the points (epoch, value) of each metric, with epochs counted from 1."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name.split("/")[0] in STAGES and value and not name.endswith("_step"):
-                found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
-    return dict(sorted(found.items()))
 
 
 def best(higher_is_better: bool, values: Iterable[float]) -> float:

@@ -1,9 +1,8 @@
-"""Reading run folders without torch: which runs exist, their progress, and whether a process is training them."""
+"""The files of a run folder, read without torch, and whether a process is training the run."""
 
 import csv
 import io
 import json
-import math
 import os
 import socket
 import time
@@ -15,48 +14,11 @@ RUNNING_FILE = "running.json"  # exists while a run is training, and after it wa
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
 LOOK_S = 1.0  # longer than a process takes to check whether a run is locked
-UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+STAGES = ("train", "val", "test")
 
 
-def runs(folder: Path) -> list[dict[str, Any]]:
-    """Returns the runs in a folder and its subfolders, the latest first.
-
-    Returns:
-        For each run: `run`, its folder; `status`: finished, running, interrupted, killed, failed or
-        diverged; `epoch`, the last epoch with training, counted from 1; `metric`, the name of the
-        metric that selects the best checkpoint, and `best`, its best value; `age_s`, seconds since
-        the last write.
-    """
-    found = [_describe(path.parent) for path in folder.rglob(CONFIG_FILE) if (path.parent / METRICS_FILE).exists()]
-    return sorted(found, key=lambda run: (run["age_s"], run["run"]))
-
-
-def _describe(run: Path) -> dict[str, Any]:
-    summary, note = _read(run / SUMMARY_FILE), _read(run / RUNNING_FILE)
-    status = "running" if is_running(run) else summary.get("status", "killed")
-    metric, mode = (note.get("monitor") or summary.get("monitor") or ("train/loss", "min"))[:2]
-    rows = read_rows(run / METRICS_FILE)
-    values = [float(row[metric]) for row in rows if row.get(metric)]
-    known = [value for value in values if not math.isnan(value)]
-    trained = (row for row in rows if any(value and name.startswith("train/") for name, value in row.items()))
-    epochs = [int(row["epoch"]) for row in trained if row.get("epoch")]
-    return {
-        "run": str(run),
-        "status": status,
-        "epoch": max(epochs, default=-1) + 1,
-        "metric": metric,
-        "best": (max if mode == "max" else min)(known, default=None),
-        "age_s": round(time.time() - max(path.stat().st_mtime for path in run.glob("*.*"))),
-    }
-
-
-def age(seconds: float) -> str:
-    """Returns a time span in its largest unit, for example `3 h`."""
-    size, unit = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
-    return f"{seconds // size:.0f} {unit}"
-
-
-def _read(path: Path) -> dict[str, Any]:
+def read_note(path: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file. Empty if the file does not exist or is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -70,6 +32,16 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
+    """Returns the points (epoch, value) of each metric, with epochs counted from 1."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value and name and name.split("/")[0] in STAGES and not name.endswith("_step"):
+                found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
+    return dict(sorted(found.items()))
 
 
 # -- which process is training a run
@@ -111,7 +83,7 @@ def is_running(folder: Path) -> bool:
 def job_of(folder: Path) -> str | None:
     """Returns the job (see `zoo.runs.processes.job`) that last trained a run, if any."""
     for name in (RUNNING_FILE, SUMMARY_FILE):
-        if "job" in (note := _read(folder / name)):
+        if "job" in (note := read_note(folder / name)):
             return note["job"]  # type: ignore[no-any-return]
     return None
 

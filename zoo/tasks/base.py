@@ -67,6 +67,15 @@ class Task(L.LightningModule, ABC):
 
     model: Any  # of model_class
 
+    def __repr__(self) -> str:
+        """The arguments that are not the default, and the model. The modules are in `model.network`."""
+        defaults = {name: entry.default for name, entry in inspect.signature(type(self)).parameters.items()}
+        given = {name: value for name, value in self.hparams.items() if name in defaults and value is not None}
+        shown = {name: value for name, value in given.items() if value != defaults[name]}
+        options = [f"{key}=<{len(v)}>" if isinstance(v, list) else f"{key}={v!r}" for key, v in shown.items()]
+        built = "model" in self._modules
+        return f"{type(self).__name__}({', '.join(options)})\n  " + (repr(self.model) if built else "no model yet")
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         contract.check_class(cls)

@@ -39,6 +39,16 @@ class SeqClassifier(Task):
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
+
+    Example:
+        >>> task = SeqClassifier(classes=["even", "odd"], vocab=["a", "b"], hidden_size=8)
+        >>> task
+        SeqClassifier(classes=<2>, vocab=<2>, hidden_size=8)
+          no model yet
+        >>> task.configure_model()
+        >>> task
+        SeqClassifier(classes=<2>, vocab=<2>, hidden_size=8)
+          SeqClassifierModel: seq_classifier_lstm, 402 parameters, takes texts
     """
 
     model_class = SeqClassifierModel
