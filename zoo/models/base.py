@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from zoo import html
 from zoo.files import bundle
 from zoo.models.config import ModelConfig
 from zoo.nn import State
@@ -132,6 +133,10 @@ class Model(
     def model_name(self) -> str:
         """The registry name, for example `char_lm_lstm`."""
         return f"{self.task_name}_{self.config.cell}"
+
+    def _repr_html_(self) -> str:
+        parameters = sum(weight.numel() for weight in self.parameters())
+        return html.model(self.model_name, self.about, parameters, str(self.dtype).removeprefix("torch."), self.takes)
 
     @property
     def device(self) -> torch.device:

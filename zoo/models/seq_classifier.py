@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from zoo import html
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import images
 from zoo.models.base import Features, Model
@@ -25,6 +26,9 @@ class Classified(NamedTuple):
     label: str
     probability: float
     probabilities: dict[str, float]  # of every class
+
+    def _repr_html_(self) -> str:
+        return html.bars(self.label, self.probabilities)
 
 
 @dataclass(frozen=True, kw_only=True)

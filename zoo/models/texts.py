@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from zoo import html
 from zoo.decoding import LengthPenalty, Sampling, beam_search
 from zoo.nn import CharNet, State
 from zoo.vocab import END, Vocab
@@ -16,6 +17,9 @@ class ScoredText(NamedTuple):
     text: str
     log_prob: float  # of the whole text, natural logarithm
     score: float  # log_prob divided by the length penalty; texts are ranked by it
+
+    def _repr_html_(self) -> str:
+        return html.scored(self.text, self.log_prob, self.score)
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

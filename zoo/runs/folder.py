@@ -20,13 +20,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 import zoo
+from zoo import series
 from zoo.runs.files import clear_temporaries, write_whole
 from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import job
 from zoo.runs.stopping import DivergedError, Stopped
 from zoo.tasks import Task
-from zoo.tasks.base import STAGES
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class RunFolder(L.Callback):
         for logger in trainer.loggers:
             logger.save()
         rows = read_rows(self.path / METRICS_FILE)
-        history = series(rows)
+        history = series.of_rows(rows)
         summary = self._summary(trainer, task, status, history)
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, text + "\n")
@@ -273,16 +273,6 @@ def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
 
     for name, state in callbacks.items():
         callbacks[name] = moved(state)
-
-
-def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
-    """Returns the points (epoch, value) of each metric, with epochs counted from 1."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name.split("/")[0] in STAGES and value and not name.endswith("_step"):
-                found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
-    return dict(sorted(found.items()))
 
 
 def best(higher_is_better: bool, values: Iterable[float]) -> float:
