@@ -39,7 +39,7 @@ class TextData(SequenceData):
         eval_lanes: Lanes of validation and test in a stream. With 1, each document is read from
             start to end. More lanes are faster, but each starts from the zero state, which makes the
             loss a little higher. `auto`: one lane for every 4,000 characters of the part, from 1 to
-            16. So parts below 8,000 characters are read exactly. The number of devices and
+            16. So parts below about 8,000 characters are read exactly. The number of devices and
             `batch_size` have no effect.
         val_fraction: Fraction of each document held out for validation. 0: none.
         test_fraction: Fraction of each document held out for the test, at its end. 0: none.
