@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format cards bench faults clean
+.PHONY: help run test test-slow check format cards notebook bench faults clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ format: .venv/dev  ## Format the code, and mend what can be mended
 
 cards: .venv/run  ## Write the README's table and the models' cards from benchmarks/results.csv
 	$(BIN)/python benchmarks/cards.py
+
+notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
+	$(BIN)/python tests/notebook.py
 
 bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py

@@ -13,6 +13,7 @@ import lightning as L
 import numpy as np
 import torch
 
+from datamodules import html
 from datamodules.files import check_file
 from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler, check_void
 from datamodules.unknown import Unknown
@@ -94,6 +95,12 @@ class SequenceData(L.LightningDataModule, ABC):
         return batch
 
     # -- what the data is, after `setup`
+
+    def _repr_html_(self) -> str:
+        parts = ", ".join(f"{part} {len(examples[0]):,}" for part, examples in self.parts.items())
+        rows = {"examples": parts or "not loaded; call setup()", "batch size": self.batch_size}
+        facts = self.spec if self.parts else {}
+        return html.table(type(self).__name__, {**rows, **facts, "sources": ", ".join(self.sources)})
 
     @property
     def batch_type(self) -> type:

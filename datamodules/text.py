@@ -19,6 +19,7 @@ from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
 from zoo.batch import IGNORE, TextBatch
 from zoo.vocab import UNK, Vocab
 
+LANE_CHARACTERS, MOST_LANES = 4000, 16  # of `eval_lanes: auto`; see docs/data.md for what they cost and gain
 GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
 
@@ -37,7 +38,10 @@ class TextData(SequenceData):
         seq_len: Characters in a window or chunk, T.
         batch_size: Windows or lanes per optimizer step, over all devices.
         eval_lanes: Lanes of validation and test in a stream. With 1, each document is read from
-            start to end, independent of the batch size.
+            start to end. More lanes are faster, but each starts from the zero state, which makes the
+            loss a little higher. `auto`: one lane for every 4,000 characters of the part, from 1 to
+            16. So parts below about 8,000 characters are read exactly. The number of devices and
+            `batch_size` have no effect.
         val_fraction: Fraction of each document held out for validation. 0: none.
         test_fraction: Fraction of each document held out for the test, at its end. 0: none.
         strip_lines: Whether to strip white space from both ends of each line.
@@ -60,7 +64,7 @@ class TextData(SequenceData):
         mode: Literal["windows", "stream"] = "windows",
         seq_len: int = 60,
         batch_size: int = 32,
-        eval_lanes: int = 1,
+        eval_lanes: int | Literal["auto"] = "auto",
         val_fraction: float = 0.05,
         test_fraction: float = 0.05,
         strip_lines: bool = False,
@@ -76,9 +80,11 @@ class TextData(SequenceData):
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
-        for name, value in (("seq_len", seq_len), ("eval_lanes", eval_lanes), ("min_count", min_count or 1)):
+        for name, value in (("seq_len", seq_len), ("min_count", min_count or 1)):
             if value < 1:
                 raise ValueError(f"{name}: got {value}, expected at least 1")
+        if eval_lanes != "auto" and (not isinstance(eval_lanes, int) or eval_lanes < 1):
+            raise ValueError(f"eval_lanes: got {eval_lanes!r}, expected auto, or at least 1")
         if mode not in ("windows", "stream"):
             raise ValueError(f"mode: got {mode!r}, expected windows or stream")
         self.mode, self.seq_len, self.eval_lanes = mode, seq_len, eval_lanes
@@ -185,19 +191,24 @@ class TextData(SequenceData):
             targets.append(np.pad(ids[1:], (0, padding), constant_values=IGNORE).reshape(-1, self.seq_len))
             resets.append(np.arange(len(inputs[-1])) == 0)
         reset = np.concatenate(resets)
-        lanes = self._lanes(part)
+        lanes = self._lanes(part, len(reset))
         reset[LaneSampler.bounds(len(reset), lanes)[: min(lanes, len(reset))]] = True  # where lanes start
         return TextBatch(
             *(torch.from_numpy(array) for array in (np.concatenate(inputs), np.concatenate(targets), reset))
         )
 
-    def _lanes(self, part: Part) -> int:
-        return self.batch_size if part == "train" else self.eval_lanes
+    def _lanes(self, part: Part, chunks: int) -> int:
+        if part == "train":
+            return self.batch_size
+        if self.eval_lanes != "auto":
+            return self.eval_lanes
+        return min(max(chunks * self.seq_len // LANE_CHARACTERS, 1), MOST_LANES)
 
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
         """See `SequenceData`. A stream is never shuffled."""
         if self.mode == "stream":
-            return LaneSampler(len(self.parts[part][0]), self._lanes(part), **self.place())
+            chunks = len(self.parts[part][0])
+            return LaneSampler(chunks, self._lanes(part, chunks), **self.place())
         return super().sampler(part, shuffle)
 
     def predict_dataloader(self) -> Any:

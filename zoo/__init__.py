@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zoo import plots as plots
     from zoo.hub import create as create
     from zoo.hub import export as export
     from zoo.hub import list_models as list_models
@@ -40,10 +41,13 @@ _HOMES = {
     "Task": "zoo.tasks",
     "Vocab": "zoo.vocab",
 }
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+_MODULES = ("plots",)
+__all__ = ["__version__", *_HOMES, *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"zoo.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,20 +1,22 @@
 """The pictures of a run. Each function returns a matplotlib figure, and works without a display."""
 
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import matplotlib.figure
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
-from zoo import fonts
+from zoo import fonts, series
 
 Series = Sequence[tuple[float, float]]  # (epoch, value)
 COUNTED_CLASSES = 40  # up to so many, a confusion matrix has its counts in its cells
@@ -27,12 +29,29 @@ SHOWN_EPOCHS = 4  # of long decoded texts
 GREEN, RED = "#d4ecd0", "#fbd9d3"
 
 
-def curves(history: Mapping[str, Series]) -> Figure:
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook shows as the last value of a cell, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        data = io.BytesIO()
+        self.savefig(data, format="png", dpi=80)  # fits the width of a page
+        return data.getvalue()
+
+
+def curves(source: Any) -> Figure:
     """Draws learning curves: one panel per metric, one line per stage.
 
     Args:
-        history: `stage/metric` -> points (epoch, value).
+        source: A trainer or a task, of its last training; the folder of a run; or a mapping
+            `stage/metric` -> points (epoch, value).
+
+    Raises:
+        TypeError: If it is something else, or a trainer that has not trained a task.
+        ValueError: If it has no metrics.
     """
+    history = _history(source)
+    if not history:
+        raise ValueError("curves: there are no metrics yet; train first")
     names = sorted({name.split("/", 1)[1] for name in history}, key=lambda n: (n != "loss", n))
     figure, axes = _panels(names)
     for axis, name in zip(axes, names, strict=True):
@@ -92,6 +111,42 @@ STAGE_STYLES: dict[str, dict[str, Any]] = {
 def _style(stage: str, points: int) -> dict[str, Any]:
     """A single point would be no line."""
     return {"marker": "." if points == 1 else "", **STAGE_STYLES[stage]}
+
+
+def samples(source: Any) -> Figure | None:
+    """Draws the picture of a task: samples, decoded pairs, predictions or a confusion matrix.
+
+    Args:
+        source: A trainer or a task.
+
+    Returns:
+        The figure, or None if the task has no picture yet.
+
+    Raises:
+        TypeError: If it is something else, or a trainer that has not trained a task.
+    """
+    task = _task(source)
+    if not hasattr(task, "figure"):
+        raise TypeError(f"samples: got {type(task).__name__}, expected a trainer with a task, or a task")
+    return task.figure()
+
+
+def _task(source: Any) -> Any:
+    """Returns the task of a trainer, which is None before it trained. Returns anything else unchanged."""
+    return source.lightning_module if hasattr(source, "lightning_module") else source
+
+
+def _history(source: Any) -> Mapping[str, Series]:
+    if isinstance(source, str | Path):
+        return series.of_folder(source)
+    if isinstance(source, Mapping):
+        return source
+    task = _task(source)
+    if not hasattr(task, "history"):
+        raise TypeError(
+            f"curves: got {type(task).__name__}, expected a trainer with a task, a task, a run's folder, or a mapping"
+        )
+    return dict(sorted(task.history.items()))
 
 
 def confusion(matrix: ArrayLike, classes: Sequence[str]) -> Figure:

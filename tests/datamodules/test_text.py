@@ -125,3 +125,22 @@ def test_batches_have_the_shape_that_was_asked_for() -> None:
     batch = next(iter(data.train_dataloader()))
     assert batch.inputs.dtype == torch.int64
     assert batch.inputs.shape == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("eval_lanes", "characters", "lanes"), [("auto", 7900, 1), ("auto", 8004, 2), ("auto", 200_000, 16), (1, 8004, 1)]
+)
+def test_long_parts_are_read_in_more_lanes(eval_lanes: int | str, characters: int, lanes: int) -> None:
+    data = TextString(
+        "ab" * characters, mode="stream", seq_len=60, eval_lanes=eval_lanes, val_fraction=0.5, test_fraction=0
+    )
+    data.setup()
+    batch = next(iter(data.val_dataloader()))
+    assert len(batch.inputs) == lanes
+    assert int(data.parts["val"].resets.sum()) == lanes
+
+
+def test_a_wrong_number_of_lanes_is_refused() -> None:
+    for wrong in (0, "many", 1.5):
+        with pytest.raises(ValueError, match="eval_lanes: got .*, expected auto, or at least 1"):
+            TextString("ab", eval_lanes=wrong)

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from zoo import html
 from zoo.files import bundle
 from zoo.models.config import ModelConfig
 from zoo.nn import State
@@ -137,6 +138,10 @@ class Model(
         """A line. The modules are in `network`."""
         size = sum(weight.numel() for weight in self.parameters())
         return f"{type(self).__name__}: {self.model_name}, {size:,} parameters, takes {self.takes}"
+
+    def _repr_html_(self) -> str:
+        parameters = sum(weight.numel() for weight in self.parameters())
+        return html.model(self.model_name, self.about, parameters, str(self.dtype).removeprefix("torch."), self.takes)
 
     @property
     def device(self) -> torch.device:

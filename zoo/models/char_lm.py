@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from zoo import html
 from zoo.batch import IGNORE, TextBatch
 from zoo.decoding import Symbols, collect, stream
 from zoo.models.base import Features, Model
@@ -31,6 +32,11 @@ class Generated(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Generated({self.text!r}, {len(self.log_probs)} log_probs, sum {sum(self.log_probs):.4f})"
+
+    def _repr_html_(self) -> str:
+        if len(self.text) == len(self.log_probs):
+            return html.symbols(self.text, self.log_probs)
+        return html.symbols([self.text], [sum(self.log_probs)])  # symbols of several characters, or an end symbol
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from zoo import html
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import images
 from zoo.models.base import Features, Model
@@ -32,6 +33,9 @@ class Classified(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Classified({self.label!r}, probability {self.probability:.4f}, of {len(self.probabilities)} classes)"
+
+    def _repr_html_(self) -> str:
+        return html.bars(self.label, self.probabilities)
 
 
 @dataclass(frozen=True, kw_only=True)

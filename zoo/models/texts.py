@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+from zoo import html
 from zoo.decoding import LengthPenalty, Sampling, beam_search
 from zoo.models.config import ModelConfig
 from zoo.nn import CharNet, State
@@ -48,6 +49,9 @@ class ScoredText(NamedTuple):
 
     def __repr__(self) -> str:
         return f"ScoredText({self.text!r}, log_prob {self.log_prob:.4f}, score {self.score:.4f})"
+
+    def _repr_html_(self) -> str:
+        return html.scored(self.text, self.log_prob, self.score)
 
 
 def as_list(texts: str | Sequence[str]) -> list[str]:

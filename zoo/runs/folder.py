@@ -17,13 +17,15 @@ import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 
 import zoo
+from zoo import series
 from zoo.runs.best import BestCheckpoint
 from zoo.runs.files import clear_temporaries, write_whole
 from zoo.runs.hardware import hardware
-from zoo.runs.history import METRICS_FILE, RUNNING_FILE, SUMMARY_FILE, read_rows, series, take_lock
+from zoo.runs.history import RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import job
 from zoo.runs.stopping import DivergedError, Stopped
+from zoo.series import METRICS_FILE
 from zoo.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -161,7 +163,7 @@ class RunFolder(L.Callback):
         for logger in trainer.loggers:
             logger.save()
         rows = read_rows(self.path / METRICS_FILE)
-        history = series(rows)
+        history = series.of_rows(rows)
         summary = self._summary(trainer, task, status, history)
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, text + "\n")

@@ -9,12 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-METRICS_FILE = "metrics.csv"
 RUNNING_FILE = "running.json"  # exists while a run is training, and after it was killed
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
 LOOK_S = 1.0  # longer than a process takes to check whether a run is locked
-STAGES = ("train", "val", "test")
 
 
 def read_note(path: Path) -> dict[str, Any]:
@@ -32,16 +30,6 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def series(rows: list[dict[str, str]]) -> dict[str, list[tuple[float, float]]]:
-    """Returns the points (epoch, value) of each metric, with epochs counted from 1."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value and name and name.split("/")[0] in STAGES and not name.endswith("_step"):
-                found.setdefault(name, []).append((float(row.get("epoch") or 0) + 1, float(value)))
-    return dict(sorted(found.items()))
 
 
 # -- which process is training a run

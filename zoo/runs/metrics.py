@@ -10,7 +10,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from zoo.runs.files import naming_a_full_disk, write_whole
-from zoo.runs.history import METRICS_FILE, read_rows
+from zoo.runs.history import read_rows
+from zoo.series import METRICS_FILE
 
 
 class MetricsLogger(Logger):

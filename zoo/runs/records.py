@@ -16,17 +16,17 @@ from typing import Any
 
 import yaml
 
+from zoo import series
 from zoo.files.limits import MAX_CONFIG_BYTES, check_size, check_yaml
 from zoo.runs.history import (
     CONFIG_FILE,
-    METRICS_FILE,
     RUNNING_FILE,
     SUMMARY_FILE,
     is_running,
     read_note,
     read_rows,
-    series,
 )
+from zoo.series import METRICS_FILE
 
 STATUSES = ("finished", "running", "interrupted", "killed", "failed", "diverged")
 SEED = "seed_everything"
@@ -108,7 +108,7 @@ def read(folder: Path) -> Run:
     monitor, mode = map(str, known) if isinstance(known, list) and len(known) == 2 else ("train/loss", "min")
     try:
         rows = read_rows(folder / METRICS_FILE)
-        curves = series(rows)
+        curves = series.of_rows(rows)
     except ValueError:  # a damaged file must not hide the other runs
         rows, curves = [], {}
     trained = (row for row in rows if any(value and name.startswith("train/") for name, value in row.items()))

@@ -17,6 +17,7 @@ from zoo.files import checkpoint as checkpoints
 from zoo.files.bundle import check_plain
 from zoo.models import Model
 from zoo.tasks import contract
+from zoo.tasks.history import History
 from zoo.tasks.metrics import Mean
 from zoo.vocab import describe
 
@@ -93,6 +94,8 @@ class Task(L.LightningModule, ABC):
         self.prepare: Callable[[Any], object] | None = None
         self._bound_to: object = None
         self._accumulated: tuple[Tensor, Tensor] | None = None
+        # The epoch metrics of the last training: `stage/metric` -> points (epoch, value), for `zoo.plots.curves`.
+        self.history: dict[str, list[tuple[float, float]]] = {}
 
     @classmethod
     def from_model(cls, model: Model, **training: Any) -> Self:
@@ -262,6 +265,11 @@ class Task(L.LightningModule, ABC):
     def forward(self, *tensors: Any) -> Any:
         """Runs the model, see its `forward`."""
         return self.model(*tensors)
+
+    def configure_callbacks(self) -> list[L.Callback]:
+        """Returns the callback that writes `history`, unless the trainer has it."""
+        known = getattr(self.trainer, "callbacks", ())
+        return [] if any(isinstance(callback, History) for callback in known) else [History()]
 
     def on_fit_start(self) -> None:
         """Sets training mode, also for loaded models. Removes the model's card, which no longer applies."""
