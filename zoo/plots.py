@@ -148,3 +148,21 @@ def _font(text: str) -> dict[str, Any] | None:
 
 def _glyphs(path: str) -> set[int]:
     return set(font_manager.get_font(path).get_charmap())
+
+
+def search(rates: Sequence[float], losses: Sequence[float], found: float) -> Figure:
+    """Draws the search for a learning rate.
+
+    Args:
+        rates: The learning rates that were tried.
+        losses: The smoothed training loss at each.
+        found: The learning rate that was chosen.
+    """
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(rates, losses)
+    axis.axvline(found, color="C1", linestyle="--", label=f"chosen: {found:g}")
+    axis.set(xscale="log", xlabel="learning rate", ylabel="training loss (smoothed)", title="learning rate finder")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    return figure
