@@ -39,7 +39,7 @@ def test_a_schedule_ends_with_the_run(
     assert f"{schedule[1]} over {steps} steps" in result.out
     (saved,) = state("run")["lr_schedulers"]
     assert (saved[key], saved["last_epoch"]) == (steps, steps)
-    assert saved["_last_lr"][0] < 1e-6
+    assert schedule is CYCLE or saved["_last_lr"][0] < 1e-6  # a step later, OneCycleLR would rise again
 
 
 def test_batches_are_counted_as_steps(zoo_command: Callable) -> None:
