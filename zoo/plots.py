@@ -374,3 +374,21 @@ def _add_note(figure: Figure, missing: Iterable[str]) -> None:
     if text := fonts.note(missing):
         lines = fonts.wrap(text, int(18 * figure.get_figwidth()))
         figure.supxlabel("\n".join(lines), fontsize=7, color="0.4", x=0.01, ha="left")
+
+
+def search(rates: Sequence[float], losses: Sequence[float], found: float) -> Figure:
+    """Draws the search for a learning rate.
+
+    Args:
+        rates: The learning rates that were tried.
+        losses: The smoothed training loss at each.
+        found: The learning rate that was chosen.
+    """
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(rates, losses)
+    axis.axvline(found, color="C1", linestyle="--", label=f"chosen: {found:g}")
+    axis.set(xscale="log", xlabel="learning rate", ylabel="training loss (smoothed)", title="learning rate finder")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    return figure

@@ -24,7 +24,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 import datamodules
 from zoo import hub
 from zoo.checks import brief
-from zoo.cli import configs, trust
+from zoo.cli import configs, finders, limits, optimizing, trust
 from zoo.cli.arguments import Command
 from zoo.cli.errors import WRONG, RunError, UsageError, explain, first_cause
 from zoo.cli.results import print_predictions, print_summary
@@ -41,6 +41,7 @@ from zoo.runs.history import CONFIG_FILE, is_running, job_of
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job, started_again
 from zoo.runs.resume import CheckpointPolicy, RunState
+from zoo.runs.schedules import STRETCH, Schedule, WarmupCosine
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
 from zoo.tasks import TASKS, Task
 from zoo.vocab import OnUnknown
@@ -52,8 +53,8 @@ CLASS_NAMES = [
     *lightning_callbacks.__all__,
     *torch.optim.__all__,
     *torch.optim.lr_scheduler.__all__,
+    WarmupCosine.__name__,
 ]
-STEPWISE = (torch.optim.lr_scheduler.OneCycleLR, torch.optim.lr_scheduler.CyclicLR)
 QUIET = (  # warnings that are correct, but do not help the user of a command
     "LightningCLI's args parameter",
     ".*configure_optimizers. will be overridden",
@@ -81,6 +82,7 @@ class ZooCLI(LightningCLI):
     run: RunFolder | None = None
     run_dir: Path  # set by fit
     continuation: Continuation | None = None
+    schedule: Schedule | None = None
 
     def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
         self.command, self.signals, self.checkpoint = command, signals, checkpoint
@@ -97,6 +99,9 @@ class ZooCLI(LightningCLI):
         parser.add_argument("--run_dir", type=str | None, default=None, help="The run folder, for fit.")
         parser.add_argument("--resume", action="store_true", help="Resume from the last checkpoint in the run folder.")
         parser.add_argument("--override", action="store_true", help="Resume with changed settings.")
+        parser.add_argument(
+            STRETCH, action="store_true", help="With --resume --override: stretch the schedule to the run's new end."
+        )
         parser.add_class_arguments(CheckpointPolicy, "checkpoint")
         parser.add_argument(
             "--init_from",
@@ -136,6 +141,7 @@ class ZooCLI(LightningCLI):
                 self._check_run_dir()
             elif self.ckpt_path is None:
                 raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
+            finders.search(self)
             internals.instantiate(self)
             self._check_lr()
             if self.options["on_unknown"] is not None:
@@ -198,6 +204,7 @@ class ZooCLI(LightningCLI):
         if self.run_dir.exists() and not self.run_dir.is_dir():
             raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a new or existing folder")
         begun = (self.run_dir / CONFIG_FILE).exists()
+        limits.choose_epochs(self.options, self.run_dir / CONFIG_FILE)
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
         again = begun and started_again() and job_of(self.run_dir) == job()
@@ -205,6 +212,8 @@ class ZooCLI(LightningCLI):
             again = begun
         if self.options["resume"] and self.options["run_dir"] is None:
             raise ValueError("--resume: which run? Give its folder with --run_dir")
+        if self.options["stretch_schedule"] and not (self.options["resume"] and self.options["override"]):
+            raise ValueError(f"{STRETCH}: it needs --resume --override, and the new --trainer.max_epochs or max_steps")
         if self.options["resume"] or again:
             self._resume()
         elif begun:
@@ -217,6 +226,7 @@ class ZooCLI(LightningCLI):
         if self.continuation is None:
             say(f"{self.run_dir} has no checkpoint yet: starting from the beginning")
             return
+        finders.recall(self.options, self.continuation.config)
         self.options["ckpt_path"], self.options["weights_only"] = str(self.continuation.path.resolve()), True
         if self.options["init_from"] is None:  # its weights are in the checkpoint
             self.options["init_from"] = self.continuation.config.get("init_from")
@@ -243,6 +253,7 @@ class ZooCLI(LightningCLI):
         self._say_unknown()
         if self.continuation is not None:  # the weights are in the checkpoint
             self.continuation.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
+        limits.check_monitors(self)
         sources = None if self.continuation else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
             report = hub.initialize_from(task.model, source, part)
@@ -251,7 +262,7 @@ class ZooCLI(LightningCLI):
         if patterns:
             frozen, trained = hub.freeze(task.model, patterns)
             say(f"freeze: {frozen:,} parameters are frozen, {trained:,} are trained")
-        internals.build_optimizer(self)
+        self.schedule = optimizing.build(self)
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Returns a trainer. In fit, it writes a run folder; in other commands, it writes no files."""
@@ -284,7 +295,7 @@ class ZooCLI(LightningCLI):
             callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, best, override))
         seed = self.options["seed_everything"]
         self.run = RunFolder(self.run_dir, self._dump(), self.config_file, seed, metrics, best, tensorboard)
-        callbacks += [self.run, Started(self), *([best] if best else [])]
+        callbacks += [self.run, *finders.pictures(self), Started(self), *([best] if best else [])]
         loggers = [metrics, *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
         plugins = config["plugins"] or []
         kwargs["plugins"] = [*(plugins if isinstance(plugins, list) else [plugins]), io]
@@ -294,16 +305,17 @@ class ZooCLI(LightningCLI):
 
     def _dump(self) -> str:
         config = self.options.clone()
-        for name in ("config", "run_dir", "resume", "override", "ckpt_path", "weights_only"):
+        for name in ("config", "run_dir", "resume", "override", "stretch_schedule", "ckpt_path", "weights_only"):
             config.pop(name, None)
         parser = internals.subcommand_parser(self, str(self.subcommand))
         return str(parser.dump(config, skip_unset=False, skip_validation=True))
 
-    @staticmethod
-    def configure_optimizers(lightning_module: L.LightningModule, optimizer: Any, lr_scheduler: Any = None) -> Any:
+    def configure_optimizers(  # type: ignore[override]
+        self, lightning_module: L.LightningModule, optimizer: Any, lr_scheduler: Any = None
+    ) -> Any:
         """Does the same as LightningCLI's, but steps schedules that count steps after each step."""
-        if isinstance(lr_scheduler, STEPWISE):
-            return [optimizer], [{"scheduler": lr_scheduler, "interval": "step"}]
+        if self.schedule is not None:
+            return [optimizer], [{"scheduler": lr_scheduler, "interval": self.schedule.interval}]
         return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
 
     # -- the four commands
@@ -376,6 +388,7 @@ def quieten() -> None:
 def run(command: Command) -> int:
     """Runs fit, validate, test or predict, and returns the exit code."""
     quieten()
+    internals.correct_types()
     end_with_parent()
     with Signals() as signals:
         arranged = None
@@ -383,6 +396,7 @@ def run(command: Command) -> int:
             trust.enforce(command.packages)
             command.import_packages()
             arranged = configs.arrange(command)
+            limits.say_replaced(arranged.argv)
             ZooCLI(
                 command.name,
                 signals,
@@ -408,7 +422,9 @@ def run(command: Command) -> int:
             return WRONG  # the process that launched this one prints the same error
         except DivergedError as error:
             raise RunError(str(error)) from error
-        except RuntimeError as error:
+        except (RuntimeError, MisconfigurationException) as error:
+            if problem := limits.missing_metric(str(error)):
+                raise RunError(problem) from error
             if re.search(r"\bgloo\b|NCCL", str(error)):
                 raise RunError("another process of this run has ended, or can't be reached; see its output") from error
             raise

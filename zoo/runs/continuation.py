@@ -12,6 +12,7 @@ from zoo.files import checkpoint
 from zoo.files.run import check_sums, newest_first
 from zoo.runs.processes import machine, say
 from zoo.runs.resume import RESUME
+from zoo.runs.schedules import LENGTHS, Schedule, stretch
 
 Changes = dict[str, tuple[Any, Any]]  # dotted key -> (value in the run, value in the command)
 FREE = (  # settings that do not change the results
@@ -41,7 +42,7 @@ class Continuation:
             self.logged_steps = int(self.checkpoint[RESUME]["batches_that_stepped"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not the checkpoint of a run: {error} is missing or wrong") from error
-        self.changes: Changes | None = None  # made by --override
+        self.override: Override | None = None  # the changes of --override, to apply to the loaded state
 
     @classmethod
     def find(cls, folder: Path) -> Self | None:
@@ -77,7 +78,7 @@ class Continuation:
             raise ValueError("\n".join([*described(others), hint]))
         for line in described(others):
             say(f"--override: {line}")
-        self.changes = others if override else None
+        self.override = Override(others) if override else None
         say(f"resuming from {self.path}, step {self.checkpoint['global_step']:,}")
 
     def check_surroundings(self, world_size: int, data: dict[str, str]) -> None:
@@ -88,7 +89,7 @@ class Continuation:
         if changed := sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name)):
             raise ValueError(f"--resume: the data changed since the run began: {', '.join(changed)}")
         now = {**machine(), "processes": world_size}
-        if facts["processes"] != world_size and self.changes is None:
+        if facts["processes"] != world_size and self.override is None:
             raise ValueError(
                 f"--resume: the run has {facts['processes']} processes, and the command {world_size}; "
                 "start the same number, or add --override to resume without the guarantee of the same results"
@@ -96,10 +97,11 @@ class Continuation:
         if other := [f"{name}: {facts.get(name)} -> {now[name]}" for name in now if facts.get(name) != now[name]]:
             say(f"warning: the last bits of the numbers may differ: {', '.join(other)}", sys.stderr)
 
-    @property
-    def override(self) -> "Override | None":
-        """The changes to apply to the loaded state. None without --override."""
-        return None if self.changes is None else Override(self.changes)
+    def check_schedule(self, schedule: Schedule, stretched: bool) -> None:
+        """Raises ValueError if the run's schedule ends before the run. With `stretched`, it will be stretched."""
+        schedule.check_resumed(self.checkpoint["lr_schedulers"], self.checkpoint["global_step"], stretched)
+        if self.override is not None:
+            self.override.schedule, self.override.stretched = schedule, stretched
 
 
 class Override:
@@ -111,6 +113,8 @@ class Override:
 
     def __init__(self, changes: Changes) -> None:
         self.changes = changes
+        self.schedule: Schedule | None = None  # the schedule of the command
+        self.stretched = False  # whether it replaces the loaded one
 
     def apply(self, trainer: L.Trainer) -> None:
         """Sets them in the optimizer and the schedules. Call it after these were loaded."""
@@ -129,6 +133,11 @@ class Override:
                 name = key.rpartition(".")[2]
                 if self._is_of(key, "lr_scheduler") and hasattr(scheduler, name):
                     setattr(scheduler, name, value)
+            if self.schedule is not None and (self.stretched or self._changes_length()):
+                stretch(scheduler, self.schedule.build)
+
+    def _changes_length(self) -> bool:
+        return any(f"lr_scheduler.init_args.{name}" in self.changes for name in set(LENGTHS.values()))
 
     @staticmethod
     def _is_of(key: str, group: str) -> bool:

@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
@@ -90,9 +91,40 @@ def instantiate(cli: LightningCLI) -> None:
     cli.trainer = cli.instantiate_trainer()
 
 
+def build_for_search(cli: Any, trainer: L.Trainer) -> None:
+    """Builds the model and data of a search before a run. Its optimizer is the run's, without a schedule."""
+    config = cli.config.clone()
+    config[cli.subcommand]["lr_scheduler"] = config[cli.subcommand]["trainer"]["callbacks"] = None
+    config[cli.subcommand]["trainer"]["logger"] = None
+    cli.config_init = cli.parser.instantiate(config)
+    cli.datamodule, cli.model, cli.trainer = (
+        cli._get(cli.config_init, "data"),
+        cli._get(cli.config_init, "model"),
+        trainer,
+    )
+    cli.model.prepare = cli._prepare_weights
+
+
 def build_optimizer(cli: LightningCLI) -> None:
     """Builds the optimizer and schedule for the model's weights, if the command names them."""
     cli._add_configure_optimizers_method_to_model(cli.subcommand)
+
+
+def correct_types() -> None:
+    """Corrects two signatures that the command line is built from.
+
+    `Optional[Union[int, float]]` can turn into `Optional[Union[float, int]]`, because `typing`
+    caches equal types, and then 1 becomes 1.0, which means all batches. `int | float | None` is not
+    cached. `T_max` gets a default, because it is filled in (see `zoo.runs.schedules`). If one of
+    them is removed: check `--trainer.limit_val_batches 1` and a CosineAnnealingLR without T_max.
+    """
+    hints = L.Trainer.__init__.__annotations__
+    for part in ("train", "val", "test", "predict"):
+        hints[f"limit_{part}_batches"] = int | float | None
+    hints["overfit_batches"] = int | float
+    cosine: Any = torch.optim.lr_scheduler.CosineAnnealingLR.__init__
+    if len(cosine.__defaults__) == 2:  # eta_min and last_epoch
+        cosine.__defaults__ = (None, *cosine.__defaults__)
 
 
 def subcommand_parser(cli: LightningCLI, subcommand: str) -> LightningArgumentParser:
