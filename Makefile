@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format cards notebook bench faults clean
+.PHONY: help run test test-slow check format cards help-pages notebook bench faults clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -36,6 +36,7 @@ check: .venv/dev  ## Check versions, format, lint, types and who imports whom
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 0 tests/test_layers.py
 	$(BIN)/python benchmarks/cards.py --check
+	$(BIN)/python benchmarks/help_pages.py --check
 
 format: .venv/dev  ## Format the code, and mend what can be mended
 	$(BIN)/ruff format .
@@ -43,6 +44,9 @@ format: .venv/dev  ## Format the code, and mend what can be mended
 
 cards: .venv/run  ## Write the README's table and the models' cards from benchmarks/results.csv
 	$(BIN)/python benchmarks/cards.py
+
+help-pages: .venv/run  ## Write the help pages of fit, validate, test and predict from the parsers and docstrings
+	$(BIN)/python benchmarks/help_pages.py
 
 notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 	$(BIN)/python tests/notebook.py

@@ -48,7 +48,15 @@ def test_it_carries_what_it_needs_and_nothing_else(wheel: Path) -> None:
     files = (bundle.CONFIG, bundle.WEIGHTS, bundle.CARD)
     assert {f"zoo/hub/weights/{name}/{file}" for name in bundle.shipped() for file in files} <= names
     others = {name for name in names if not name.endswith(".py") and not name.split("/")[0].endswith(".dist-info")}
-    folders = ("zoo/configs/", "zoo/hub/weights/", "datamodules/facts/", "zoo/py.typed", "datamodules/py.typed")
+    assert "zoo/cli/help.json" in names
+    folders = (
+        "zoo/configs/",
+        "zoo/hub/weights/",
+        "datamodules/facts/",
+        "zoo/py.typed",
+        "datamodules/py.typed",
+        "zoo/cli/help.json",
+    )
     assert all(name.startswith(folders) for name in others)
     assert wheel.stat().st_size < MAX_BYTES
 

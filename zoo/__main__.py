@@ -7,6 +7,7 @@ from importlib import import_module
 
 import zoo
 from zoo.checks import nearest
+from zoo.cli import help as help_pages
 from zoo.cli.arguments import DEBUG, split
 from zoo.cli.errors import WRONG, UsageError, report
 
@@ -15,6 +16,7 @@ COMMANDS = {
     **dict.fromkeys(("runs", "compare"), "zoo.cli.runs"),
     **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
+    "completion": "zoo.cli.completion",
 }
 PIPE_CLOSED = 141  # as in a shell, for a program that SIGPIPE ended
 HELP = """\
@@ -37,9 +39,13 @@ train a model: CONFIG is a file, or the name of a config in the package
   test      --ckpt_path MODEL [--config CONFIG]        test metrics
   predict   --ckpt_path MODEL [--config CONFIG]        predictions as CSV on standard output
 
+shell
+  completion bash|zsh                                  a script for the Tab key; --help says how to install it
+
 options
   any key of a config         --model.hidden_size 64 --data.batch_size 16 --trainer.max_epochs 5
-  COMMAND --help              all of them
+  COMMAND --help              the options of a command
+  fit --help NAME             those of a task, data, or another class, or of a group such as trainer
   COMMAND --print_config      the complete config
   --allow_import PACKAGE      allow configs to name classes of this package; can be repeated
   --debug                     the full traceback of an error
@@ -92,6 +98,8 @@ def _run(argv: list[str]) -> int:
         if command.name not in COMMANDS:
             hint = nearest(command.name, COMMANDS)
             raise UsageError(f"unknown command {command.name!r}, expected one of {', '.join(COMMANDS)}{hint}")
+        if help_pages.topic_of(command) is not None:
+            return help_pages.run(command)
         return int(import_module(COMMANDS[command.name]).run(command))
     except BrokenPipeError:
         raise

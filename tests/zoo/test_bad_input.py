@@ -220,7 +220,9 @@ def test_a_folder_that_holds_a_run_is_refused(zoo_command: Callable) -> None:
 
 
 def test_an_unknown_command_is_named(zoo_command: Callable) -> None:
-    commands = "list, show, runs, compare, generate, infer, export, fit, validate, test, predict"
+    from zoo.__main__ import COMMANDS
+
+    commands = ", ".join(COMMANDS)
     check(zoo_command("fitt"), f"unknown command 'fitt', expected one of {commands}; did you mean fit?")
 
 

@@ -10,7 +10,7 @@ import zoo
 from zoo.checks import nearest
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
-from zoo.files import bundle, checkpoint
+from zoo.files import bundle
 from zoo.files.limits import MAX_CONFIG_BYTES, check_yaml
 from zoo.runs.history import CONFIG_FILE
 
@@ -98,6 +98,8 @@ def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
     Raises:
         UsageError: If the checkpoint can't be read or has no config.
     """
+    from zoo.files import checkpoint  # imports torch
+
     try:
         if source in bundle.shipped():
             return find_config(bundle.read_config(bundle.find_shipped(source))["about"]["config"]), None

@@ -58,6 +58,7 @@ def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
     where = f"{', '.join(map(_brief, files))}: " if files else ""
     text = text[:MAX_TEXT]
     kinds = (
+        lambda text, _: _missing_package(text),
         _not_trusted,
         _unknown_argument,
         _missing_argument,
@@ -72,10 +73,22 @@ def explain(text: str, files: Sequence[str], classes: Sequence[str]) -> str:
 
 def first_cause(text: str) -> str:
     """Returns the error of a class's constructor, which jsonargparse puts into a list of all types that it tried."""
+    if missing := _missing_package(text):
+        return missing
     match = re.match(
         r"Does not validate against any of the Union subtypes.*?^Errors:\n  - (.*?)\n  - ", text, re.M | re.S
     )
     return match[1] if match else text
+
+
+def _missing_package(text: str) -> str | None:
+    """Explains the error of a class of Lightning that needs a package, for example a logger."""
+    package = re.search(r"pip install (?:-U )?['\"]?([\w-]+)", text)
+    name = re.search(r"class_path '(?:\w+\.)*(\w+)'", text) or re.search(r"`(\w+)` requires", text)
+    if not package:
+        return None
+    who = name[1] if name else "this command"
+    return f"{who} needs a package that is not installed; install it with: pip install {package[1]}"
 
 
 def _not_trusted(text: str, classes: Sequence[str]) -> str | None:
@@ -117,7 +130,12 @@ def _unknown_key(text: str, classes: Sequence[str]) -> str | None:
     if group == "trainer" and rest:
         known = arguments_of("lightning.pytorch.Trainer")
         return f"the trainer has no argument {rest!r}" + nearest(rest, known)
-    return f"unknown key {match[1]!r}, expected one of {', '.join(TOP_KEYS)}" + nearest(group, TOP_KEYS)
+    if group == "checkpoint" and rest:
+        known = arguments_of("zoo.runs.resume.CheckpointPolicy")
+        return f"checkpoint has no argument {rest!r}" + nearest(rest, known)
+    longer = [f"; did you mean {key}?" for key in TOP_KEYS if key.startswith(group)]  # an abbreviation
+    hint = nearest(group, TOP_KEYS) or next(iter(longer), "")
+    return f"unknown key {match[1]!r}, expected one of {', '.join(TOP_KEYS)}{hint}"
 
 
 def _unknown_class(text: str, classes: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from zoo.checks import nearest
 from zoo.cli import trust
-from zoo.runs.folder import has_part
+from zoo.runs.best import has_part
 from zoo.runs.patience import NoImprovement
 from zoo.runs.processes import say
 from zoo.tasks import TASKS

@@ -17,6 +17,7 @@ import torch
 import yaml
 from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch import loggers as lightning_loggers
 from lightning.pytorch.callbacks import Checkpoint, LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -51,6 +52,7 @@ CLASS_NAMES = [
     *datamodules.__all__,
     *(task.__name__ for task in TASKS),
     *lightning_callbacks.__all__,
+    *lightning_loggers.__all__,
     *torch.optim.__all__,
     *torch.optim.lr_scheduler.__all__,
     WarmupCosine.__name__,
@@ -153,7 +155,7 @@ class ZooCLI(LightningCLI):
         """Turns errors before the first step into usage errors."""
         try:
             yield
-        except (ValueError, TypeError, FileNotFoundError, MisconfigurationException) as error:
+        except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError, MisconfigurationException) as error:
             if self.started:
                 raise
             raise UsageError(first_cause(str(error))) from error
@@ -409,7 +411,7 @@ def run(command: Command) -> int:
                 save_config_callback=None,
                 load_from_checkpoint_support=False,
                 seed_everything_default=0,
-                parser_kwargs={"exit_on_error": False},
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             )
             return 0
         except Stopped as stopped:

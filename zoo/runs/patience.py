@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 
-from zoo.runs.folder import has_part
+from zoo.runs.best import has_part
 
 
 class NoImprovement(EarlyStopping):
