@@ -41,7 +41,8 @@ def _schedule(cli: Any, init: Any) -> Schedule | None:
     arguments = init.get("init_args") or {}
     schedule = Schedule(cls, dict(arguments.items()), cli.trainer)
     if schedule.filled:
-        init["init_args"][schedule.key] = schedule.arguments[schedule.key]
+        key = str(schedule.key)
+        init["init_args"][key] = schedule.arguments[key]
         if cli.continuation is None:
             say(f"lr_scheduler: {cls.__name__} over {schedule.steps:,} steps")
     return schedule
