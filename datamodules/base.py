@@ -55,6 +55,7 @@ class SequenceData(L.LightningDataModule, ABC):
         self.facts: dict[str, Any] = {}
         self.on_unknown: OnUnknown | None = None
         self.unknown = Unknown()
+        self._refused = False  # whether `unknown` is an error
         self._sources: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -147,8 +148,10 @@ class SequenceData(L.LightningDataModule, ABC):
         """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says."""
         found = vocab.unknown(text)
         self.unknown.add(fact, found, len(text))
-        how = "skip" if found and self._stops_at_unknown(vocab) else self.on_unknown  # setup raises the error
-        return vocab.encode(text, how)
+        if found and (self.on_unknown == "error" or (self.on_unknown is None and UNK not in vocab)):
+            self._refused = True  # setup raises the error, with all counts
+            return vocab.encode(text, "skip")
+        return vocab.encode(text, self.on_unknown)
 
     def encode_input(self, text: str, vocab: Vocab) -> list[int]:
         """Returns the ids of one of the `predict_inputs`.
@@ -164,23 +167,21 @@ class SequenceData(L.LightningDataModule, ABC):
     def encode_classes(self, names: Sequence[str], classes: Sequence[str]) -> torch.Tensor:
         """Returns the ids (N,) of the classes of N examples. Counts unknown classes; their id is `NONE`."""
         vocab = Vocab(classes)
-        self.unknown.add("classes", vocab.unknown(names), len(names))
+        found = vocab.unknown(names)
+        self.unknown.add("classes", found, len(names))
+        self._refused = self._refused or (bool(found) and self.on_unknown != "skip")
         ids = {name: number for number, name in enumerate(vocab)}
         return torch.tensor([ids.get(name, NONE) for name in names])
 
-    def _stops_at_unknown(self, vocab: Sequence[str] = ()) -> bool:
-        return self.on_unknown == "error" or (self.on_unknown is None and UNK not in vocab)
-
     def _load(self) -> None:
-        self._sources, self.unknown = {}, Unknown()
+        self._sources, self.unknown, self._refused = {}, Unknown(), False
         problem: Exception | None = None
         try:
             parts = self.load()
             check_parts(type(self).__name__, parts)
         except (TypeError, ValueError) as error:
             problem = error  # possibly because unknown symbols were left out
-        stops = [fact for fact, counts in self.unknown.counts.items() if counts]
-        if any(self._stops_at_unknown(self.facts.get(fact, ())) for fact in stops):
+        if self._refused:
             raise ValueError(
                 f"{type(self).__name__}: {self.unknown}; to leave them out, add --on_unknown skip "
                 "(in Python: set `on_unknown` of the data)"

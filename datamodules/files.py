@@ -1,9 +1,14 @@
 """Reading columns of users' files with Hugging Face `datasets`, which is imported only here."""
 
 import csv
+import logging
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 FACTS = Path(__file__).parent / "facts"  # tables in the package
 READERS = {
@@ -81,6 +86,15 @@ def _read_copy(path: str, copy: Path, as_text: bool) -> dict[str, list[Any]]:
         reason = str(error.__cause__ or error).replace(str(copy), path).strip().splitlines()
         raise ValueError(f"{path}: cannot be read as {reader}: {reason[0] if reason else error!r}") from error
     return {str(name): list(values) for name, values in table.items()}
+
+
+def distinct(path: str, what: str, rows: Iterable[T]) -> list[T]:
+    """Returns the distinct rows of a file in their order. Logs a warning with the number of duplicates."""
+    given = list(rows)
+    found = list(dict.fromkeys(given))
+    if dropped := len(given) - len(found):
+        log.warning("%s: %s of %s %ss are duplicates, and left out", path, f"{dropped:,}", f"{len(given):,}", what)
+    return found
 
 
 def check_file(path: str) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
-from datamodules.files import FACTS, read_table
+from datamodules.files import FACTS, distinct, read_table
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, Vocab
 
@@ -166,7 +166,7 @@ def read_pairs(path: str, data: bytes | None = None) -> list[Pair]:
             f"{path}: got {len(table)} column(s), {', '.join(table)}; expected two columns, source and target"
         )
     pairs = [tuple("" if cell is None else str(cell) for cell in row) for row in zip(*table.values(), strict=True)]
-    pairs = list(dict.fromkeys(pairs))  # so that no pair is in two parts
+    pairs = distinct(path, "pair", pairs)  # so that no pair is in two parts
     if not pairs:
         raise ValueError(f"{path}: got no pairs, expected at least one")
     for number, (source, _) in enumerate(pairs, 1):

@@ -1,5 +1,6 @@
 """Predicting the last letter of a word."""
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
-from datamodules.files import FACTS, read_table
+from datamodules.files import FACTS, distinct, read_table
 from datamodules.loader import NONE
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
+
+log = logging.getLogger(__name__)
 
 WORDS = FACTS / "words.txt"
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -80,8 +83,12 @@ class WordCompletion(SequenceData):
             name = f"books {self.books}"
         else:
             name = self.path or str(WORDS)
-            lines = next(iter(read_table(name, as_text=True, data=self.read_source(name, Path(name).name)).values()))
-            found = list(dict.fromkeys(word for line in lines if line is not None and (word := str(line).strip())))
+            table = read_table(name, as_text=True, data=self.read_source(name, Path(name).name))
+            used, *ignored = table
+            if ignored:
+                log.warning("%s: the words are in column %s; ignored: %s", name, used, ", ".join(ignored))
+            lines = (str(line).strip() for line in table[used] if line is not None)
+            found = distinct(name, "word", filter(None, lines))
         if not found:
             raise ValueError(f"{name}: got no words, expected at least one")
         for word in found:

@@ -74,10 +74,10 @@ class Notes(logging.Handler):
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command, and returns the exit code. The console script `zoo` calls this."""
-    log = logging.getLogger("zoo")
-    if not log.handlers:
-        log.addHandler(Notes())
-        log.setLevel(logging.INFO)
+    for log in map(logging.getLogger, ("zoo", "datamodules")):
+        if not log.handlers:
+            log.addHandler(Notes())
+            log.setLevel(logging.INFO)
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # a closed pipe raises here, and not when the interpreter ends

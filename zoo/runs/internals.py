@@ -36,6 +36,18 @@ def forget_restart(trainer: L.Trainer) -> None:
     trainer.fit_loop._restarting = False
 
 
+def count_steps(trainer: L.Trainer) -> float:
+    """Returns the optimizer steps of a run with a number of epochs; infinity if it is unknown.
+
+    Lightning sets up the data to count them. Later, it would not restore the position in the data
+    from a checkpoint. So the data is set up again. If it is removed: check that a run with
+    OneCycleLR resumes within an epoch (tests/zoo/test_resume.py).
+    """
+    steps = trainer.estimated_stepping_batches
+    trainer.fit_loop._combined_loader = None
+    return steps
+
+
 # -- Lightning: a validation between two steps, of a run that a signal stops
 
 
