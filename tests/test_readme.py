@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support import ON_TWO, ROOT, TWO_PROCESSES, needs_mnist
+from support import ON_TWO, ROOT, TWO_PROCESSES, needs_grimm, needs_mnist
 
 README = (ROOT / "README.md").read_text()
 BLOCK = r"```(\w+)\n(.*?)```"
@@ -44,6 +44,11 @@ def test_its_models_can_be_used(zoo_command: Callable) -> None:
     check(zoo_command, zoo_commands("zoo list", "zoo generate", "zoo infer"))
 
 
+@needs_grimm
+def test_its_model_is_scored_on_another_book(zoo_command: Callable) -> None:
+    check(zoo_command, zoo_commands("11027"))
+
+
 @needs_mnist
 def test_its_mnist_commands_run(zoo_command: Callable) -> None:
     check(zoo_command, zoo_commands("mnist"))
@@ -55,7 +60,7 @@ def test_its_command_for_two_processes_is_one_that_the_configs_are_tested_with()
 
 
 def test_no_command_is_left_out() -> None:
-    ours = zoo_commands("--help", "toy", "zoo runs", "zoo list", "zoo generate", "zoo infer", "mnist", "alice_lstm")
+    ours = zoo_commands("--help", "toy", "zoo runs", "zoo list", "zoo generate", "zoo infer", "mnist", "alice_lstm", "11027")
     assert {line.split("#")[0].strip() for line in COMMANDS if line not in ours} == {"make run", "make test"}
 
 

@@ -34,9 +34,10 @@ use a model: MODEL is a name from the list, the folder of a bundle or run, a che
 train a model: CONFIG is a file, or the name of a config in the package
   fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]
   fit       --run_dir DIR --resume [--override]        resume a stopped run
-  runs      [FOLDER] [--json]                          the runs in a folder: status, epoch, best metric, age
-  validate  --ckpt_path MODEL [--config CONFIG]        validation metrics
-  test      --ckpt_path MODEL [--config CONFIG]        test metrics
+  runs      [FOLDER] [--sort METRIC] [--filter KEY=GLOB] [--group]     the runs in a folder, and their best metrics
+  compare   RUN RUN... [-o PICTURE]                    what differs between runs, and their learning curves
+  validate  --ckpt_path MODEL [--config CONFIG] [--on_unknown skip]    validation metrics, also on other data
+  test      --ckpt_path MODEL [--config CONFIG] [--on_unknown skip]    test metrics
   predict   --ckpt_path MODEL [--config CONFIG]        predictions as CSV on standard output
 
 shell

@@ -42,7 +42,7 @@ FIT_EXAMPLES = """\
 examples
   python -m zoo fit --config toy_en_ko --run_dir runs/toy
   python -m zoo fit --config alice_lstm --model.hidden_size 512 --optimizer AdamW --optimizer.lr 0.003
-  python -m zoo fit --model CharLM --data TextFile --data.paths '[book.txt]' --trainer.max_epochs 10
+  python -m zoo fit --model CharLM --data TextFile --data.paths book.txt --trainer.max_epochs 10
 """
 WHAT_IT_DOES = {
     "fit": "Train a model.",
@@ -54,11 +54,13 @@ EVALUATE = """\
 usage: python -m zoo {name} --ckpt_path MODEL [--config CONFIG] [--KEY VALUE ...]
 
 {about}
-Without --config, the config that the model was trained with is used.
+The data is read in the model's own vocabulary, classes and scale. Without --config, the config that the
+model was trained with is used.
 
 options
   --ckpt_path MODEL                    a checkpoint, the folder of a run or bundle, or a name from `zoo list`
   --config CONFIG                      a YAML file, or the name of a config in the package; can be repeated
+  --on_unknown skip|unk                leave out what the model does not know, or read it as <unk>
   --seed_everything N                  the seed
   --data.batch_size N                  the batch size
   --trainer.accelerator NAME           cpu, gpu or auto
@@ -70,7 +72,7 @@ options
 """
 EVALUATE_EXAMPLES = """\
 examples
-  python -m zoo {name} --ckpt_path runs/toy/checkpoints/best.ckpt
+  python -m zoo {name} --ckpt_path runs/toy
   python -m zoo {name} --ckpt_path {model}{more}
 """
 PARTS = {"validate": "val", "test": "test", "predict": "predict"}
