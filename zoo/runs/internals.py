@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.seed import isolate_rng
 
 # -- Lightning: the position of a run. Its loops save only a part of their position within an epoch.
 
@@ -34,6 +35,19 @@ def forget_restart(trainer: L.Trainer) -> None:
     If it is removed: check that a run resumed within an epoch steps an epoch-wise scheduler (tests/zoo/test_resume.py).
     """
     trainer.fit_loop._restarting = False
+
+
+def count_steps(trainer: L.Trainer) -> int | float:
+    """Returns the optimizer steps of a whole run, before it starts. Afterwards, it is as if nothing had happened.
+
+    Lightning builds the training loader to count them, and gives the position of a checkpoint only to a
+    loader that it builds later. So a resumed run would begin its epoch again. Without the names: count
+    `trainer.datamodule.train_dataloader()`, for all processes.
+    """
+    with isolate_rng():
+        steps = trainer.estimated_stepping_batches
+    trainer.fit_loop._combined_loader = trainer.fit_loop._data_fetcher = None
+    return steps
 
 
 # -- Lightning: a validation between two steps, of a run that a signal stops

@@ -10,6 +10,7 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, LambdaLR, LRScheduler, OneCycleLR
 
 from zoo.checks import check_ratios
+from zoo.runs import internals
 from zoo.runs.processes import say
 
 STRETCH = "--stretch_schedule"
@@ -150,7 +151,7 @@ def run_steps(trainer: L.Trainer) -> int | None:
     """Returns the optimizer steps of a whole run. None if only a time, or nothing, ends it."""
     if trainer.max_epochs in (None, -1):
         return trainer.max_steps if trainer.max_steps > 0 else None
-    steps = trainer.estimated_stepping_batches
+    steps = internals.count_steps(trainer)
     return int(steps) if 0 < steps < math.inf else None
 
 
