@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from lightning.pytorch.utilities.seed import isolate_rng
 
 # -- Lightning: the position of a run. Its loops save only a part of their position within an epoch.
 
@@ -36,15 +37,16 @@ def forget_restart(trainer: L.Trainer) -> None:
     trainer.fit_loop._restarting = False
 
 
-def count_steps(trainer: L.Trainer) -> float:
-    """Returns the optimizer steps of a run with a number of epochs; infinity if it is unknown.
+def count_steps(trainer: L.Trainer) -> int | float:
+    """Returns the optimizer steps of a whole run, before it starts. Afterwards, it is as if nothing had happened.
 
-    Lightning sets up the data to count them. Later, it would not restore the position in the data
-    from a checkpoint. So the data is set up again. If it is removed: check that a run with
-    OneCycleLR resumes within an epoch (tests/zoo/test_resume.py).
+    Lightning builds the training loader to count them, and gives the position of a checkpoint only to a
+    loader that it builds later. So a resumed run would begin its epoch again. Without the names: count
+    `trainer.datamodule.train_dataloader()`, for all processes.
     """
-    steps = trainer.estimated_stepping_batches
-    trainer.fit_loop._combined_loader = None
+    with isolate_rng():
+        steps = trainer.estimated_stepping_batches
+    trainer.fit_loop._combined_loader = trainer.fit_loop._data_fetcher = None
     return steps
 
 
