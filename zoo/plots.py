@@ -355,7 +355,7 @@ class _Page:
 
 def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Returns a figure with one panel per metric."""
-    columns = min(3, max(1, len(names)))
+    columns = 2 if len(names) == 4 else min(3, max(1, len(names)))
     rows = max(1, math.ceil(len(names) / columns))
     figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
