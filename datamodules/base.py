@@ -13,10 +13,10 @@ import lightning as L
 import numpy as np
 import torch
 
-from datamodules import html
 from datamodules.files import check_file
 from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler, check_void
 from datamodules.unknown import Unknown
+from zoo import html
 from zoo.vocab import UNK, OnUnknown, Vocab
 
 SHOWN_SOURCES = 3

@@ -21,7 +21,7 @@ def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     for output in (output for cell in executed.cells for output in cell.get("outputs", ())):
         if output.output_type == "stream" and "it/s" in output.text:
             # A bar as it ends. In a file, the movements of the cursor would be noise.
-            output.text = [line for line in output.text.split("\n") if line.startswith("Epoch")][-1] + "\n"
+            output.text = [line for line in output.text.split("\n") if line.startswith("epoch")][-1] + "\n"
     return executed
 
 

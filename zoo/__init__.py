@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.models import Model as Model
     from zoo.models import ModelConfig as ModelConfig
     from zoo.nn import Recurrent as Recurrent
+    from zoo.runs.display import ProgressBar as ProgressBar
     from zoo.tasks import CharLM as CharLM
     from zoo.tasks import Regressor as Regressor
     from zoo.tasks import Seq2Seq as Seq2Seq
@@ -33,6 +34,7 @@ _HOMES = {
     "load": "zoo.hub",
     "Model": "zoo.models",
     "ModelConfig": "zoo.models",
+    "ProgressBar": "zoo.runs.display",
     "Recurrent": "zoo.nn",
     "register_model": "zoo.hub",
     "Regressor": "zoo.tasks",

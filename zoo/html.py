@@ -1,19 +1,23 @@
-"""HTML that notebooks show for models and their results: pure functions of plain values. All text is escaped."""
+"""HTML that notebooks show for models, results and data: pure functions of plain values. All text is escaped."""
 
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+MOST_VALUES = 20  # of a list
+
 
 def table(title: str, rows: Mapping[str, Any]) -> str:
     """Returns a title and a table of two columns. Rows whose value is None or empty are omitted.
+
+    Of a list, the number of values and the first ones are shown.
 
     Example:
         >>> table("a", {"b": "<c>", "d": None}).count("<tr>")
         1
     """
-    shown = ((name, _text(value)) for name, value in rows.items() if value not in (None, "", {}, ()))
+    shown = ((name, _text(value)) for name, value in rows.items() if value not in (None, "", {}, (), []))
     lines = (
         f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{text}</td></tr>'
         for name, text in shown
@@ -75,4 +79,7 @@ def _bar(chance: float) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return escape(", ".join(f"{name} {item}" for name, item in value.items()))
+    if isinstance(value, list):
+        shown = " ".join(str(item) if str(item).strip() else repr(item) for item in value[:MOST_VALUES])
+        return escape(f"{len(value)}: {shown}{' ...' if len(value) > MOST_VALUES else ''}")
     return escape(str(value))

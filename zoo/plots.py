@@ -66,16 +66,22 @@ def curves(source: Any) -> Figure:
     return figure
 
 
-def compared_curves(
-    histories: Mapping[str, Mapping[str, Series]], others: Sequence[Mapping[str, Series]] = ()
-) -> Figure:
+def compared_curves(sources: Mapping[str, Any], others: Sequence[Mapping[str, Series]] = ()) -> Figure:
     """Draws the learning curves of several runs: one panel per metric, one colour per run.
 
     Args:
-        histories: For each run, by what the legend calls it: `stage/metric` -> points (epoch, value).
+        sources: For each run, by what the legend calls it: a trainer, a task, the folder of a run, or a
+            mapping, as in `curves`.
         others: Further runs, drawn in grey, which the legend only counts.
+
+    Raises:
+        TypeError: If a source is something else, or a trainer that has not trained a task.
+        ValueError: If there are no metrics.
     """
+    histories = {name: _history(source) for name, source in sources.items()}
     everything = [*others, *histories.values()]
+    if not any(everything):
+        raise ValueError("compared_curves: there are no metrics yet; train first")
     names = sorted({name.split("/", 1)[1] for h in everything for name in h}, key=lambda n: (n != "loss", n))
     stages = [stage for stage in STAGE_STYLES if any(f"{stage}/{name}" in h for h in everything for name in names)]
     figure, axes = _panels(names)
@@ -349,7 +355,7 @@ class _Page:
 
 def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Returns a figure with one panel per metric."""
-    columns = min(3, max(1, len(names)))
+    columns = 2 if len(names) == 4 else min(3, max(1, len(names)))
     rows = max(1, math.ceil(len(names) / columns))
     figure = Figure(figsize=(4.5 * columns, 3.2 * rows), layout="constrained")
     axes = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.plugins import HalfPrecision
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.functional import cross_entropy
+from torchmetrics import MeanSquaredError
 from torchmetrics.functional import mean_squared_error
 from torchmetrics.functional.classification import multiclass_accuracy
 from torchmetrics.functional.text import char_error_rate, perplexity
@@ -251,6 +252,18 @@ def test_a_captured_state_goes_on_to_the_bit(tmp_path: Path) -> None:
 
 def test_a_metric_is_not_part_of_the_weights() -> None:
     assert not Mean().state_dict()
+
+
+def test_states_that_were_reset_in_inference_mode_can_be_updated_again_with_the_same_values() -> None:
+    both = nn.ModuleList([Mean(), MeanSquaredError()])
+    with torch.inference_mode():
+        for metric in both:
+            metric.reset()
+        both[0].update(torch.tensor(3.0), torch.tensor(2))
+    metrics.leave_inference_mode(both)
+    both[0].update(torch.tensor(1.0), torch.tensor(2))
+    both[1].update(torch.tensor([1.0]), torch.tensor([3.0]))
+    assert [metric.compute().item() for metric in both] == [1.0, 4.0]
 
 
 # -- cross entropy

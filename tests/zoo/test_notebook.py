@@ -2,24 +2,26 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
 import torch
 
 import zoo
-from datamodules import TextString, ToySeq2Seq
+from datamodules import TextString, ToySeq2Seq, WordCompletion
 from support import ALICE, TOY, WORDS, fit_apple, tiny
 from zoo import html
 from zoo.models.char_lm import Generated
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 20
+SHORT: dict[str, Any] = {"seq_len": 10, "batch_size": 8, "val_fraction": 0.2}
 
 
 def trained(trainer: Callable, **options: object) -> L.Trainer:
     torch.manual_seed(0)
     found = trainer(max_epochs=2, **options)
-    found.fit(zoo.CharLM(hidden_size=4), TextString(TEXT, seq_len=10, batch_size=8, val_fraction=0.2))
+    found.fit(zoo.CharLM(hidden_size=4), TextString(TEXT, **SHORT))
     return found
 
 
@@ -44,6 +46,17 @@ def test_a_validation_within_an_epoch_has_its_place_there_and_a_new_training_beg
     assert [epoch for epoch, _ in done.lightning_module.history["train/loss"]] == [1.0]
     done.validate(done.lightning_module, done.datamodule, verbose=False)
     assert len(done.lightning_module.history["val/loss"]) == 1
+
+
+def test_validate_and_test_come_anywhere_between_trainings(trainer: Callable) -> None:
+    words, data = WordCompletion(val_fraction=0.2, test_fraction=0.2), TextString(TEXT, test_fraction=0.2, **SHORT)
+    for task, parts in ((zoo.SeqClassifier(hidden_size=4), words), (zoo.CharLM(hidden_size=4), data)):
+        for _ in range(2):
+            trainer(max_epochs=1).validate(task, parts, verbose=False)
+            trainer(max_epochs=1).fit(task, parts)
+            trainer(max_epochs=1, inference_mode=False).validate(task, parts, verbose=False)
+            trainer(max_epochs=1).test(task, parts, verbose=False)
+            trainer(max_epochs=1, inference_mode=False).test(task, parts, verbose=False)
 
 
 def test_a_checkpoint_holds_nothing_of_the_history(trainer: Callable, tmp_path: Path) -> None:

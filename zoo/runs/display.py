@@ -7,7 +7,10 @@ from lightning.pytorch.callbacks import ModelSummary, TQDMProgressBar
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's progress bar, with epochs counted from 1 and without a version number."""
+    """Lightning's progress bar, with epochs counted from 1 and without a version number.
+
+    The command line uses it. In Python, pass it to the trainer: `L.Trainer(callbacks=[zoo.ProgressBar()])`.
+    """
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Creates the bar, also when a run is resumed within an epoch."""

@@ -18,7 +18,7 @@ from zoo.files.bundle import check_plain
 from zoo.models import Model
 from zoo.tasks import contract
 from zoo.tasks.history import History
-from zoo.tasks.metrics import Mean
+from zoo.tasks.metrics import Mean, leave_inference_mode
 from zoo.vocab import describe
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ class Task(L.LightningModule, ABC):
             built = self.model.config.as_dict()
             self.hparams.update({fact: built[fact] for fact in self.facts})
         if "metrics" in self._modules:
+            leave_inference_mode(self.metrics)
             return
         metrics: dict[str, dict[str, Metric]] = {stage: self.build_metrics(stage) for stage in STAGES}
         contract.check_metrics(self, metrics)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
 from torchmetrics.functional.text import edit_distance
@@ -58,6 +58,29 @@ def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tupl
         (tensor(3), tensor(8))
     """
     return edit_distance(predictions, targets, reduction="sum").long(), torch.tensor(sum(map(len, targets)))
+
+
+def leave_inference_mode(metrics: nn.Module) -> None:
+    """Makes the states of metrics ordinary tensors, with the same values.
+
+    A trainer resets metrics where it used them, for validate and test in inference mode. Such states
+    can't be updated elsewhere, for example by the next fit.
+
+    Args:
+        metrics: A module that contains the metrics.
+
+    Example:
+        >>> mean = Mean()
+        >>> with torch.inference_mode():
+        ...     mean.reset()
+        >>> leave_inference_mode(nn.ModuleList([mean]))
+        >>> mean.update(torch.tensor(3.0), torch.tensor(2))
+    """
+    for metric in metrics.modules():
+        if isinstance(metric, Metric):
+            for name, state in metric.metric_state.items():
+                if isinstance(state, Tensor) and state.is_inference():
+                    setattr(metric, name, state.clone())
 
 
 class Mean(Metric):
