@@ -1,12 +1,19 @@
 """The cards of one's own models: what they know of the run, and what they keep to themselves."""
 
+import csv
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import zoo
+from harness import fit, fork, kill_at, wait
+from support import tiny
+from zoo.files import bundle
+from zoo.files.card import card as card_of
+from zoo.hub import export
 from zoo.hub.training import about_training
 
 TEXT = "the queen of hearts, she made some tarts, all on a summer day; " * 6
@@ -75,6 +82,36 @@ def test_a_run_that_was_stopped_has_a_card_too(trained: Callable) -> None:
     assert "| data | my text.txt, SHA-256" in card
     assert "these weights reach | val/accuracy" in card
     assert "| trained on | " in card
+
+
+def test_a_run_that_was_stopped_in_its_first_epoch_has_the_metrics_of_its_last_validation(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    options = [
+        "--data.seq_len",
+        "6",
+        "--data.batch_size",
+        "4",
+        "--data.val_fraction",
+        "0.2",
+        "--model.hidden_size",
+        "4",
+    ]
+    case = ["--model", "CharLM", "--data", "TextString", "--data.text", TEXT, *options]
+    assert wait(fork(fit(case, run), kill_at(2, signal.SIGINT))) == 130
+    card = card_of(export(run, tmp_path / "mine"))
+    row = [row for row in csv.DictReader((run / "metrics.csv").read_text().splitlines()) if row["val/loss"]][-1]
+    assert row["step"] == "2"
+    assert f"val/loss {round(float(row['val/loss']), 4)}" in card
+    assert "| trained for | 3 steps, within epoch 1; the run is not finished: interrupted |" in card
+
+
+def test_a_bar_in_a_name_does_not_end_its_cell(tmp_path: Path) -> None:
+    model = tiny()
+    about = {"data": {"a|b.txt": "0" * 64}, "hardware": "one\nCPU"}
+    bundle.write(tmp_path, model.model_name, model.config.as_dict(), model.network.state_dict(), about)
+    card = card_of(bundle.read_config(tmp_path))
+    assert r"| data | a\|b.txt, SHA-256" in card
+    assert "| trained on | one CPU |" in card
 
 
 def test_a_checkpoint_of_a_plain_trainer_gives_what_it_knows() -> None:

@@ -86,7 +86,7 @@ def _facts(runs: Sequence[Run], reasons: Sequence[list[str]]) -> dict[str, list[
         values = [run.best(name) for run in runs]
         fair = [value for value, reason in zip(values, reasons, strict=True) if value is not None and not reason]
         rises = next(run for run in runs if name in run.curves).rises(name)
-        top = (max if rises else min)(fair) if len(fair) > 1 else None
+        top = (max if rises else min)(fair) if len(set(fair)) > 1 else None
         rows[name] = [
             comparing.ABSENT if value is None else number_text(value) + " *" * (value == top and not reason)
             for value, reason in zip(values, reasons, strict=True)

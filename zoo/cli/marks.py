@@ -1,5 +1,6 @@
 """Figures of runs as texts, and marks for those that can't be compared with the others."""
 
+import math
 import string
 from collections.abc import Sequence
 
@@ -36,6 +37,23 @@ def _letters() -> list[str]:
 def number_text(value: float) -> str:
     """Returns a figure with four decimals, or four digits if it is small or large."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def spread_text(values: Sequence[float], mean: float, deviation: float) -> str:
+    """Returns mean, standard deviation and range, with at least two digits of the deviation.
+
+    Example:
+        >>> spread_text([0.00152, 0.00156], 0.00154, 0.000028)
+        '0.001540 ± 0.000028 (0.001520 to 0.001560)'
+    """
+    low, high = min(values), max(values)
+    small = max(abs(low), abs(high)) < 1e-3 or not math.isfinite(deviation)
+    if small or max(abs(low), abs(high)) >= 1e6:
+        low_text, high_text, mean_text, deviation_text = map(number_text, (low, high, mean, deviation))
+    else:
+        decimals = 4 if deviation == 0 else min(7, max(4, 1 - math.floor(math.log10(deviation))))
+        low_text, high_text, mean_text, deviation_text = (f"{v:.{decimals}f}" for v in (low, high, mean, deviation))
+    return f"{mean_text} ± {deviation_text} ({low_text} to {high_text})"
 
 
 def rank(value: float | None, rises: bool) -> tuple[bool, float]:

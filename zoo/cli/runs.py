@@ -11,7 +11,7 @@ from zoo.checks import nearest
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.comparison import compare, compare_parser
 from zoo.cli.errors import UsageError
-from zoo.cli.marks import number_text, rank, reasons_and_marks
+from zoo.cli.marks import number_text, rank, reasons_and_marks, spread_text
 from zoo.runs import comparing, records
 from zoo.runs.comparing import Group
 from zoo.runs.records import STATUSES, Run
@@ -172,11 +172,9 @@ def _show_groups(runs: Sequence[Run], metric: str | None, as_json: bool) -> None
 def _figures(group: Group) -> str:
     if group.mean is None:
         return f"{group.metric} -"
-    spread = ""
-    if group.deviation is not None:
-        low, high = (number_text(value) for value in (min(group.values), max(group.values)))
-        spread = f" ± {number_text(group.deviation)} ({low} to {high})"
-    return f"{group.metric} {number_text(group.mean)}{spread}"
+    if group.deviation is None:
+        return f"{group.metric} {number_text(group.mean)}"
+    return f"{group.metric} {spread_text(group.values, group.mean, group.deviation)}"
 
 
 def _group_names(found: Sequence[Group]) -> list[str]:

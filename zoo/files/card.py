@@ -61,7 +61,7 @@ def card(config: dict[str, Any]) -> str:
         "versions": about.get("versions"),
         "SHA-256 of the weights": f"`{config['sha256']}`",
     }
-    lines += [f"| {name} | {value} |" for name, value in rows.items() if value]
+    lines += [f"| {name} | {_cell(value)} |" for name, value in rows.items() if value]
     if "config_yaml" in about:
         text = about["config_yaml"].strip()
         fence = "```" if "```" not in text else "~~~~~~"
@@ -70,6 +70,11 @@ def card(config: dict[str, Any]) -> str:
     if "use" in about:
         lines += ["", "## Use", "", "```python", about["use"].strip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Returns a text as a cell of a table. A vertical bar would end the cell, and a line break the row."""
+    return text.replace("|", r"\|").replace("\n", " ")
 
 
 def _short(value: Any) -> str:

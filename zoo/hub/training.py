@@ -32,7 +32,7 @@ def about_training(path: Path, found: Mapping[str, Any], arguments: Mapping[str,
     names = file_names(map(str, data))
     made: dict[str, Any] = {
         "data": {names[str(name)]: str(digest) for name, digest in data.items()},
-        "metrics": {name: round(value, 4) for name, value in metrics.items()},
+        "metrics": {name: _rounded(value) for name, value in metrics.items()},
         "optimizer": _optimizer(found, config),
         "schedule": _describe(config.get("lr_scheduler")) or ("constant" if config else ""),
         "training_options": _options(found, arguments),
@@ -102,6 +102,11 @@ def _numbers(row: Mapping[str, str]) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
+def _rounded(value: float) -> float:
+    """Returns a value with four decimals, or with four digits if it is small."""
+    return round(value, 4) if abs(value) >= 1e-3 else float(f"{value:.4g}")
+
+
 def _step(found: Mapping[str, Any]) -> int:
     """The number of batches after which the optimizer stepped, by which Lightning counts the rows of metrics."""
     loop = _of(_of(_of(found, "loops"), "fit_loop"), "epoch_loop.state_dict")
@@ -157,6 +162,9 @@ def _length(found: Mapping[str, Any], summary: Mapping[str, Any], epoch: int | N
     if not isinstance(steps, int) or not isinstance(epochs, int):
         return ""
     text = f"{_count(epochs, 'epoch')}, {_count(steps, 'step')}"
+    progress = _of(_of(_of(found, "loops"), "fit_loop"), "epoch_loop.batch_progress")
+    if epoch is not None and progress.get("is_last_batch") is False:
+        text = f"{_count(steps, 'step')}, within epoch {epoch}"
     whole = summary.get("steps")
     if isinstance(whole, int) and whole > steps:
         text += f"; the run went on to {_count(summary.get('epochs', 0), 'epoch')}, {_count(whole, 'step')}"
@@ -181,7 +189,8 @@ def _hardware(found: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
         return known
     facts = _of(_of(found, "resume"), "facts")
     threads = facts.get("threads")
-    return f"{facts['processor']}, {threads} thread(s)" if "processor" in facts else ""
+    parts = [facts.get("processor"), _count(threads, "thread") if isinstance(threads, int) else None]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _versions(found: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

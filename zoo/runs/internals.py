@@ -58,9 +58,12 @@ def validate(trainer: L.Trainer) -> None:
 
     If it is removed: see what `on_advance_end` of `trainer.fit_loop.epoch_loop` does.
     """
+    stepped = batches_that_stepped(trainer)
+    set_batches_that_stepped(trainer, max(0, stepped - 1))  # the last step's number, as in other validations
     trainer.validating = True  # type: ignore[misc]
     trainer.fit_loop.epoch_loop.val_loop.run()
     trainer.training = True
+    set_batches_that_stepped(trainer, stepped)
 
 
 # -- Lightning: processes and signals

@@ -67,6 +67,7 @@ class Task(L.LightningModule, ABC):
     remembers: ClassVar[tuple[str, ...]] = ()  # attributes to save and restore when a run is resumed
 
     model: Any  # of model_class
+    metrics: nn.ModuleDict
 
     def __repr__(self) -> str:
         """The arguments that are not the default, and the model. The modules are in `model.network`."""
