@@ -72,6 +72,8 @@ def test_curves_and_samples_come_from_a_trainer_a_task_or_a_run(trainer: Callabl
     for source in (done, done.lightning_module):
         assert zoo.plots.curves(source).axes[0].get_title() == "loss"
         assert zoo.plots.samples(source).texts[0].get_text() == "epoch 1"
+    both = zoo.plots.compared_curves({"trainer": done, "task": done.lightning_module})
+    assert [text.get_text() for text in both.legends[0].get_texts()] == ["trainer", "task", "train", "val"]
     fit_apple(zoo_command)
     assert zoo.plots.curves("run").axes[0].lines[0].get_xdata()[-1] == 20
 
@@ -79,6 +81,8 @@ def test_curves_and_samples_come_from_a_trainer_a_task_or_a_run(trainer: Callabl
 def test_what_has_no_curves_is_refused(trainer: Callable, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no metrics yet"):
         zoo.plots.curves(zoo.CharLM())
+    with pytest.raises(ValueError, match="no metrics yet"):
+        zoo.plots.compared_curves({"a": zoo.CharLM()})
     with pytest.raises(ValueError, match=r"expected the folder of a run, but it has no metrics.csv"):
         zoo.plots.curves(tmp_path)
     for source in (trainer(), 3):
@@ -86,6 +90,14 @@ def test_what_has_no_curves_is_refused(trainer: Callable, tmp_path: Path) -> Non
             zoo.plots.curves(source)
         with pytest.raises(TypeError, match="expected a trainer with a task"):
             zoo.plots.samples(source)
+
+
+def test_the_progress_bar_counts_epochs_from_1(trainer: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(trainer, enable_progress_bar=True, callbacks=[zoo.ProgressBar()])
+    shown = "".join(capsys.readouterr())
+    assert "epoch 1:" in shown
+    assert "epoch 2:" in shown
+    assert "v_num" not in shown
 
 
 @pytest.mark.draws
