@@ -71,18 +71,19 @@ def test_a_resumed_run_does_not_search_again(zoo_command: Callable, monkeypatch:
     assert of_run("a")[0]["data"] == before["data"]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_search_that_is_interrupted_leaves_nothing(
-    zoo_command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    zoo_command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int, code: int
 ) -> None:
     find = Tuner.lr_find
 
     def interrupt(*args: object, **options: object) -> None:
         find(*args, **options)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     monkeypatch.setattr(Tuner, "lr_find", interrupt)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert zoo_command("fit", "--config", "toy_en_ko", *LR, "--run_dir", "a").code == 143
+    assert zoo_command("fit", "--config", "toy_en_ko", *LR, "--run_dir", "a").code == code
     assert list(tmp_path.iterdir()) == []
 
 
@@ -92,3 +93,17 @@ def test_a_stream_refuses_another_batch_size(zoo_command: Callable) -> None:
     assert result.code == 2
     assert "in a stream, batch_size is the number of lanes" in result.err
     assert zoo_command("fit", "--config", "apple_rnn", *SMALL, *LR, *stream).code == 0
+
+
+def test_a_search_comes_after_the_checks_and_repeats_no_line(
+    zoo_command: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert zoo_command("fit", "--config", "toy_en_ko", *SMALL, "--run_dir", "from").code == 0
+    start = ["--init_from", "from/checkpoints/last.ckpt", "--freeze", "*encoder*"]
+    result = zoo_command("fit", "--config", "toy_en_ko", *SMALL, *LR, *start, "--run_dir", "a")
+    assert result.code == 0, result.err
+    assert result.out.count("freeze:") == result.out.count("init_from ") == 1
+    monkeypatch.setattr(finders, "_searching", None)
+    result = zoo_command("fit", "--config", "toy_en_ko", *SMALL, *LR, "--optimizer", "SGD", "--run_dir", "b")
+    assert (result.code, "lr: got 0.01 together with an optimizer" in result.err) == (2, True)
+    assert not Path("b").exists()

@@ -9,7 +9,7 @@ searching again, and searching changes nothing else in it.
 import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -155,16 +155,18 @@ def _searching(cli: Any, name: str) -> Iterator[Tuner]:
             )
         internals.ignore_signals(trainer)
         internals.build_for_search(cli, trainer)
+        if cli.options["on_unknown"] is not None:
+            cli.datamodule.on_unknown = cli.options["on_unknown"]
         yield Tuner(trainer)
     cli.config_init = cli.model = cli.datamodule = cli.trainer = cli.schedule = None
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides the progress bar and the messages of a search. Its result is said in a line."""
+    """Hides the progress bar and the messages of a search: the run repeats them. Its result is said in a line."""
     logging.disable(logging.INFO)
     try:
-        with redirect_stderr(io.StringIO()):
+        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(logging.NOTSET)

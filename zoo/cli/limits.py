@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
@@ -23,31 +24,38 @@ MAX_EPOCHS, PATIENCE = 100, 10  # if a command says nothing about its end
 # -- when a run ends
 
 
-def choose_epochs(options: Namespace, config: Path) -> None:
+def choose_epochs(options: Namespace, config: Path) -> bool:
     """Chooses when a run ends, if its options do not say it. Otherwise Lightning trains for 1000 epochs.
 
     Args:
         options: The options of fit. The choice is written into them, and so into the run's config.
         config: The config of the run, if it exists. A run that was started without a choice keeps its end.
+
+    Returns:
+        Whether it chose. See `say_end`.
     """
     trainer = options["trainer"]
     if trainer["fast_dev_run"] or not _is_open(trainer):
-        return
+        return False
     if config.is_file():
         before = yaml.safe_load(config.read_text())
         if isinstance(before, dict) and _is_open({"max_steps": -1, **before.get("trainer", {})}):
-            return
+            return False
     trainer["max_epochs"] = MAX_EPOCHS
     given = trainer["callbacks"] or []
     given = list(given) if isinstance(given, list) else [given]
-    said = f"trainer.max_epochs was not given: at most {MAX_EPOCHS} epochs"
     if not any(issubclass(trust.resolve(callback["class_path"]), EarlyStopping) for callback in given):
         path = f"{NoImprovement.__module__}.{NoImprovement.__name__}"
-        ours = Namespace(class_path=path, init_args=Namespace(patience=PATIENCE))
-        trainer["callbacks"] = [*given, ours]
-        said += (
-            f", and stop after {PATIENCE} without a better {trust.resolve(options['model']['class_path']).monitor[0]}"
-        )
+        trainer["callbacks"] = [*given, Namespace(class_path=path, init_args=Namespace(patience=PATIENCE))]
+    return True
+
+
+def say_end(trainer: L.Trainer) -> None:
+    """Says the chosen end of a run. Call it once the callbacks are set up: the data decides on the metric."""
+    said = f"trainer.max_epochs was not given: at most {MAX_EPOCHS} epochs"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, NoImprovement):
+            said += f", and stop after {callback.patience} without a better {callback.monitor}"
     say(said)
 
 

@@ -85,6 +85,7 @@ class ZooCLI(LightningCLI):
     run_dir: Path  # set by fit
     continuation: Continuation | None = None
     schedule: Schedule | None = None
+    end_chosen = False  # whether the command says nothing about the end of its run
 
     def __init__(self, command: str, signals: Signals, checkpoint: dict[str, Any] | None, **options: Any) -> None:
         self.command, self.signals, self.checkpoint = command, signals, checkpoint
@@ -143,9 +144,9 @@ class ZooCLI(LightningCLI):
                 self._check_run_dir()
             elif self.ckpt_path is None:
                 raise ValueError(f"--ckpt_path: got none, and {self.subcommand} needs a checkpoint")
+            self._check_lr()
             finders.search(self)
             internals.instantiate(self)
-            self._check_lr()
             if self.options["on_unknown"] is not None:
                 self.datamodule.on_unknown = self.options["on_unknown"]
             self._take_weights()
@@ -161,9 +162,11 @@ class ZooCLI(LightningCLI):
             raise UsageError(first_cause(str(error))) from error
 
     def _check_lr(self) -> None:
-        lr = inspect.signature(type(self.model)).parameters.get("lr")
-        if lr is not None and self.options.get("optimizer") and self.model.hparams["lr"] != lr.default:
-            raise ValueError(f"lr: got {self.model.hparams['lr']} together with an optimizer; use --optimizer.lr")
+        model = self.options["model"]
+        lr = inspect.signature(trust.resolve(model["class_path"])).parameters.get("lr")
+        given = (model.get("init_args") or {}).get("lr")
+        if lr is not None and self.options.get("optimizer") and given not in (None, lr.default):
+            raise ValueError(f"lr: got {given} together with an optimizer; use --optimizer.lr")
 
     def _take_weights(self) -> None:
         """Loads the weights that the command names, or checks those that the trainer will restore."""
@@ -206,7 +209,7 @@ class ZooCLI(LightningCLI):
         if self.run_dir.exists() and not self.run_dir.is_dir():
             raise ValueError(f"--run_dir: {self.run_dir} is a file, expected a new or existing folder")
         begun = (self.run_dir / CONFIG_FILE).exists()
-        limits.choose_epochs(self.options, self.run_dir / CONFIG_FILE)
+        self.end_chosen = limits.choose_epochs(self.options, self.run_dir / CONFIG_FILE)
         if begun and is_main_process() and is_running(self.run_dir):
             raise ValueError(f"--run_dir: another process is training in {self.run_dir}; wait for it, or stop it")
         again = begun and started_again() and job_of(self.run_dir) == job()
@@ -256,6 +259,8 @@ class ZooCLI(LightningCLI):
         if self.continuation is not None:  # the weights are in the checkpoint
             self.continuation.check_surroundings(self.trainer.world_size, getattr(self.datamodule, "sources", {}))
         limits.check_monitors(self)
+        if self.end_chosen:
+            limits.say_end(self.trainer)
         sources = None if self.continuation else self.options["init_from"]
         for part, source in (sources if isinstance(sources, dict) else {None: sources} if sources else {}).items():
             report = hub.initialize_from(task.model, source, part)
