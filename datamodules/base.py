@@ -7,21 +7,20 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 
+from datamodules.checks import check_seed
 from datamodules.files import check_file
-from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler, check_void
+from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler
+from datamodules.parts import Part, Parts, check_parts
 from datamodules.unknown import Unknown
 from zoo import html
 from zoo.vocab import UNK, OnUnknown, Vocab
 
 SHOWN_SOURCES = 3
-Part = Literal["train", "val", "test"]
-Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
 
 
 class SequenceData(L.LightningDataModule, ABC):
@@ -175,19 +174,17 @@ class SequenceData(L.LightningDataModule, ABC):
 
     def _load(self) -> None:
         self._sources, self.unknown, self._refused = {}, Unknown(), False
-        problem: Exception | None = None
         try:
             parts = self.load()
             check_parts(type(self).__name__, parts)
-        except (TypeError, ValueError) as error:
-            problem = error  # possibly because unknown symbols were left out
+        except Exception:
+            if not self._refused:  # otherwise, possibly because unknown symbols were left out
+                raise
         if self._refused:
             raise ValueError(
                 f"{type(self).__name__}: {self.unknown}; to leave them out, add --on_unknown skip "
                 "(in Python: set `on_unknown` of the data)"
             )
-        if problem is not None:
-            raise problem
         self.parts = parts
 
     # -- Lightning's hooks
@@ -295,76 +292,3 @@ def _short(value: Any) -> str:
         if isinstance(value, float)
         else str(value)
     )
-
-
-def check_parts(name: str, parts: Any) -> None:
-    """Checks the result of `load`.
-
-    Args:
-        name: The name of the datamodule, for messages.
-        parts: The result.
-
-    Raises:
-        TypeError: If it is not a dict of NamedTuples with a method `void`, all of one type.
-        ValueError: If a part has an unknown name or no examples, or if its fields differ in length.
-    """
-    if not isinstance(parts, dict) or not parts:
-        raise TypeError(f"{name}: load: got {type(parts).__name__}, expected a dict of parts; is a return missing?")
-    for part, examples in parts.items():
-        where = f"{name}: load: {part}"
-        if part not in get_args(Part):
-            raise ValueError(f"{where}: unknown part, expected one of {', '.join(get_args(Part))}")
-        if not hasattr(examples, "_fields"):
-            raise TypeError(f"{where}: got {type(examples).__name__}, expected a NamedTuple of tensors")
-        check_void(examples)
-        sizes = {field: len(values) for field, values in examples._asdict().items() if values is not None}
-        if len(set(sizes.values())) != 1 or 0 in sizes.values():
-            found = ", ".join(f"{field} {size}" for field, size in sizes.items())
-            raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
-    if len(kinds := {type(examples).__name__ for examples in parts.values()}) > 1:
-        raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
-
-
-def with_validation(parts: Parts) -> Parts:
-    """Returns parts with a validation part: without held-out parts, this is the training part."""
-    return {**parts, "val": parts["train"]} if list(parts) == ["train"] else parts
-
-
-def check_seed(name: str, seed: int) -> None:
-    """Raises ValueError if a seed is negative."""
-    if seed < 0:
-        raise ValueError(f"{name}: got {seed}, expected at least 0")
-
-
-def check_predict_inputs(inputs: list[str]) -> None:
-    """Raises ValueError if there is no input, or if one is empty."""
-    if not inputs or not all(inputs):
-        raise ValueError(f"predict_inputs: got {inputs}, expected one or more texts, none of them empty")
-
-
-def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raises ValueError unless both are at least 0 and their sum is at most 1. With 1, there is no training part."""
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 1:
-        raise ValueError(
-            f"val_fraction, test_fraction: got {val_fraction} and {test_fraction}, "
-            "expected fractions of at least 0 with a sum of at most 1"
-        )
-
-
-def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Returns the sizes of the training, validation and test parts. Validation and test are rounded down."""
-    val, test = int(size * val_fraction), int(size * test_fraction)
-    if val_fraction + test_fraction == 1:  # no training part, also after rounding
-        val = size - test
-    return size - val - test, val, test
-
-
-def random_split(
-    size: int, val_fraction: float, test_fraction: float, seed: int
-) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
-    """Returns the example indices of each part, drawn at random with the seed. Empty parts are omitted."""
-    check_seed("split_seed", seed)
-    order = np.random.RandomState(seed).permutation(size)  # NumPy guarantees that its stream never changes
-    train, val, _ = split_sizes(size, val_fraction, test_fraction)
-    cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
-    return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]

@@ -6,10 +6,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from datamodules.base import Part, Parts, SequenceData
+from datamodules.base import SequenceData
 from datamodules.cache import cached, check_sha256
 from datamodules.idx import read_idx
 from datamodules.loader import NONE
+from datamodules.parts import Part, Parts
 from zoo.batch import ClassBatch
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror

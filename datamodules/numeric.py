@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.base import Part, Parts, SequenceData, check_fractions, split_sizes, with_validation
+from datamodules.base import SequenceData
+from datamodules.checks import check_fractions
 from datamodules.files import FACTS, read_table
+from datamodules.parts import Part, Parts, split_sizes, with_validation
 from zoo.batch import ValueBatch
 
 THREE_STEPS = FACTS / "three_steps.csv"

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
+from datamodules.base import SequenceData
+from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.files import FACTS, distinct, read_table
+from datamodules.parts import Parts, random_split, with_validation
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, Vocab
 

@@ -13,9 +13,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from datamodules.base import Part, Parts, SequenceData, check_fractions, check_predict_inputs, split_sizes
+from datamodules.base import SequenceData
 from datamodules.cache import cached
+from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
+from datamodules.parts import Part, Parts, split_sizes
 from zoo.batch import IGNORE, TextBatch
 from zoo.vocab import UNK, Vocab
 

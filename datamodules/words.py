@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from datamodules.base import Parts, SequenceData, check_fractions, check_predict_inputs, random_split, with_validation
+from datamodules.base import SequenceData
+from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.files import FACTS, distinct, read_table
 from datamodules.loader import NONE
+from datamodules.parts import Parts, random_split, with_validation
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules import MNISTRows, NumericSequences, SequenceData, TextString, ToySeq2Seq, WordCompletion
-from datamodules.base import Parts
 from datamodules.loader import BatchLoader, EpochSampler, take
+from datamodules.parts import Parts
 from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
 
 

@@ -67,7 +67,7 @@ class Task(L.LightningModule, ABC):
     remembers: ClassVar[tuple[str, ...]] = ()  # attributes to save and restore when a run is resumed
 
     model: Any  # of model_class
-    metrics: nn.ModuleDict
+    metrics: nn.ModuleDict  # of each stage
 
     def __repr__(self) -> str:
         """The arguments that are not the default, and the model. The modules are in `model.network`."""
@@ -149,7 +149,9 @@ class Task(L.LightningModule, ABC):
     @property
     def known_facts(self) -> dict[str, Any]:
         """The facts that this task knows, for example those of a loaded model. Data is encoded with them."""
-        return {fact: value for fact in self.facts if (value := _as_list(self.hparams.get(fact))) is not None}
+        known = {fact: value for fact in self.facts if (value := _as_list(self.hparams.get(fact))) is not None}
+        check_plain(known, f"{type(self).__name__}: hparams")
+        return known
 
     def bind(self, spec: Mapping[str, Any], source: str) -> None:
         """Sets the facts that are still None from a datamodule's spec.

@@ -1,0 +1,22 @@
+"""Checks of the arguments of datamodules."""
+
+
+def check_seed(name: str, seed: int) -> None:
+    """Raises ValueError if a seed is negative."""
+    if seed < 0:
+        raise ValueError(f"{name}: got {seed}, expected at least 0")
+
+
+def check_predict_inputs(inputs: list[str]) -> None:
+    """Raises ValueError if there is no input, or if one is empty."""
+    if not inputs or not all(inputs):
+        raise ValueError(f"predict_inputs: got {inputs}, expected one or more texts, none of them empty")
+
+
+def check_fractions(val_fraction: float, test_fraction: float) -> None:
+    """Raises ValueError unless both are at least 0 and their sum is at most 1. With 1, there is no training part."""
+    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 1:
+        raise ValueError(
+            f"val_fraction, test_fraction: got {val_fraction} and {test_fraction}, "
+            "expected fractions of at least 0 with a sum of at most 1"
+        )

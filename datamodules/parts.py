@@ -1,0 +1,63 @@
+"""The parts of data, and how it is split into them."""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from datamodules.checks import check_seed
+from datamodules.loader import check_void
+
+Part = Literal["train", "val", "test"]
+Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
+
+
+def check_parts(name: str, parts: Any) -> None:
+    """Checks the result of `load`.
+
+    Args:
+        name: The name of the datamodule, for messages.
+        parts: The result.
+
+    Raises:
+        TypeError: If it is not a dict of NamedTuples with a method `void`, all of one type.
+        ValueError: If a part has an unknown name or no examples, or if its fields differ in length.
+    """
+    if not isinstance(parts, dict) or not parts:
+        raise TypeError(f"{name}: load: got {type(parts).__name__}, expected a dict of parts; is a return missing?")
+    for part, examples in parts.items():
+        where = f"{name}: load: {part}"
+        if part not in get_args(Part):
+            raise ValueError(f"{where}: unknown part, expected one of {', '.join(get_args(Part))}")
+        if not hasattr(examples, "_fields"):
+            raise TypeError(f"{where}: got {type(examples).__name__}, expected a NamedTuple of tensors")
+        check_void(examples)
+        sizes = {field: len(values) for field, values in examples._asdict().items() if values is not None}
+        if len(set(sizes.values())) != 1 or 0 in sizes.values():
+            found = ", ".join(f"{field} {size}" for field, size in sizes.items())
+            raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
+    if len(kinds := {type(examples).__name__ for examples in parts.values()}) > 1:
+        raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
+
+
+def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
+    """Returns the sizes of the training, validation and test parts. Validation and test are rounded down."""
+    val, test = int(size * val_fraction), int(size * test_fraction)
+    if val_fraction + test_fraction == 1:  # no training part, also after rounding
+        val = size - test
+    return size - val - test, val, test
+
+
+def random_split(
+    size: int, val_fraction: float, test_fraction: float, seed: int
+) -> dict[Part, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Returns the example indices of each part, drawn at random with the seed. Empty parts are omitted."""
+    check_seed("split_seed", seed)
+    order = np.random.RandomState(seed).permutation(size)  # NumPy guarantees that its stream never changes
+    train, val, _ = split_sizes(size, val_fraction, test_fraction)
+    cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
+    return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]
+
+
+def with_validation(parts: Parts) -> Parts:
+    """Returns parts with a validation part: without held-out parts, this is the training part."""
+    return {**parts, "val": parts["train"]} if list(parts) == ["train"] else parts
