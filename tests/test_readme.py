@@ -62,10 +62,6 @@ def test_its_command_for_two_processes_is_one_that_the_configs_are_tested_with()
 def test_no_command_is_left_out() -> None:
     tried = ("--help", "toy", "zoo runs", "zoo list", "zoo generate", "zoo infer", "mnist", "alice_lstm", "11027")
     ours = zoo_commands(*tried)
-=======
-    tried = ("--help", "toy", "zoo runs", "zoo list", "zoo generate", "zoo infer", "mnist", "alice_lstm", "11027")
-    ours = zoo_commands(*tried)
->>>>>>> c83f8795f91aedd4437a494c44a8b82ebd40153b
     assert {line.split("#")[0].strip() for line in COMMANDS if line not in ours} == {"make run", "make test"}
 
 
