@@ -42,7 +42,7 @@ class BuiltError(Exception):
 
 def parser_of(name: str) -> Any:
     """The parser that a command builds, caught before it parses."""
-    from zoo.cli.train import ZooCLI
+    from zoo.cli.zoo_cli import ZooCLI
 
     def parse(self: Parser, argv: list[str]) -> None:
         raise BuiltError(self)
