@@ -6,6 +6,7 @@ import os
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from datamodules.files import check_file
 from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler
 from datamodules.parts import Part, Parts, check_parts
 from datamodules.unknown import Unknown
-from zoo import html
 from zoo.vocab import UNK, OnUnknown, Vocab
 
 SHOWN_SOURCES = 3
@@ -97,10 +97,7 @@ class SequenceData(L.LightningDataModule, ABC):
     # -- what the data is, after `setup`
 
     def _repr_html_(self) -> str:
-        parts = ", ".join(f"{part} {len(examples[0]):,}" for part, examples in self.parts.items())
-        rows = {"examples": parts or "not loaded; call setup()", "batch size": self.batch_size}
-        facts = self.spec if self.parts else {}
-        return html.table(type(self).__name__, {**rows, **facts, "sources": ", ".join(self.sources)})
+        return f"<pre>{escape(repr(self))}</pre>"
 
     @property
     def batch_type(self) -> type:

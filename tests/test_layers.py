@@ -12,7 +12,7 @@ from support import ROOT
 
 # Each layer may import those before it, and itself: [tool.layers] in pyproject.toml.
 LAYERS = [set(layer) for layer in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["layers"]["order"]]
-DATA_MAY_USE = {"zoo.vocab", "zoo.batch", "zoo.html"}
+DATA_MAY_USE = {"zoo.vocab", "zoo.batch"}
 HEAVY = {"lightning", "pytorch_lightning", "torchmetrics", "torchvision", "matplotlib", "datasets", "jsonargparse"}
 
 
@@ -57,7 +57,7 @@ def test_imports_point_one_way(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "datamodules").rglob("*.py")), ids=module_name)
-def test_datamodules_know_only_vocabulary_batches_and_html(file: Path) -> None:
+def test_datamodules_know_only_vocabulary_and_batches(file: Path) -> None:
     assert {name for name in imports(file) if name.startswith("zoo")} <= DATA_MAY_USE
 
 
