@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
@@ -21,6 +21,10 @@ from datamodules.unknown import Unknown
 from zoo.vocab import UNK, OnUnknown, Vocab
 
 SHOWN_SOURCES = 3
+
+EVALUATED = {"validate": "val", "test": "test"}  # stage -> the part that it needs
+PART_NAMES = {"train": "training", "val": "validation", "test": "test"}
+INPUTS = "predict_inputs"
 
 
 class SequenceData(L.LightningDataModule, ABC):
@@ -44,6 +48,8 @@ class SequenceData(L.LightningDataModule, ABC):
         ValueError: If the batch size is below 1, or the seed is negative.
     """
 
+    makes: ClassVar[Any] = None  # the type of the batches, if it is always the same
+
     def __init__(self, batch_size: int, seed: int | None = None) -> None:
         super().__init__()
         if batch_size < 1:
@@ -54,7 +60,7 @@ class SequenceData(L.LightningDataModule, ABC):
         self.facts: dict[str, Any] = {}
         self.on_unknown: OnUnknown | None = None
         self.unknown = Unknown()
-        self._refused = False  # whether `unknown` is an error
+        self._read_with: OnUnknown | None = None  # the `on_unknown` of the last `load`
         self._sources: dict[str, str] = {}
 
     def __repr__(self) -> str:
@@ -141,11 +147,14 @@ class SequenceData(L.LightningDataModule, ABC):
         return Vocab(self.facts.get(fact) or own)
 
     def encode(self, text: str, vocab: Vocab, fact: str = "vocab") -> list[int]:
-        """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says."""
+        """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says.
+
+        Set `unknown.part` before, so that only the part that is used counts.
+        """
         found = vocab.unknown(text)
         self.unknown.add(fact, found, len(text))
         if found and (self.on_unknown == "error" or (self.on_unknown is None and UNK not in vocab)):
-            self._refused = True  # setup raises the error, with all counts
+            self.unknown.refused.add(self.unknown.part)  # setup raises the error, with all counts
             return vocab.encode(text, "skip")
         return vocab.encode(text, self.on_unknown)
 
@@ -158,6 +167,8 @@ class SequenceData(L.LightningDataModule, ABC):
         ids = vocab.encode(text, self.on_unknown)
         if not ids:
             raise ValueError(f"predict_inputs: {text!r} has no symbol that the model knows")
+        self.unknown.part = INPUTS
+        self.unknown.add("vocab", vocab.unknown(text), len(text))
         return ids
 
     def encode_classes(self, names: Sequence[str], classes: Sequence[str]) -> torch.Tensor:
@@ -165,24 +176,44 @@ class SequenceData(L.LightningDataModule, ABC):
         vocab = Vocab(classes)
         found = vocab.unknown(names)
         self.unknown.add("classes", found, len(names))
-        self._refused = self._refused or (bool(found) and self.on_unknown != "skip")
+        if found and self.on_unknown != "skip":
+            self.unknown.refused.add(self.unknown.part)
         ids = {name: number for number, name in enumerate(vocab)}
         return torch.tensor([ids.get(name, NONE) for name in names])
 
+    def unknown_in(self, stage: str) -> str:
+        """Returns what the model did not know in the data of a stage, and what became of it. Empty if nothing."""
+        text = self.unknown.text(self._counted(stage))
+        return f"{text} ({'left out' if self.on_unknown == 'skip' else 'read as ' + UNK})" if text else ""
+
+    def _counted(self, stage: str | None) -> set[str] | None:
+        """Returns the parts that a stage reads; None for all."""
+        if stage == "predict":
+            part = self.last_part() if getattr(self, "predict_inputs", None) is None else INPUTS
+        elif stage in EVALUATED:
+            part = EVALUATED[stage]
+        else:
+            return None
+        same = part == "val" and self.parts.get("val") is self.parts.get("train")
+        return {"train" if same else part}
+
     def _load(self) -> None:
-        self._sources, self.unknown, self._refused = {}, Unknown(), False
+        self.parts, self.unknown, self._sources = {}, Unknown(), {}
         try:
             parts = self.load()
             check_parts(type(self).__name__, parts)
         except Exception:
-            if not self._refused:  # otherwise, possibly because unknown symbols were left out
-                raise
-        if self._refused:
+            self._check_unknown(None)  # the cause may be what was left out
+            raise
+        self.parts = parts
+
+    def _check_unknown(self, stage: str | None) -> None:
+        counted = self._counted(stage)
+        if self.unknown.refuses(counted):
             raise ValueError(
-                f"{type(self).__name__}: {self.unknown}; to leave them out, add --on_unknown skip "
+                f"{type(self).__name__}: {self.unknown.text(counted)}; to leave them out, add --on_unknown skip "
                 "(in Python: set `on_unknown` of the data)"
             )
-        self.parts = parts
 
     # -- Lightning's hooks
 
@@ -191,24 +222,36 @@ class SequenceData(L.LightningDataModule, ABC):
 
         Raises:
             TypeError: If `load` did not return parts, see `check_parts`.
-            ValueError: If a part has an unknown name or no examples, if there is no training part for
-                fit, or if the data has symbols or classes that the model does not know.
+            ValueError: If a part has an unknown name or no examples, if a part that the stage needs is
+                missing, if the task takes other batches, or if the data has symbols or classes that the
+                model does not know.
         """
         name = type(self).__name__
         if "parts" not in vars(self):
             raise TypeError(f"{name}: call super().__init__(batch_size, seed) in its __init__")
         task = None if self.trainer is None else self.trainer.lightning_module
         facts = getattr(task, "known_facts", {})
-        if not self.parts or (task is not None and facts != self.facts and self._differs(facts)):
-            self.facts = facts
+        wanted = getattr(task, "batch_type", None)
+        if wanted is not None and self.makes is not None and not issubclass(self.makes, wanted):
+            raise ValueError(
+                f"{type(task).__name__} does not fit {name}: expected batches of type {wanted.__name__}, "
+                f"got {self.makes.__name__}"
+            )
+        if not self.parts or (task is not None and self._is_outdated(facts)):
+            self.facts, self._read_with = facts, self.on_unknown
             self._load()
-        if stage == "fit" and "train" not in self.parts:
-            raise ValueError(f"{name}: this data has no training part; it has {', '.join(self.parts)}")
+        needed = "train" if stage == "fit" else EVALUATED.get(stage or "")
+        if needed is not None and needed not in self.parts:
+            raise ValueError(f"{name}: this data has no {PART_NAMES[needed]} part; it has {', '.join(self.parts)}")
+        self._check_unknown(stage)
 
-    def _differs(self, facts: Mapping[str, Any]) -> bool:
-        """Returns whether the loaded data is encoded with other facts. A new model without facts takes the data's."""
+    def _is_outdated(self, facts: Mapping[str, Any]) -> bool:
+        """Returns whether the data was read with other facts of a model, or with another `on_unknown`."""
+        if self.on_unknown != self._read_with and self.unknown:
+            return True
         own = self.spec
-        return not facts or any(own[fact] != value for fact, value in facts.items() if fact in own)
+        dropped = self.facts.keys() - facts.keys()  # a new task takes the data's own
+        return bool(dropped) or any(own[fact] != value for fact, value in facts.items() if fact in own)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Moves a batch, except its lengths: packing needs them on the CPU, and copying them back would block."""

@@ -14,9 +14,10 @@ def check_predict_inputs(inputs: list[str]) -> None:
 
 
 def check_fractions(val_fraction: float, test_fraction: float) -> None:
-    """Raises ValueError unless both are at least 0 and their sum is at most 1. With 1, there is no training part."""
-    if min(val_fraction, test_fraction) < 0 or val_fraction + test_fraction > 1:
+    """Raises ValueError unless both are at least 0 and their sum is below 1, or one of them is 1."""
+    whole = (val_fraction, test_fraction).count(1) == 1 and max(val_fraction, test_fraction) == 1
+    if min(val_fraction, test_fraction) < 0 or (val_fraction + test_fraction >= 1 and not whole):
         raise ValueError(
             f"val_fraction, test_fraction: got {val_fraction} and {test_fraction}, "
-            "expected fractions of at least 0 with a sum of at most 1"
+            "expected fractions of at least 0 with a sum below 1, or one of them 1"
         )

@@ -40,6 +40,8 @@ class MNISTRows(SequenceData):
             `seed_everything`.
     """
 
+    makes = ClassBatch
+
     def __init__(
         self, view: Literal["rows", "pixels", "permuted"] = "rows", batch_size: int = 128, seed: int | None = None
     ) -> None:

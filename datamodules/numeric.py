@@ -44,6 +44,8 @@ class NumericSequences(SequenceData):
             `seed_everything`.
     """
 
+    makes = ValueBatch
+
     def __init__(
         self,
         path: str | None = None,

@@ -51,6 +51,8 @@ class ToySeq2Seq(SequenceData):
             `seed_everything`.
     """
 
+    makes = PairBatch
+
     def __init__(
         self,
         task: Literal["en_ko", "reverse", "addition"] = "en_ko",
@@ -102,7 +104,7 @@ class ToySeq2Seq(SequenceData):
         seen = pairs if self.min_count is None else [pairs[row] for row in split.get("train", ())]
         self.source_vocab = self._vocab("source_vocab", [PAD], "".join(source for source, _ in seen))
         self.target_vocab = self._vocab("target_vocab", [PAD, START, END], "".join(target for _, target in seen))
-        parts: Parts = {part: self._examples([pairs[row] for row in rows]) for part, rows in split.items()}
+        parts: Parts = {part: self._examples(part, [pairs[row] for row in rows]) for part, rows in split.items()}
         return with_validation(parts)
 
     def _vocab(self, fact: str, specials: list[str], text: str) -> Vocab:
@@ -111,13 +113,19 @@ class ToySeq2Seq(SequenceData):
         frequent = sorted(symbol for symbol, count in Counter(text).items() if count >= self.min_count)
         return self.vocab_of([*specials, UNK, *frequent], fact)
 
-    def _examples(self, pairs: list[Pair]) -> PairBatch:
+    def _examples(self, part: str, pairs: list[Pair]) -> PairBatch:
+        self.unknown.part = part
         start, end = self.target_vocab.id(START), self.target_vocab.id(END)
         sources = [self.encode(source, self.source_vocab, "source_vocab") for source, _ in pairs]
         targets = [[start, *self.encode(target, self.target_vocab, "target_vocab"), end] for _, target in pairs]
-        known = [pair for pair in zip(sources, targets, strict=True) if pair[0]]  # a source may have no known symbol
+        known = [  # a target without a symbol would be another target
+            (ids, target)
+            for (_, text), ids, target in zip(pairs, sources, targets, strict=True)
+            if ids and len(target) == len(text) + 2
+        ]
+        self.unknown.drop(len(pairs) - len(known), len(pairs))
         if not known:
-            raise ValueError("no source has a known symbol")
+            raise ValueError("no pair has a source and a target that the model knows")
         return self._batch(*zip(*known, strict=True))
 
     def _batch(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> PairBatch:

@@ -40,10 +40,13 @@ def check_parts(name: str, parts: Any) -> None:
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Returns the sizes of the training, validation and test parts. Validation and test are rounded down."""
+    """Returns the sizes of the training, validation and test parts. Validation and test are rounded down.
+
+    A fraction of 1 makes everything this part.
+    """
+    if 1 in (val_fraction, test_fraction):
+        return (0, 0, size) if test_fraction == 1 else (0, size, 0)
     val, test = int(size * val_fraction), int(size * test_fraction)
-    if val_fraction + test_fraction == 1:  # no training part, also after rounding
-        val = size - test
     return size - val - test, val, test
 
 

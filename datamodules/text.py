@@ -61,6 +61,8 @@ class TextData(SequenceData):
             `seed_everything`.
     """
 
+    makes = TextBatch
+
     def __init__(
         self,
         mode: Literal["windows", "stream"] = "windows",
@@ -128,6 +130,7 @@ class TextData(SequenceData):
         for name, text in self.texts.items():
             for part, piece in self._split(text).items():
                 if piece:
+                    self.unknown.part = part
                     ids = np.asarray(self.encode(piece, self.vocab), dtype=np.int64)
                     self._check_length(name, part, len(ids))
                     found[part].append(ids)
@@ -139,6 +142,7 @@ class TextData(SequenceData):
         Raises:
             ValueError: If a marker is not found, or if the text is empty.
         """
+        given = text
         text = self._normalized(text.replace("\r\n", "\n"))
         start = 0 if self.start_marker is None else _find(name, text, "start_marker", self.start_marker, 0)
         end = len(text) if self.end_marker is None else _find(name, text, "end_marker", self.end_marker, start)
@@ -151,7 +155,7 @@ class TextData(SequenceData):
         if self.join_lines:
             text = " ".join(line for line in text.split("\n") if line)
         if not text:
-            raise ValueError(f"{name}: the text is empty")
+            raise ValueError(f"{name}: the text is empty{' after cleaning' if given.strip() else ''}")
         return text
 
     def _normalized(self, text: str) -> str:
@@ -218,10 +222,8 @@ class TextData(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
-        rows = [
-            torch.tensor(self.vocab.encode(self._cased(self._normalized(text)), self.on_unknown))
-            for text in self.predict_inputs
-        ]
+        texts = [self._cased(self._normalized(text)) for text in self.predict_inputs]
+        rows = [torch.tensor(self.encode_input(text, self.vocab)) for text in texts]
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
 
@@ -299,7 +301,7 @@ class TextString(TextData):
         >>> data
         TextString(text='apple!', seq_len=5, val_fraction=0, test_fraction=0)
           parts: train 1, in batches of 32
-          facts: vocab of 5
+          facts: vocab of 5, lowercase False
           sources: text (SHA-256 cc76a7c8...)
     """
 
@@ -366,5 +368,5 @@ def _check_book(path: Path) -> None:
 def _find(name: str, text: str, argument: str, marker: str, start: int) -> int:
     place = text.find(marker, start)
     if place < 0:
-        raise ValueError(f"{argument}: {marker!r} not found in {name}")
+        raise ValueError(f"{argument}: {marker!r} not found in {name}; null takes the whole text")
     return place

@@ -45,6 +45,8 @@ class WordCompletion(SequenceData):
             `seed_everything`.
     """
 
+    makes = ClassBatch
+
     def __init__(
         self,
         path: str | None = None,
@@ -90,6 +92,7 @@ class WordCompletion(SequenceData):
             if ignored:
                 log.warning("%s: the words are in column %s; ignored: %s", name, used, ", ".join(ignored))
             lines = (str(line).strip() for line in table[used] if line is not None)
+            lines = (line.lower() if self.facts.get("lowercase") else line for line in lines)
             found = distinct(name, "word", filter(None, lines))
         if not found:
             raise ValueError(f"{name}: got no words, expected at least one")
@@ -107,10 +110,11 @@ class WordCompletion(SequenceData):
         self.vocab, self.classes = self.vocab_of(own), self.vocab_of(own, "classes")
         split = random_split(len(words), self.val_fraction, self.test_fraction, self.split_seed)
         self.split_words = {part: [words[row] for row in rows] for part, rows in split.items()}
-        parts: Parts = {part: self._examples(words) for part, words in self.split_words.items()}
+        parts: Parts = {part: self._examples(part, words) for part, words in self.split_words.items()}
         return with_validation(parts)
 
-    def _examples(self, words: list[str]) -> ClassBatch:
+    def _examples(self, part: str, words: list[str]) -> ClassBatch:
+        self.unknown.part = part
         beginnings = [self.encode(word[:-1], self.vocab) for word in words]
         targets = self.encode_classes([word[-1] for word in words], self.classes).tolist()
         rows = [
@@ -118,6 +122,7 @@ class WordCompletion(SequenceData):
             for word, ids, target in zip(words, beginnings, targets, strict=True)
             if len(ids) == len(word) - 1 and target != NONE  # without a letter, it would be another word
         ]
+        self.unknown.drop(len(words) - len(rows), len(words))
         if not rows:
             raise ValueError("no word has known letters only")
         return self._batch(*zip(*rows, strict=True))

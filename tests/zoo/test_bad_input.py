@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_alphabet_of_the_same_size_or_another_shape(
     )
     check(
         zoo_command("predict", "--ckpt_path", checkpoint, "--model.hidden_size", "6"),
-        "hidden_size: the checkpoint has 5, and the task has 6",
+        "hidden_size: the model has 5, and the task has 6",
     )
 
 

@@ -17,6 +17,7 @@ ENDINGS = {
     "epochs": ["--trainer.max_epochs", "1"],
     "steps": [*WITHIN_AN_EPOCH, "--trainer.max_steps", "4"],
     "time": [*WITHIN_AN_EPOCH, "--trainer.max_time", "00:00:00:01", "--trainer.max_epochs", "100000"],
+    "epochs, rarely validated": ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "5"],
     "early stop": ["--trainer.callbacks.patience", "0", "--optimizer.lr", "1e-9", "--lr_scheduler.T_max", "1"],
 }
 ENDED = ("best.ckpt", "last.ckpt")

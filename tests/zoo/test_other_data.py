@@ -76,6 +76,52 @@ def test_numbers_are_scaled_as_the_model_was_trained(trainer: Callable, tmp_path
     assert instance.model.config.normalize == "instance"
 
 
+def test_a_refusal_stays_one_until_the_data_is_read_in_another_way(trainer: Callable) -> None:
+    task, data = Task.from_model(zoo.load(TOY)), ToySeq2Seq()
+    data.pairs = lambda: [("lo~ve", "\uc0ac\ub791"), ("word", "\ub2e8\uc5b4"), ("kiss", "\ud0a4x")]  # type: ignore[method-assign]
+    data.setup()  # in its own symbols
+    for _ in range(2):
+        with pytest.raises(ValueError, match="1 of 13 symbols of the sources are unknown to the model: '~'"):
+            trainer().validate(task, data, verbose=False)
+    data.on_unknown = "skip"
+    (scores,) = trainer().validate(task, data, verbose=False)
+    assert scores["val/exact_match"] == 1.0
+    assert "1 of 3 examples can't be used without them" in data.unknown_in("validate")
+    data.on_unknown = "error"
+    with pytest.raises(ValueError, match="unknown to the model"):
+        trainer().validate(task, data, verbose=False)
+
+
+def test_only_the_part_that_is_scored_counts(trainer: Callable) -> None:
+    data = TextString("~" * 20 + "alice " * 60, seq_len=20, val_fraction=0, test_fraction=0.2)
+    assert trainer().test(Task.from_model(zoo.load(ALICE)), data, verbose=False)
+    assert data.unknown_in("test") == ""
+    assert data.unknown_in("fit").startswith("20 of 380 symbols")
+
+
+def test_data_of_another_kind_is_named_before_it_is_read(zoo_command: Callable) -> None:
+    Path("a.txt").write_text("alice " * 100)
+    for model, batches in ((TOY, "PairBatch"), (STEPS, "ValueBatch")):
+        result = zoo_command("validate", "--ckpt_path", model, "--data", "TextFile", "--data.paths", "a.txt")
+        refused(result, f"does not fit TextFile: expected batches of type {batches}, got TextBatch")
+    refused(zoo_command("validate", *ALICE_TEXT, *SCORE_ALL, "--data.paths", "a.txt"), "has no validation part")
+
+
+def test_sequences_of_another_length_are_refused(zoo_command: Callable) -> None:
+    Path("n.csv").write_text("a\n" + "\n".join(map(str, range(20))))
+    data = ["--data.path", "n.csv", "--data.column", "a", "--data.test_fraction", "1"]
+    refused(zoo_command("test", "--ckpt_path", STEPS, *data, "--data.window", "4"), "num_steps: Regressor has 3, and")
+    assert zoo_command("test", "--ckpt_path", STEPS, *data).code == 0
+
+
+def test_a_bundle_is_scored_with_data_that_the_command_names(zoo_command: Callable) -> None:
+    assert zoo_command("export", TOY, "-o", "bundle").code == 0
+    refused(zoo_command("validate", "--ckpt_path", "bundle"), "bundle has no config; give its data with --data")
+    Path("data.yaml").write_text("data: {class_path: ToySeq2Seq}\n")
+    for data in (["--config", "data.yaml"], ["--data", "ToySeq2Seq"]):
+        assert zoo_command("validate", "--ckpt_path", "bundle", *data).code == 0
+
+
 def test_data_is_encoded_anew_for_each_model(trainer: Callable) -> None:
     data = TextString("abcabc" * 20, seq_len=5)
     first, second = CharLM(vocab=[*"zabc"], hidden_size=4), CharLM(hidden_size=4)
@@ -112,6 +158,14 @@ def test_text_options_live_in_the_checkpoint_and_the_bundle(trainer: Callable, t
         assert model.generate("CAFE\u0301", length=4, temperature=0) == model.generate(
             "caf\u00e9", length=4, temperature=0
         )
+
+
+def test_predict_takes_what_is_unknown(zoo_command: Callable) -> None:
+    command = ["predict", "--ckpt_path", ALICE, "--on_unknown", "skip", "--data.predict_inputs"]
+    result = zoo_command(*command, "['Al~ice']")
+    assert result.out.splitlines()[1].startswith("alice,")
+    assert result.err == "1 of 6 symbols are unknown to the model: '~' (1) (left out)\n"
+    refused(zoo_command(*command, "['~~']"), "predict_inputs: '~~' has no symbol that the model knows")
 
 
 def test_infer_takes_what_is_unknown(zoo_command: Callable) -> None:

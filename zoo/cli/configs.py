@@ -1,5 +1,6 @@
 """Finding a command's config: a file, a packaged config, the config of a run, or that of a checkpoint."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from zoo.files.limits import MAX_CONFIG_BYTES, check_yaml
 from zoo.runs.history import CONFIG_FILE
 
 MAX_NAME = 256  # characters; a longer text is not a path
+OF_ONE_SOURCE = ("start_marker", "end_marker")  # options of data that do not fit data of another class
 
 
 class Arranged(NamedTuple):
@@ -33,7 +35,7 @@ def arrange(command: Command) -> Arranged:
     data, that part of it.
 
     Raises:
-        UsageError: If a config is not found, or if a checkpoint can't be read or has no config.
+        UsageError: If a config is not found, if a checkpoint can't be read, or if nothing says which data to use.
     """
     parser = Parser(command.name, add_help=False)
     parser.add_argument("-c", "--config", action="append", default=[])
@@ -52,15 +54,60 @@ def arrange(command: Command) -> Arranged:
         if not files and not asks and not any(word.startswith("--model") for word in rest):
             raise UsageError(f"--run_dir: there is no run in {given.run_dir}; to start one, give --config")
     if command.name != "fit" and given.ckpt_path is not None and not asks:
-        named = _keys_of(files)
-        if not files:
-            config, found = config_of(given.ckpt_path)
-            files = [config]
-        elif missing := [key for key in ("model", "data") if key not in named]:
-            config, found = config_of(given.ckpt_path)
-            files = [_part_of(config, missing), *files]
+        added, found = _missing(given.ckpt_path, files, command.argv)
+        files = [*added, *files]
     options = [word for file in files for word in ("--config", file)]
     return Arranged([command.name, *options, *rest], given.config, found)
+
+
+def _missing(source: str, files: list[str], argv: list[str]) -> tuple[list[str], dict[str, Any] | None]:
+    """Returns what the configs of a command lack, from the config of its model; and its checkpoint, if that was read.
+
+    Raises:
+        UsageError: If nothing says which data to use.
+    """
+    named = _keys_of(files)
+    if {"model", "data"} <= named:
+        return [], None
+    config, found = config_of(source)
+    own = _content(config) if config is not None else {}
+    classes = {key: _value_of(f"--{key}", argv) for key in ("model", "data")}
+    if not files and config is not None and classes["data"] is None:
+        return [config], found
+    parts = {key: own[key] for key in (own if not files else ("model", "data")) if key in own and key not in named}
+    if "model" not in {*parts, *named} and classes["model"] is None:
+        parts["model"] = {"class_path": _task_of(source, found)}
+    if "data" not in {*parts, *named} and classes["data"] is None:
+        raise UsageError(f"--ckpt_path: {source} has no config; give its data with --data, or a config with data")
+    if classes["data"] is not None and "data" in parts and not _same_class(classes["data"], parts["data"]):
+        for name in OF_ONE_SOURCE:
+            (parts["data"].get("init_args") or {}).pop(name, None)
+    return ["# of the model\n" + yaml.safe_dump(parts, sort_keys=False)], found
+
+
+def _same_class(name: str, section: Mapping[str, Any]) -> bool:
+    return name.rpartition(".")[2] == str(section.get("class_path")).rpartition(".")[2]
+
+
+def _task_of(source: str, found: Mapping[str, Any] | None) -> str:
+    """Returns the import path of the task that trains a model."""
+    from zoo import hub
+    from zoo.tasks import Task
+
+    name = str(found["model_name"]) if found and "model_name" in found else hub.load(source).model_name
+    tasks = (task for task in Task.__subclasses__() if name.startswith(f"{task.model_class.task_name}_"))
+    task = next(tasks, None)
+    if task is None:
+        raise UsageError(f"--ckpt_path: {source}: no task trains a {name}; give one with --model")
+    return f"{task.__module__}.{task.__qualname__}"
+
+
+def _value_of(option: str, argv: list[str]) -> str | None:
+    """Returns the value of an option in a command. None if it is not given."""
+    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+        if word == option or word.startswith(f"{option}="):
+            return word.partition("=")[2] or after
+    return None
 
 
 def _keys_of(files: list[str]) -> set[str]:
@@ -73,12 +120,6 @@ def _keys_of(files: list[str]) -> set[str]:
     return found
 
 
-def _part_of(config: str, keys: list[str]) -> str:
-    """Returns some keys of a model's own config, as text."""
-    content = _content(config)
-    return "# of the model\n" + yaml.safe_dump({key: content[key] for key in keys if key in content}, sort_keys=False)
-
-
 def _content(config: str) -> Any:
     """Returns the content of a config: a path, or text of several lines."""
     text = config if "\n" in config else Path(config).read_text(encoding="utf-8")
@@ -86,17 +127,17 @@ def _content(config: str) -> Any:
     return yaml.safe_load(text)
 
 
-def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
+def config_of(source: str) -> tuple[str | None, dict[str, Any] | None]:
     """Returns the config that a model was trained with.
 
     Args:
-        source: A checkpoint, the folder of a run, or the name of a trained model in the package.
+        source: A checkpoint, the folder of a run or bundle, or the name of a trained model in the package.
 
     Returns:
-        The config's text or path, and the checkpoint if the source is one.
+        The config's text or path, or None if it has none; and the checkpoint if the source is one.
 
     Raises:
-        UsageError: If the checkpoint can't be read or has no config.
+        UsageError: If the checkpoint can't be read.
     """
     from zoo.files import checkpoint  # imports torch
 
@@ -109,11 +150,12 @@ def config_of(source: str) -> tuple[str, dict[str, Any] | None]:
             if "/" not in source and Path(source).suffix != ".ckpt" and not Path(source).exists():
                 bundle.find_shipped(source)  # the error suggests the most similar name
             found = checkpoint.read(source)
-            if isinstance(config := found.get("config"), str):
-                return f"# of {source!r}\n{config}", found  # the added line marks it as text, not a path
+            config = found.get("config")
+            # the added line marks it as text, not a path
+            return f"# of {source!r}\n{config}" if isinstance(config, str) else None, found
     except ValueError as error:
         raise UsageError(str(error)) from error
-    raise UsageError(f"--ckpt_path: {source} has no config; give one with --config")
+    return None, None
 
 
 def packaged_configs() -> dict[str, Path]:

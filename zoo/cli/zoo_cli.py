@@ -329,8 +329,9 @@ class ZooCLI(LightningCLI):
         self._say_unknown()
 
     def _say_unknown(self) -> None:
-        if unknown := getattr(self.datamodule, "unknown", None):
-            say(f"{unknown} ({'left out' if self.datamodule.on_unknown == 'skip' else 'read as <unk>'})", sys.stderr)
+        of = getattr(self.datamodule, "unknown_in", None)
+        if text := of(self.subcommand) if of is not None else "":
+            say(text, sys.stderr)
 
 
 class Started(L.Callback):

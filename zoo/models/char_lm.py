@@ -205,7 +205,7 @@ class CharLMModel(Model):
         """
         with self.evaluating():
             logits, state, _ = self._read([prompt], on_unknown)
-            return search_texts(self.network, self.vocab, logits, state, length, beam, **options)[0]
+            return search_texts(self.network, self.vocab, logits, state, length, beam, **self._cleaned(options))[0]
 
     def _decode(
         self,
@@ -220,10 +220,15 @@ class CharLMModel(Model):
         with self.evaluating():
             stops = [stop] if isinstance(stop, str) else stop
             ends = [self.vocab.encode(self.config.clean(text), "error") for text in stops]
-            chosen = sampling_of(self.vocab, **sampling)
+            chosen = sampling_of(self.vocab, **self._cleaned(sampling))
             logits, state, seen = self._read(prompts, on_unknown)
             step = self.network.stepper()
         return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
+
+    def _cleaned(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Returns options of decoding with their symbols as the model writes them."""
+        texts = ("allowed", "forbidden")
+        return {name: self.config.clean(value) if name in texts and value else value for name, value in options.items()}
 
     @torch.no_grad()
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown | None) -> tuple[Tensor, State, Tensor]:

@@ -147,7 +147,7 @@ class SeqClassifierModel(Model):
 
     def answer(self, batch: ClassBatch) -> list[dict[str, Any]]:
         """Gives the most likely class, and its probability."""
-        self._check(batch)
+        self.check(batch)
         best, predicted = self._probabilities(batch).max(-1)
         classes = self.config.classes
         rows = []
@@ -202,7 +202,7 @@ class SeqClassifierModel(Model):
             pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths
         )
 
-    def _check(self, batch: ClassBatch) -> None:
+    def check(self, batch: ClassBatch) -> None:
         """Raises ValueError if a row of a batch does not have the number of steps that the model takes."""
         found = {batch.inputs.shape[1]} if batch.lengths is None else set(batch.lengths.tolist())
         if self.config.num_steps is not None and (wrong := found - {self.config.num_steps}):

@@ -11,7 +11,7 @@ from zoo import html
 from zoo.decoding import LengthPenalty, Sampling, beam_search
 from zoo.models.config import ModelConfig
 from zoo.nn import CharNet, State
-from zoo.vocab import END, UNK, OnUnknown, Vocab
+from zoo.vocab import END, PAD, START, UNK, OnUnknown, Vocab
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
@@ -88,14 +88,14 @@ def end_of(vocab: Vocab) -> int | None:
 def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
     """Makes a `Sampling` from strings of allowed and forbidden symbols.
 
-    The end symbol is always allowed. `<unk>` is never allowed: it is not a text.
+    The end symbol is always allowed. With `<unk>` in the vocabulary, it and `<pad>` and `<start>` never are.
 
     Raises:
         ValueError: If an option is outside its range, or a symbol is not in the vocabulary.
     """
     end = end_of(vocab)
     ids = None if allowed is None else [*vocab.encode(allowed, "error"), *([] if end is None else [end])]
-    never = [vocab.id(UNK)] if UNK in vocab else []
+    never = [vocab.id(symbol) for symbol in (UNK, PAD, START) if UNK in vocab and symbol in vocab]
     return Sampling(allowed=ids, forbidden=[*vocab.encode(forbidden, "error"), *never], **options)
 
 

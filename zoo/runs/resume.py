@@ -133,6 +133,8 @@ class RunState(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """Saves the last state."""
         self._check_finite(trainer, list(pl_module.parameters()))
+        if self._to_restore is None:  # otherwise the run was already finished
+            self._validate_last(trainer, pl_module)
         self.save(trainer, pl_module, finished=True)
         (received,) = self._agree(self.signals.received)
         self.signals.stop_deferring()
@@ -153,17 +155,18 @@ class RunState(L.Callback):
         if received:
             self.signals.stop_deferring()
             if received in EXIT_CODES:  # otherwise the job is requeued, and the run resumes soon
-                self._validate_last(trainer, task)
+                self._validate_last(trainer, task, "saved; validating once more, a second signal stops this")
             raise Stopped(received)
 
-    def _validate_last(self, trainer: L.Trainer, task: Task) -> None:
-        """Validates a run that a signal stops, so that it has a best checkpoint. The last one is already saved."""
+    def _validate_last(self, trainer: L.Trainer, task: Task, told: str = "") -> None:
+        """Validates the weights with which a run ends, unless this was just done, so that they can be the best ones."""
         validates = trainer.enable_validation and has_part(trainer.datamodule, "val")  # type: ignore[attr-defined]
         if self.best is None or not validates or self._validated_step == trainer.global_step:
             return
-        say("saved; validating once more, a second signal stops this", sys.stderr)
-        if trainer.is_global_zero:
-            self.best.put_aside()
+        if told:
+            say(told, sys.stderr)
+            if trainer.is_global_zero:
+                self.best.put_aside()
         internals.validate(trainer)
         self.best.on_train_epoch_end(trainer, task)
 

@@ -43,7 +43,7 @@ class Regressor(Task):
     model_class = RegressorModel
     batch_type = ValueBatch
     facts = ("input_size", "target_size", "num_steps", "normalize", "mean", "scale")
-    keeps = ("num_steps", "mean", "scale")
+    keeps = ("mean", "scale")
     shown = ("mae",)
     item = "sequences"
     figure_name = "predictions"

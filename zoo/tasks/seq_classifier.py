@@ -55,7 +55,7 @@ class SeqClassifier(Task):
     batch_type = ClassBatch
     facts = ("classes", "input_size", "vocab", "lowercase", "normalization", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
-    keeps = ("lowercase", "normalization", "num_steps")
+    keeps = ("lowercase", "normalization")
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
@@ -95,6 +95,8 @@ class SeqClassifier(Task):
 
     def score(self, batch: ClassBatch, stage: Stage) -> Loss:
         """See `Task`."""
+        if stage != "train":
+            self.model.check(batch)
         logits = self.model(batch.inputs, batch.lengths)
         total = summed_cross_entropy(logits, batch.targets)
         count = (batch.targets != IGNORE).sum()
