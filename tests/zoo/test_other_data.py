@@ -12,8 +12,8 @@ from support import ALICE, STEPS, TOY, WORDS, refused
 from zoo.tasks import CharLM, Regressor, Task
 from zoo.vocab import UNK
 
-SCORE_ALL = ["--data.val_fraction", "0", "--data.test_fraction", "1"]
-ALICE_TEXT = ["--ckpt_path", ALICE, "--data", "TextFile", "--data.start_marker", "null", "--data.end_marker", "null"]
+SCORE_ALL = ["--data.test_fraction", "1"]
+ALICE_TEXT = ["--ckpt_path", ALICE, "--data", "TextFile"]
 
 
 def test_a_text_with_fewer_symbols_is_scored_and_lowered_as_the_model_needs(zoo_command: Callable) -> None:
