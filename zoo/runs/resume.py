@@ -127,7 +127,7 @@ class RunState(L.Callback):
         assert self._bad_step is not None
         bad = ~outputs["loss"].isfinite() & (self._bad_step < 0)
         self._bad_step = torch.where(bad, trainer.global_step, self._bad_step)
-        if 0 <= trainer.max_steps <= trainer.global_step:  # otherwise the last validation is omitted within an epoch
+        if 0 <= trainer.max_steps <= trainer.global_step:  # so that the epoch ends with a validation
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
