@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from zoo import hub
 from zoo.checks import brief
 from zoo.cli import finders, limits, optimizing, trust
-from zoo.cli.errors import UsageError, first_cause
+from zoo.cli.errors import RunError, UsageError, first_cause
 from zoo.cli.results import print_predictions, print_summary
 from zoo.files import checkpoint as checkpoints
 from zoo.hub.loading import parts_of
@@ -125,6 +125,8 @@ class ZooCLI(LightningCLI):
         try:
             yield
         except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError, MisconfigurationException) as error:
+            if self.started and self.subcommand != "fit" and isinstance(error, ValueError):  # a batch does not fit
+                raise RunError(str(error)) from error
             if self.started:
                 raise
             raise UsageError(first_cause(str(error))) from error

@@ -116,9 +116,7 @@ class RegressorModel(Model):
 
     def answer(self, batch: ValueBatch) -> list[dict[str, Any]]:
         """Gives the predicted values, in the data's units."""
-        steps = batch.inputs.shape[1]
-        if self.config.num_steps is not None and steps != self.config.num_steps:
-            raise ValueError(f"got {steps} numbers, expected {self.config.num_steps}")
+        self.check(batch)
         rows = []
         for inputs, values, targets in zip(batch.inputs, self._predict(batch.inputs), batch.targets, strict=True):
             row = {"input": inputs.flatten().tolist(), "prediction": values.tolist()}
@@ -126,6 +124,12 @@ class RegressorModel(Model):
                 row["target"] = targets.tolist()
             rows.append(row)
         return rows
+
+    def check(self, batch: ValueBatch) -> None:
+        """Raises ValueError if the sequences of a batch do not have the number of steps that the model takes."""
+        steps = batch.inputs.shape[1]
+        if self.config.num_steps is not None and steps != self.config.num_steps:
+            raise ValueError(f"got {steps} numbers, expected {self.config.num_steps}")
 
     @torch.no_grad()
     def features(self, values: Any) -> Features:

@@ -43,7 +43,7 @@ class Regressor(Task):
     model_class = RegressorModel
     batch_type = ValueBatch
     facts = ("input_size", "target_size", "num_steps", "normalize", "mean", "scale")
-    keeps = ("mean", "scale")
+    keeps = ("num_steps", "mean", "scale")
     shown = ("mae",)
     item = "sequences"
     figure_name = "predictions"
@@ -77,6 +77,8 @@ class Regressor(Task):
 
     def score(self, batch: ValueBatch, stage: Stage) -> Loss:
         """See `Task`."""
+        if stage != "train":
+            self.model.check(batch)
         mask = ~batch.targets.isnan()
         predicted = self.model(batch.inputs)
         error = torch.where(mask, predicted - batch.targets.nan_to_num().float(), torch.zeros_like(predicted))

@@ -47,7 +47,7 @@ class SeqClassifier(Task):
           no model yet
         >>> task.configure_model()
         >>> task
-        SeqClassifier(classes=<2>, vocab=<2>, hidden_size=8)
+        SeqClassifier(classes=<2>, vocab=<2>, lowercase=False, hidden_size=8)
           SeqClassifierModel: seq_classifier_lstm, 402 parameters, takes texts
     """
 
@@ -55,7 +55,7 @@ class SeqClassifier(Task):
     batch_type = ClassBatch
     facts = ("classes", "input_size", "vocab", "lowercase", "normalization", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
-    keeps = ("lowercase", "normalization")
+    keeps = ("lowercase", "normalization", "num_steps")
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
