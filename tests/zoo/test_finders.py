@@ -25,7 +25,7 @@ def of_run(run: str) -> tuple[dict, dict]:
     return config, torch.load(f"{run}/checkpoints/last.ckpt", weights_only=True)
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", [CONFIGS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS[1:])])
 def test_a_found_learning_rate_is_that_of_the_run(zoo_command: Callable, config: str) -> None:
     result = zoo_command("fit", "--config", config, *SMALL, *LR, "--run_dir", "a")
     assert result.code == 0, result.err

@@ -85,7 +85,10 @@ def test_a_longer_run_says_that_its_schedule_ends(zoo_command: Callable) -> None
     assert zoo_command("fit", "--run_dir", "run", "--stretch_schedule").code == 2
 
 
-@pytest.mark.parametrize("schedule", [WARMUP, CYCLE, COSINE], ids=lambda schedule: schedule[1])
+SLOWER = [pytest.param(schedule, marks=pytest.mark.slow) for schedule in (CYCLE, COSINE)]
+
+
+@pytest.mark.parametrize("schedule", [WARMUP, *SLOWER], ids=lambda schedule: schedule[1])
 def test_a_stretched_schedule_is_that_of_the_longer_run_and_survives_a_kill(
     tmp_path: Path, schedule: list[str]
 ) -> None:

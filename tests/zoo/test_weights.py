@@ -17,9 +17,18 @@ NEEDS = {
 }
 
 
+SLOW = {"char_lm_gru.grimm"}  # char_lm_lstm.grimm is scored on the same text
+
+
 def shipped() -> list:
     return [
-        pytest.param(name, marks=[mark for key, marks in NEEDS.items() if key in name for mark in marks])
+        pytest.param(
+            name,
+            marks=[
+                *(mark for key, marks in NEEDS.items() if key in name for mark in marks),
+                *([pytest.mark.slow] if name in SLOW else []),
+            ],
+        )
         for name in sorted(bundle.shipped())
     ]
 
