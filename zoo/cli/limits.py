@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from zoo.checks import nearest
 from zoo.cli import trust
-from zoo.runs.best import has_part
+from zoo.runs.best import validates
 from zoo.runs.patience import NoImprovement
 from zoo.runs.processes import say
 from zoo.tasks import TASKS
@@ -101,7 +101,7 @@ def check_monitors(cli: Any) -> None:
     """
     if type(cli.model) not in TASKS:
         return
-    known = metrics_of(cli.model, cli.datamodule, cli.trainer)
+    known = metrics_of(cli.model, cli.trainer)
     for callback in cli.trainer.callbacks:
         if isinstance(callback, EarlyStopping | ModelCheckpoint):
             strict = getattr(callback, "strict", True)
@@ -122,10 +122,9 @@ def _check(name: str, metric: str | None, known: list[str]) -> None:
     )
 
 
-def metrics_of(task: Any, datamodule: Any, trainer: Any) -> list[str]:
+def metrics_of(task: Any, trainer: Any) -> list[str]:
     """Returns the names of the metrics that a run of this task logs."""
-    validates = has_part(datamodule, "val") and trainer.limit_val_batches != 0
-    stages = [stage for stage in STAGES if stage == "train" or (stage == "val" and validates)]
+    stages = [stage for stage in STAGES if stage == "train" or (stage == "val" and validates(trainer))]
     names = [f"{stage}/{name}" for stage in stages for name in task.metrics[f"{stage}_metrics"]]
     return ["train/loss_step", *(name for name in names if not name.partition("/")[2].startswith("_"))]
 

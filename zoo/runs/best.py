@@ -37,7 +37,7 @@ class BestCheckpoint(ModelCheckpoint):
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Chooses the metric, once the data is loaded."""
-        if stage == "fit" and has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0:  # type: ignore[attr-defined]
+        if stage == "fit" and validates(trainer):
             self.monitor, self.mode = pl_module.monitor
             self.kth_value = torch.tensor(math.inf if self.mode == "min" else -math.inf)
         super().setup(trainer, pl_module, stage)
@@ -53,6 +53,11 @@ class BestCheckpoint(ModelCheckpoint):
         folder = Path(str(self.dirpath))
         if (folder / PREVIOUS).exists():
             os.replace(folder / PREVIOUS, folder / BEST)
+
+
+def validates(trainer: L.Trainer) -> bool:
+    """Returns whether a run validates: its data has a validation part, and its options use it."""
+    return has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0  # type: ignore[attr-defined]
 
 
 def has_part(datamodule: Any, part: str) -> bool:

@@ -7,7 +7,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 
-from zoo.runs.best import has_part
+from zoo.runs.best import validates
 
 
 class NoImprovement(EarlyStopping):
@@ -22,7 +22,7 @@ class NoImprovement(EarlyStopping):
 
     def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         """Chooses the metric, once the data is loaded."""
-        if stage == "fit" and has_part(trainer.datamodule, "val") and trainer.limit_val_batches != 0:  # type: ignore[attr-defined]
+        if stage == "fit" and validates(trainer):
             self.monitor, self.mode = pl_module.monitor
             self.best_score = torch.tensor(math.inf if self.mode == "min" else -math.inf)
         super().setup(trainer, pl_module, stage)

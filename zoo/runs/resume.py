@@ -22,7 +22,7 @@ from torch import distributed as dist
 
 from zoo.files.run import LAST, older, step_name
 from zoo.runs import internals
-from zoo.runs.best import BestCheckpoint, has_part
+from zoo.runs.best import BestCheckpoint, validates
 from zoo.runs.files import WholeCheckpointIO
 from zoo.runs.processes import end_children, machine, say
 from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
@@ -160,8 +160,7 @@ class RunState(L.Callback):
 
     def _validate_last(self, trainer: L.Trainer, task: Task, told: str = "") -> None:
         """Validates the weights with which a run ends, unless this was just done, so that they can be the best ones."""
-        validates = trainer.enable_validation and has_part(trainer.datamodule, "val")  # type: ignore[attr-defined]
-        if self.best is None or not validates or self._validated_step == trainer.global_step:
+        if self.best is None or not validates(trainer) or self._validated_step == trainer.global_step:
             return
         if told:
             say(told, sys.stderr)
