@@ -17,7 +17,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import yaml
 
 import datamodules
@@ -106,10 +105,10 @@ def baseline(data: SequenceData) -> Baseline:
         words = data.split_words.get(part, train)
         return Baseline("prefix table", share(backoff(train, words), [word[-1] for word in words]))
     if isinstance(data, NumericSequences):
-        batch = data.parts[part]
+        batch = data.parts[part].rows
         return Baseline("last value", float((batch.inputs[:, -1] - batch.targets).abs().mean()))
     field = "target" if isinstance(data, ToySeq2Seq) else "targets"
-    train, answers = ([str(row.tolist()) for row in getattr(data.parts[name], field)] for name in ("train", part))
+    train, answers = ([str(row.tolist()) for row in getattr(data.parts[name].rows, field)] for name in ("train", part))
     return Baseline("majority", share(majority(train, len(answers)), answers))
 
 
@@ -120,7 +119,7 @@ def main() -> None:
     for config in parser.parse_args().configs:
         data = load_data(config)
         found = baseline(data)
-        size = np.shape(data.parts[data.last_part()][0])[0]
+        size = len(data.parts[data.last_part()])
         print(
             f"{config.stem:<20} {found.name:<18} {found.value:.4f}  on {size} examples of the {data.last_part()} part"
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import logging
 import os
 import reprlib
 from abc import ABC, abstractmethod
@@ -11,14 +12,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning as L
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from datamodules.checks import check_seed
+from datamodules.examples import NONE, Examples, as_examples
 from datamodules.files import check_file
-from datamodules.loader import NONE, BatchLoader, EpochSampler, Sampler
+from datamodules.loader import BatchLoader, BucketSampler, EpochSampler, Sampler
 from datamodules.parts import Part, Parts, check_parts
 from datamodules.unknown import Unknown
 from zoo.vocab import UNK, OnUnknown, Vocab
+
+log = logging.getLogger(__name__)
 
 SHOWN_SOURCES = 3
 
@@ -28,7 +34,7 @@ INPUTS = "predict_inputs"
 
 
 class SequenceData(L.LightningDataModule, ABC):
-    """Data in memory, in up to three parts.
+    """Data in up to three parts.
 
     If the trainer's task already knows facts, for example the vocabulary of a loaded model, the data
     is encoded with these (`facts`), and not with its own. Symbols and classes that the model does
@@ -56,10 +62,11 @@ class SequenceData(L.LightningDataModule, ABC):
             raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
         check_seed("seed", seed or 0)
         self.batch_size, self.seed = batch_size, seed
-        self.parts: Parts = {}
+        self.parts: dict[Part, Examples] = {}
         self.facts: dict[str, Any] = {}
         self.on_unknown: OnUnknown | None = None
         self.unknown = Unknown()
+        self.notes: list[str] = []
         self._read_with: OnUnknown | None = None  # the `on_unknown` of the last `load`
         self._sources: dict[str, str] = {}
 
@@ -70,7 +77,7 @@ class SequenceData(L.LightningDataModule, ABC):
         )
         if not vars(self).get("parts"):
             return f"{name}\n  before setup"
-        parts = ", ".join(f"{part} {len(examples[0]):,}" for part, examples in self.parts.items())
+        parts = ", ".join(f"{part} {len(examples):,}" for part, examples in self.parts.items())
         lines = [name, f"parts: {parts}, in batches of {self.batch_size}"]
         facts = [f"{key} {_short(value)}" for key, value in self.spec.items() if value is not None]
         sources = [f"{source} (SHA-256 {digest[:8]}...)" for source, digest in self._sources.items()]
@@ -100,6 +107,20 @@ class SequenceData(L.LightningDataModule, ABC):
         """Changes a batch before it is returned. By default, returns it unchanged."""
         return batch
 
+    def lengths(self, part: Part) -> NDArray[np.int64] | None:
+        """Returns the number of steps of each example of a part (N,), if they differ.
+
+        A batch then has examples of similar lengths, see `BucketSampler`.
+        """
+        return None
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns what simple methods reach on a part: name -> metric of the task, without its stage -> value.
+
+        They are fitted on the training part, and take seconds. By default, there are none.
+        """
+        return {}
+
     # -- what the data is, after `setup`
 
     def _repr_html_(self) -> str:
@@ -114,7 +135,7 @@ class SequenceData(L.LightningDataModule, ABC):
         """
         if not self.parts:
             raise RuntimeError("batch_type: call setup() first")
-        return type(next(iter(self.parts.values())))
+        return next(iter(self.parts.values())).batch_type
 
     @property
     def sources(self) -> dict[str, str]:
@@ -139,6 +160,11 @@ class SequenceData(L.LightningDataModule, ABC):
     def record_source(self, name: str, data: bytes) -> None:
         """Records the SHA-256 of data under a name in `sources`."""
         self._sources[name] = hashlib.sha256(data).hexdigest()
+
+    def note(self, text: str) -> None:
+        """Logs what a user should know of this data, for example what was left out, and keeps it in `notes`."""
+        self.notes.append(text)
+        log.info("%s", text)
 
     # -- encoding with the facts of a model
 
@@ -198,14 +224,12 @@ class SequenceData(L.LightningDataModule, ABC):
         return {"train" if same else part}
 
     def _load(self) -> None:
-        self.parts, self.unknown, self._sources = {}, Unknown(), {}
+        self.parts, self.unknown, self.notes, self._sources = {}, Unknown(), [], {}
         try:
-            parts = self.load()
-            check_parts(type(self).__name__, parts)
+            self.parts = check_parts(type(self).__name__, self.load())
         except Exception:
             self._check_unknown(None)  # the cause may be what was left out
             raise
-        self.parts = parts
 
     def _check_unknown(self, stage: str | None) -> None:
         counted = self._counted(stage)
@@ -292,14 +316,16 @@ class SequenceData(L.LightningDataModule, ABC):
         return BatchLoader(self.parts[part], self.sampler(part, shuffle), self.collate)
 
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
-        """Returns the order of a part's batches."""
-        size = len(self.parts[part][0])
+        """Returns the order of a part's batches. Batches are of similar lengths if the examples have various `lengths`."""
         seed = self.order_seed() if shuffle else 0
-        return EpochSampler(size, self.batch_size, shuffle=shuffle, seed=seed, **self.place())
+        if (lengths := self.lengths(part)) is not None:
+            return BucketSampler(lengths, self.batch_size, shuffle=shuffle, seed=seed, **self.place())
+        return EpochSampler(len(self.parts[part]), self.batch_size, shuffle=shuffle, seed=seed, **self.place())
 
     def predict_loader(self, examples: Any) -> BatchLoader:
         """Returns batches of examples in order. Each example occurs once over all ranks."""
-        sampler = EpochSampler(len(examples[0]), self.batch_size, fill=False, **self.place())
+        examples = as_examples(examples)
+        sampler = EpochSampler(len(examples), self.batch_size, fill=False, **self.place())
         return BatchLoader(examples, sampler, self.collate)
 
     def order_seed(self) -> int:

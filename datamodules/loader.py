@@ -10,9 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-NONE = -1  # the index of a row without an example; such rows give all ranks the same number of rows
+from datamodules.examples import NONE, as_examples
+
+MOST_PERMUTED = 2**20  # examples; more are put in order without a permutation in memory
+ROUNDS = 8  # of the Feistel network
+POOL_BATCHES = 64
 
 
 class Sampler(Protocol):
@@ -70,16 +75,79 @@ class EpochSampler:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
-        if self.shuffle:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_examples)
-        else:
-            order = np.arange(self.num_examples)
-        for batch in torch.from_numpy(order).split(self.batch_size):
+        return self.batches(0)
+
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Yields the batches of this epoch from number `start` on."""
+        order = Order(self.num_examples, [self.seed, self.epoch] if self.shuffle else None)
+        for first in range(start * self.batch_size, self.num_examples, self.batch_size):
+            batch = order[first : first + self.batch_size]
             mine = share(batch, self.rank, self.world_size)
             yield mine if self.fill else mine[mine != NONE]
 
     def __len__(self) -> int:
         return math.ceil(self.num_examples / self.batch_size)
+
+
+class BucketSampler:
+    """Examples of various lengths in a new order each epoch, so that a batch has similar lengths.
+
+    The shuffled examples are divided into pools of 64 batches. A pool is sorted by length and cut
+    into batches, which are shuffled again. So little is padded, and the batches still differ from
+    epoch to epoch. Like `EpochSampler`, it gives each rank its share of each batch.
+
+    Args:
+        lengths: The length of each example (N,).
+        batch_size: B, over all ranks.
+        shuffle: Whether to draw a new order each epoch. Otherwise the examples are sorted by length.
+        seed: Determines the order, together with the epoch.
+        rank: The rank of this process.
+        world_size: The number of processes.
+
+    Example:
+        >>> sampler = BucketSampler(np.array([1, 9, 1, 9]), 2, shuffle=True)
+        >>> sorted(sorted(batch.tolist()) for batch in sampler)
+        [[0, 2], [1, 3]]
+    """
+
+    def __init__(
+        self,
+        lengths: NDArray[np.int64],
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.lengths, self.batch_size = lengths, batch_size
+        self.shuffle, self.seed = shuffle, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch, from 0."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for batch in self._batches():
+            yield share(torch.from_numpy(batch), self.rank, self.world_size)
+
+    def _batches(self) -> list[NDArray[np.int64]]:
+        if not self.shuffle:
+            order = np.argsort(self.lengths, kind="stable")
+            return [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.lengths))
+        size = POOL_BATCHES * self.batch_size
+        batches = []
+        for start in range(0, len(order), size):
+            pool = order[start : start + size]
+            pool = pool[np.argsort(self.lengths[pool], kind="stable")]
+            batches += [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
+        return [batches[i] for i in np.random.default_rng([self.seed, self.epoch, 1]).permutation(len(batches))]
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)  # pools are whole batches
 
 
 class LaneSampler:
@@ -119,14 +187,75 @@ class LaneSampler:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
+        return self.batches(0)
+
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Yields the batches from number `start` on."""
         bounds = self.bounds(self.num_chunks, self.lanes)
         starts, ends = bounds[:-1], bounds[1:]
-        for k in range(len(self)):
+        for k in range(start, len(self)):
             batch = starts + k
             yield share(batch.masked_fill(batch >= ends, NONE), self.rank, self.world_size)
 
     def __len__(self) -> int:
         return math.ceil(self.num_chunks / self.lanes)
+
+
+class Order:
+    """The order of N examples in an epoch: a slice gives the examples at these positions.
+
+    Up to 2**20 examples are drawn as NumPy's permutation. Above, each position is encrypted on its own
+    by a Feistel network with random keys, and again as long as the result is not below N ("cycle walking",
+    Black and Rogaway 2002). That is a permutation, too, and takes no memory.
+
+    Args:
+        num_examples: N.
+        seed: Numbers that determine the order. None: 0 ... N-1.
+
+    Example:
+        >>> order = Order(3, [0])
+        >>> sorted(order[0:3].tolist())
+        [0, 1, 2]
+    """
+
+    def __init__(self, num_examples: int, seed: list[int] | None) -> None:
+        self.num_examples = num_examples
+        self.permutation = self.keys = None
+        if seed is None:
+            return
+        random = np.random.default_rng(seed)
+        if num_examples <= MOST_PERMUTED:
+            self.permutation = random.permutation(num_examples)
+        else:
+            self.keys = random.integers(0, 2**63, size=ROUNDS, dtype=np.uint64)
+            self.half = np.uint64(((num_examples - 1).bit_length() + 1) // 2)  # bits of each half of a number
+
+    def __getitem__(self, places: slice) -> Tensor:
+        found = np.arange(*places.indices(self.num_examples))
+        if self.permutation is not None:
+            return torch.from_numpy(self.permutation[places])
+        return torch.from_numpy(found if self.keys is None else self._walk(found))
+
+    def _walk(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = self._encrypt(numbers.astype(np.uint64))
+        while (outside := found >= self.num_examples).any():
+            found[outside] = self._encrypt(found[outside])
+        return found.astype(np.int64)
+
+    def _encrypt(self, numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        mask = (np.uint64(1) << self.half) - np.uint64(1)
+        left, right = numbers >> self.half, numbers & mask
+        assert self.keys is not None
+        for key in self.keys:
+            left, right = right, left ^ (_mix(right + key) & mask)
+        return left << self.half | right
+
+
+def _mix(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finalizer of SplitMix64 (Steele, Lea and Flood 2014): each input bit changes about half of the output."""
+    numbers = (numbers ^ numbers >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ numbers >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ numbers >> np.uint64(31)
 
 
 def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
@@ -137,35 +266,33 @@ def share(batch: Tensor, rank: int, world_size: int) -> Tensor:
 
 
 class BatchLoader:
-    """A dataloader over a NamedTuple of tensors with all N examples.
+    """A dataloader over examples.
 
     The order of the batches depends only on the sampler's arguments and the epoch. So the state of
     the loader is its position: the epoch and the number of batches that it has yielded.
 
     Args:
-        part: The examples, a batch type as in `zoo.batch`. A field may be None.
+        examples: See `datamodules.examples`. A batch type as in `zoo.batch` with all examples works, too.
         sampler: The order.
         collate: A function applied to each batch. Default: none.
-
-    Raises:
-        TypeError: If the batch type has no method `void`.
     """
 
     batch_sampler = None  # Lightning looks for it next to `sampler`, whose `set_epoch` it calls
 
-    def __init__(self, part: Any, sampler: Sampler, collate: Callable[[Any], Any] | None = None) -> None:
-        check_void(part)
-        self.part, self.sampler, self.collate = part, sampler, collate
+    def __init__(self, examples: Any, sampler: Sampler, collate: Callable[[Any], Any] | None = None) -> None:
+        self.examples, self.sampler, self.collate = as_examples(examples), sampler, collate
         self.batch = 0
         self._resume_at: dict[str, int] | None = None
 
     def __iter__(self) -> Iterator[Any]:
         at, self._resume_at = self._resume_at, None
         start = at["batch"] if at is not None and at["epoch"] == self.sampler.epoch else 0
-        for number, index in enumerate(islice(self.sampler, start, None), start + 1):
+        skipping = getattr(self.sampler, "batches", None)
+        order = islice(self.sampler, start, None) if skipping is None else skipping(start)
+        for number, index in enumerate(order, start + 1):
             self.batch = number
             if len(index):
-                batch = take(self.part, index)
+                batch = self.examples.take(index)
                 yield batch if self.collate is None else self.collate(batch)
 
     def __len__(self) -> int:
@@ -178,21 +305,3 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Starts the next iteration at a position. At the end of an epoch, starts the next epoch."""
         self._resume_at = state if state["batch"] < len(self) else None
-
-
-def check_void(part: Any) -> None:
-    """Raises TypeError if a batch type has no method `void`."""
-    if not callable(getattr(part, "void", None)):
-        raise TypeError(
-            f"{type(part).__name__}: expected a batch type with a method void(rows); define one that returns a "
-            "copy whose targets are marked as missing (IGNORE or NaN) where rows, (B,) bool, is true"
-        )
-
-
-def take(part: Any, index: Tensor) -> Any:
-    """Returns the rows `index` (B,) of all fields. The method `void` of the batch marks rows with index `NONE`."""
-    missing = index == NONE
-    any_missing = bool(missing.any())
-    rows = index.clamp(min=0) if any_missing else index
-    batch = type(part)(*(None if values is None else values.index_select(0, rows) for values in part))
-    return batch.void(missing) if any_missing else batch

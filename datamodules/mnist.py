@@ -8,8 +8,8 @@ import torch
 
 from datamodules.base import SequenceData
 from datamodules.cache import cached, check_sha256
+from datamodules.examples import NONE
 from datamodules.idx import read_idx
-from datamodules.loader import NONE
 from datamodules.parts import Part, Parts
 from zoo.batch import ClassBatch
 

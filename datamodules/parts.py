@@ -5,21 +5,21 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from datamodules.checks import check_seed
-from datamodules.loader import check_void
+from datamodules.examples import Examples, as_examples, check_void
 
 Part = Literal["train", "val", "test"]
-Parts = dict[Part, Any]  # NamedTuples of tensors with all examples; parts may be missing
+Parts = dict[Part, Any]  # examples, or NamedTuples of tensors with all examples; parts may be missing
 
 
-def check_parts(name: str, parts: Any) -> None:
-    """Checks the result of `load`.
+def check_parts(name: str, parts: Any) -> dict[Part, Examples]:
+    """Checks the result of `load`, and returns its parts as examples.
 
     Args:
         name: The name of the datamodule, for messages.
         parts: The result.
 
     Raises:
-        TypeError: If it is not a dict of NamedTuples with a method `void`, all of one type.
+        TypeError: If it is not a dict of `Examples`, or of NamedTuples with a method `void`, all of one batch type.
         ValueError: If a part has an unknown name or no examples, or if its fields differ in length.
     """
     if not isinstance(parts, dict) or not parts:
@@ -28,15 +28,27 @@ def check_parts(name: str, parts: Any) -> None:
         where = f"{name}: load: {part}"
         if part not in get_args(Part):
             raise ValueError(f"{where}: unknown part, expected one of {', '.join(get_args(Part))}")
-        if not hasattr(examples, "_fields"):
-            raise TypeError(f"{where}: got {type(examples).__name__}, expected a NamedTuple of tensors")
-        check_void(examples)
-        sizes = {field: len(values) for field, values in examples._asdict().items() if values is not None}
-        if len(set(sizes.values())) != 1 or 0 in sizes.values():
-            found = ", ".join(f"{field} {size}" for field, size in sizes.items())
-            raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
-    if len(kinds := {type(examples).__name__ for examples in parts.values()}) > 1:
+        if isinstance(examples, Examples):
+            if not len(examples):
+                raise ValueError(f"{where}: expected at least 1 example")
+        elif not hasattr(examples, "_fields"):
+            raise TypeError(f"{where}: got {type(examples).__name__}, expected Examples, or a NamedTuple of tensors")
+        else:
+            _check_rows(where, examples)
+    found = {part: as_examples(examples) for part, examples in parts.items()}
+    if len(kinds := {examples.batch_type.__name__ for examples in found.values()}) > 1:
         raise TypeError(f"{name}: load: expected one batch type for all parts, got {', '.join(sorted(kinds))}")
+    if parts.get("val") is parts.get("train") is not None:
+        found["val"] = found["train"]
+    return found
+
+
+def _check_rows(where: str, rows: Any) -> None:
+    check_void(rows)
+    sizes = {field: len(values) for field, values in rows._asdict().items() if values is not None}
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+        found = ", ".join(f"{field} {size}" for field, size in sizes.items())
+        raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:

@@ -213,7 +213,7 @@ class TextData(SequenceData):
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
         """See `SequenceData`. A stream is never shuffled."""
         if self.mode == "stream":
-            chunks = len(self.parts[part][0])
+            chunks = len(self.parts[part])
             return LaneSampler(chunks, self._lanes(part, chunks), **self.place())
         return super().sampler(part, shuffle)
 

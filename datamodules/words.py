@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import SequenceData
 from datamodules.checks import check_fractions, check_predict_inputs
+from datamodules.examples import NONE
 from datamodules.files import FACTS, distinct, read_table
-from datamodules.loader import NONE
 from datamodules.parts import Parts, random_split, with_validation
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch

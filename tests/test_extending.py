@@ -24,7 +24,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 import zoo
 from datamodules.base import SequenceData
-from datamodules.loader import BatchLoader, EpochSampler, take
+from datamodules.examples import take
+from datamodules.loader import BatchLoader, EpochSampler
 from support import ROOT, refused
 from zoo.hub import initialize_from
 from zoo.hub.registry import CLASSES
@@ -155,8 +156,8 @@ def test_rows_without_an_example_change_neither_loss_nor_metrics(mine: ModuleTyp
     task.bind(data.spec, "data")
     task.configure_model()
     part = data.parts["train"]
-    full = next(iter(BatchLoader(part, EpochSampler(len(part[0]), len(part[0])))))
-    padded = take(part, torch.tensor([*range(len(part[0])), -1, -1]))
+    full = next(iter(BatchLoader(part, EpochSampler(len(part), len(part)))))
+    padded = part.take(torch.tensor([*range(len(part)), -1, -1]))
     loss, same = task.score(full, "val"), task.score(padded, "test")
     torch.testing.assert_close(same, loss)
     assert task.metric("val", "accuracy").compute() == task.metric("test", "accuracy").compute()
@@ -357,7 +358,7 @@ START_FAULTS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
         "Mine: load: valid: unknown part, expected one of train, val, test",
     ),
     "no training part": (loads(lambda parts: {"val": parts["val"]}), "Mine: this data has no training part; it has v"),
-    "parts that are tensors": (loads(lambda parts: {"train": parts["train"].inputs}), "got Tensor, expected a NamedT"),
+    "parts that are tensors": (loads(lambda parts: {"train": parts["train"].inputs}), "got Tensor, expected Examples"),
     "a batch without void": (loads(lambda parts: {"train": NoVoid(torch.ones(1))}), "NoVoid: expected .* method void"),
     "parts of two types": (
         loads(lambda parts: {**parts, "val": zoo.tasks.seq_classifier.ClassBatch(torch.ones(1), torch.ones(1))}),
@@ -489,7 +490,9 @@ def test_any_lightning_datamodule_will_do(mine: ModuleType, words: Callable, tra
             self.inner.setup(stage)
 
         def train_dataloader(self) -> Any:
-            return torch.utils.data.DataLoader([*map(mine.data.TagBatch, *self.inner.parts["train"])], batch_size=4)
+            return torch.utils.data.DataLoader(
+                [*map(mine.data.TagBatch, *self.inner.parts["train"].rows)], batch_size=4
+            )
 
         def val_dataloader(self) -> Any:
             return self.train_dataloader()

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from datamodules import MNISTRows, NumericSequences, SequenceData, TextString, ToySeq2Seq, WordCompletion
-from datamodules.loader import BatchLoader, EpochSampler, take
+from datamodules.examples import take
+from datamodules.loader import BatchLoader, EpochSampler
 from datamodules.parts import Parts
 from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
 

@@ -16,7 +16,7 @@ RAW = Path("MNIST") / "raw"
 def test_rows_are_28_steps_of_28_pixels_in_three_parts() -> None:
     data = MNISTRows(batch_size=100)
     data.setup()
-    assert [len(data.parts[part].targets) for part in ("train", "val", "test")] == [55_000, 5_000, 10_000]
+    assert [len(data.parts[part].rows.targets) for part in ("train", "val", "test")] == [55_000, 5_000, 10_000]
     batch = next(iter(data.test_dataloader()))
     assert batch.inputs.shape == (100, 28, 28)
     assert (batch.inputs.min(), batch.inputs.max()) == (0.0, 1.0)

@@ -20,7 +20,7 @@ def test_windows_over_a_column_are_split_by_time(tmp_path: Path) -> None:
     path.write_text("day,price\n" + "".join(f"{i},{i * 10}\n" for i in range(20)))
     data = NumericSequences(path=str(path), column="price", window=3, val_fraction=0.25, test_fraction=0.25)
     data.setup()
-    train, val, test = (data.parts[part] for part in ("train", "val", "test"))
+    train, val, test = (data.parts[part].rows for part in ("train", "val", "test"))
     assert train.inputs[-1, :, 0].tolist() == [60, 70, 80]
     assert train.targets[-1].item() == 90
     assert val.inputs[0, :, 0].tolist() == [100, 110, 120]

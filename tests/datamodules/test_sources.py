@@ -96,7 +96,7 @@ def test_mnist_records_what_it_read(folder: Path, monkeypatch: pytest.MonkeyPatc
     for name in mnist.FILES:
         (folder / name).unlink()
     assert data.sources == written
-    assert data.parts["train"].inputs.shape == (3, 28, 28)
+    assert data.parts["train"].rows.inputs.shape == (3, 28, 28)
 
 
 def test_a_string_and_generated_pairs_have_a_digest_too() -> None:

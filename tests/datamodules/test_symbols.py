@@ -17,7 +17,7 @@ def test_an_impure_output_is_no_exact_match() -> None:
     data = ToySeq2Seq()
     data.setup()
     vocab = data.target_vocab
-    first, *target = [i for i in data.parts["train"].target[0].tolist() if i != IGNORE]
+    first, *target = [i for i in data.parts["train"].rows.target[0].tolist() if i != IGNORE]
     assert first == vocab.id(START)
     assert vocab.decode(target) == "단어"
     for impure in (PAD, START):

@@ -17,7 +17,7 @@ def test_alice_with_the_notebooks_cleaning() -> None:
     data.setup()
     assert len(data.texts["book 11"]) == 158_783
     assert len(data.vocab) == 55
-    assert data.parts["train"].inputs.shape == (2_646, 60)
+    assert data.parts["train"].rows.inputs.shape == (2_646, 60)
     assert set(data.parts) == {"train"}
 
 
@@ -57,7 +57,7 @@ def test_parts_are_contiguous_and_do_not_overlap() -> None:
     data.setup()
 
     def read(part: str) -> str:
-        return data.vocab.decode(i for i in data.parts[part].targets.flatten().tolist() if i != IGNORE)
+        return data.vocab.decode(i for i in data.parts[part].rows.targets.flatten().tolist() if i != IGNORE)
 
     assert (read("train"), read("val"), read("test")) == (text[1:20], text[21:30], text[31:])
 
@@ -137,7 +137,7 @@ def test_long_parts_are_read_in_more_lanes(eval_lanes: int | str, characters: in
     data.setup()
     batch = next(iter(data.val_dataloader()))
     assert len(batch.inputs) == lanes
-    assert int(data.parts["val"].resets.sum()) == lanes
+    assert int(data.parts["val"].rows.resets.sum()) == lanes
 
 
 def test_a_wrong_number_of_lanes_is_refused() -> None:

@@ -61,7 +61,7 @@ def test_unknown_classes_are_counted_or_left_out(trainer: Callable, tmp_path: Pa
     data.on_unknown = "skip"
     (scores,) = trainer().validate(task, data, verbose=False)
     assert scores["val/accuracy"] == 1.0
-    assert len(data.parts["val"].targets) == 2
+    assert len(data.parts["val"].rows.targets) == 2
 
 
 def test_numbers_are_scaled_as_the_model_was_trained(trainer: Callable, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def _search_batch_size(cli: Any, arguments: dict[str, Any]) -> None:
         found = tuner.scale_batch_size(cli.model, datamodule=cli.datamodule, **arguments)
         parts = getattr(cli.datamodule, "parts", None)
     found, why = int(found or before), ""
-    if parts and (examples := len(parts["train"][0])) < found:
+    if parts and (examples := len(parts["train"])) < found:
         found, why = examples, ", all examples"
     cli.options[DATA_KEY] = found
     say(f"batch size: {before} -> {found} ({name}{why})")
