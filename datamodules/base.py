@@ -168,21 +168,27 @@ class SequenceData(L.LightningDataModule, ABC):
 
     # -- encoding with the facts of a model
 
-    def vocab_of(self, own: Sequence[str], fact: str = "vocab") -> Vocab:
+    def vocab_of(self, own: Sequence[str] | Vocab, fact: str = "vocab") -> Vocab:
         """Returns the model's vocabulary, or a vocabulary of the data's own symbols if no model has one."""
-        return Vocab(self.facts.get(fact) or own)
+        if fact not in self.facts:
+            return own if isinstance(own, Vocab) else Vocab(own)
+        kind, tokenizer = fact.removesuffix("vocab") + "symbols", fact.removesuffix("vocab") + "tokenizer"
+        if not fact.endswith("vocab"):  # names, for example of classes
+            return Vocab(self.facts[fact])
+        return Vocab(self.facts[fact], self.facts.get(kind, "characters"), self.facts.get(tokenizer))
 
     def encode(self, text: str, vocab: Vocab, fact: str = "vocab") -> list[int]:
         """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says.
 
         Set `unknown.part` before, so that only the part that is used counts.
         """
-        found = vocab.unknown(text)
-        self.unknown.add(fact, found, len(text))
+        symbols = list(vocab.split(text))
+        found = vocab.unknown(symbols)
+        self.unknown.add(fact, found, len(symbols))
         if found and (self.on_unknown == "error" or (self.on_unknown is None and UNK not in vocab)):
             self.unknown.refused.add(self.unknown.part)  # setup raises the error, with all counts
-            return vocab.encode(text, "skip")
-        return vocab.encode(text, self.on_unknown)
+            return vocab.encode(symbols, "skip")
+        return vocab.encode(symbols, self.on_unknown)
 
     def encode_input(self, text: str, vocab: Vocab) -> list[int]:
         """Returns the ids of one of the `predict_inputs`.
@@ -190,11 +196,12 @@ class SequenceData(L.LightningDataModule, ABC):
         Raises:
             ValueError: If a symbol is unknown (see `on_unknown`), or if no symbol is known.
         """
-        ids = vocab.encode(text, self.on_unknown)
+        symbols = list(vocab.split(text))
+        ids = vocab.encode(symbols, self.on_unknown)
         if not ids:
             raise ValueError(f"predict_inputs: {text!r} has no symbol that the model knows")
         self.unknown.part = INPUTS
-        self.unknown.add("vocab", vocab.unknown(text), len(text))
+        self.unknown.add("vocab", vocab.unknown(symbols), len(symbols))
         return ids
 
     def encode_classes(self, names: Sequence[str], classes: Sequence[str]) -> torch.Tensor:
@@ -316,7 +323,7 @@ class SequenceData(L.LightningDataModule, ABC):
         return BatchLoader(self.parts[part], self.sampler(part, shuffle), self.collate)
 
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
-        """Returns the order of a part's batches. Batches are of similar lengths if the examples have various `lengths`."""
+        """Returns the order of a part's batches: by length if the examples have various `lengths`."""
         seed = self.order_seed() if shuffle else 0
         if (lengths := self.lengths(part)) is not None:
             return BucketSampler(lengths, self.batch_size, shuffle=shuffle, seed=seed, **self.place())
@@ -356,5 +363,7 @@ def _short(value: Any) -> str:
         if isinstance(value, list | tuple)
         else f"{value:.6g}"
         if isinstance(value, float)
+        else reprlib.repr(value).strip("'")
+        if isinstance(value, str)
         else str(value)
     )

@@ -114,7 +114,7 @@ class NumericSequences(SequenceData):
         """Numbers per step, numbers to predict, steps, and the scaling, which the model applies."""
         normalize = self.facts.get("normalize", self.normalize)
         scaling = {} if normalize == "none" else {"mean": self.mean, "scale": self.scale}
-        steps = self.parts[self.last_part()].rows.inputs.shape[1]
+        steps = self.parts[self.last_part()].take(torch.zeros(1, dtype=torch.long)).inputs.shape[1]
         return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": normalize, **scaling}
 
 

@@ -83,7 +83,7 @@ def generate(argv: list[str]) -> int:
         )
     shown = model.config.clean(prompt)
     if on_unknown == "skip":
-        shown = "".join(symbol for symbol in shown if symbol in model.vocab)
+        shown = model.vocab.decode(model.vocab.encode(shown, "skip"))
     if beam is not None:
         if samples > beam >= 1:
             raise UsageError(f"num_samples: got {samples}, expected at most the beam, {beam}")

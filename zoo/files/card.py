@@ -9,6 +9,8 @@ PIPELINES = {  # the Hugging Face Hub's names for the tasks
     "regressor": "time-series-forecasting",
 }
 
+MOST_CHARACTERS = 80
+
 
 def card(config: dict[str, Any]) -> str:
     """A model card in Markdown, with the Hugging Face Hub's metadata at its head.
@@ -78,4 +80,6 @@ def _cell(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"of {len(value)}" if isinstance(value, list) else str(value)
+    """Returns a value of a config in a few characters. A tokenizer's JSON is long."""
+    long = isinstance(value, str) and len(value) > MOST_CHARACTERS
+    return f"of {len(value)}" if isinstance(value, list) else "in the config" if long else str(value)

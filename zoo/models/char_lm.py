@@ -1,6 +1,6 @@
 """Character language models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,7 +16,11 @@ from zoo.models.base import Features, Model
 from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_texts
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
-from zoo.vocab import OnUnknown, Vocab
+from zoo.symbols import Joiner
+from zoo.vocab import END, OnUnknown, Vocab
+
+BLANKS = (" ", "\n", "\u0120", "\u010a")  # what an empty prompt stands for; byte-level BPE writes them as Ġ and Ċ
+EXACT = ("characters", "bytes")  # a text always has the same symbols
 
 
 class Generated(NamedTuple):
@@ -75,7 +79,7 @@ class CharLMModel(Model):
     @cached_property
     def vocab(self) -> Vocab:
         """The symbols that the model knows."""
-        return Vocab(self.config.vocab)
+        return Vocab(self.config.vocab, self.config.symbols, self.config.tokenizer)
 
     def build_network(self) -> CharNet:
         """See `Model`."""
@@ -147,8 +151,8 @@ class CharLMModel(Model):
         """Generates a text symbol by symbol: see `generate_batch`."""
         if not isinstance(prompt, str):
             raise ValueError(f"prompt: got {prompt!r}, expected a text; generate_batch takes several")
-        for symbols in self._decode([prompt], length, **options):
-            yield self.vocab.decode(symbols.ids.tolist())
+        ids = (int(symbols.ids) for symbols in self._decode([prompt], length, **options))
+        yield from self._pieces(ids, prompt, options)
 
     def generate(self, prompt: str = "", length: int = 200, **options: Any) -> str:
         """Generates a text after a prompt.
@@ -188,7 +192,27 @@ class CharLMModel(Model):
         if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
             raise ValueError(f"prompts: got {prompts!r}, expected a list of texts")
         rows = collect(self._decode(prompts, length, **options))
-        return [Generated(self.vocab.decode(row.ids), row.log_probs) for row in rows]
+        found = []
+        for prompt, row in zip(prompts, rows, strict=True):
+            pieces = list(self._pieces(row.ids, prompt, options))
+            found.append(Generated("".join(pieces), row.log_probs[: len(pieces)]))
+        return found
+
+    def _pieces(self, ids: Iterable[int], prompt: str, options: Mapping[str, Any]) -> Iterator[str]:
+        """Yields what each symbol adds to the text, up to the end symbol, or to a text to stop at."""
+        before = self.vocab.encode(self.config.clean(prompt), "skip")[-1:] if self.vocab.kind == "words" else []
+        joiner = Joiner(self.vocab.kind, self.vocab[before[0]] if before else "")
+        text, stops = "", [] if self.vocab.kind in EXACT else self._stops(options.get("stop", ()))
+        for number in ids:
+            if (symbol := self.vocab[number]) == END:
+                yield ""
+                break
+            piece = joiner.add(symbol)
+            yield piece
+            if stops and any(stop in (text := text + piece) for stop in stops):
+                return
+        if rest := joiner.end():
+            yield rest
 
     @torch.no_grad()
     def search(
@@ -218,12 +242,17 @@ class CharLMModel(Model):
         **sampling: Any,
     ) -> Iterator[Symbols]:
         with self.evaluating():
-            stops = [stop] if isinstance(stop, str) else stop
-            ends = [self.vocab.encode(self.config.clean(text), "error") for text in stops]
+            ends = [self.vocab.encode(text, "error") for text in self._stops(stop) if self.vocab.kind in EXACT]
             chosen = sampling_of(self.vocab, **self._cleaned(sampling))
             logits, state, seen = self._read(prompts, on_unknown)
             step = self.network.stepper()
         return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
+
+    def _stops(self, stop: str | Sequence[str]) -> list[str]:
+        texts = [stop] if isinstance(stop, str) else list(stop)
+        if not all(texts):
+            raise ValueError("stop: got an empty text, expected at least one symbol in each")
+        return [self.config.clean(text) for text in texts]
 
     def _cleaned(self, options: dict[str, Any]) -> dict[str, Any]:
         """Returns options of decoding with their symbols as the model writes them."""
@@ -234,7 +263,7 @@ class CharLMModel(Model):
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown | None) -> tuple[Tensor, State, Tensor]:
         """Returns logits (B, V) and state after the prompts, and which symbols occur in them (B, V), bool."""
         vocab = self.vocab
-        blank = [vocab.id(" ") if " " in vocab else 0]
+        blank = [next((vocab.id(symbol) for symbol in BLANKS if symbol in vocab), 0)]
         given = [vocab.encode(self.config.clean(prompt), on_unknown) for prompt in prompts]
         rows = [torch.tensor(ids or blank) for ids in given]
         if not rows:

@@ -79,7 +79,8 @@ class SeqClassifierModel(Model):
     @cached_property
     def vocab(self) -> Vocab | None:
         """The symbols that the model reads, or None if it reads features."""
-        return None if self.config.vocab is None else Vocab(self.config.vocab)
+        config = self.config
+        return None if config.vocab is None else Vocab(config.vocab, config.symbols, config.tokenizer)
 
     def build_network(self) -> ClassifierNet:
         """See `Model`."""

@@ -11,21 +11,25 @@ from zoo import html
 from zoo.decoding import LengthPenalty, Sampling, beam_search
 from zoo.models.config import ModelConfig
 from zoo.nn import CharNet, State
-from zoo.vocab import END, PAD, START, UNK, OnUnknown, Vocab
+from zoo.vocab import END, PAD, START, UNK, OnUnknown, SymbolKind, Vocab
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig(ModelConfig):
-    """The fields of models that read texts: how a text is cleaned before it is encoded.
+    """The fields of models that read texts: how a text is cleaned and split into symbols.
 
     Args:
+        symbols: `characters`, `bytes`, `words` or `bpe`, see `zoo.symbols`.
+        tokenizer: For `bpe`: the tokenizer, as JSON of Hugging Face's `tokenizers`.
         lowercase: Whether to convert texts to lower case.
         normalization: A Unicode normal form, applied first.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
 
+    symbols: SymbolKind = "characters"
+    tokenizer: str | None = None
     lowercase: bool = False
     normalization: Normalization | None = None
 

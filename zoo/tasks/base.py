@@ -74,7 +74,7 @@ class Task(L.LightningModule, ABC):
         defaults = {name: entry.default for name, entry in inspect.signature(type(self)).parameters.items()}
         given = {name: value for name, value in self.hparams.items() if name in defaults and value is not None}
         shown = {name: value for name, value in given.items() if value != defaults[name]}
-        options = [f"{key}=<{len(v)}>" if isinstance(v, list) else f"{key}={v!r}" for key, v in shown.items()]
+        options = [f"{key}=<{len(v)}>" if isinstance(v, list) else f"{key}={brief(v)}" for key, v in shown.items()]
         built = "model" in self._modules
         return f"{type(self).__name__}({', '.join(options)})\n  " + (repr(self.model) if built else "no model yet")
 
@@ -371,4 +371,4 @@ def _as_list(value: Any) -> Any:
 
 
 def _brief(value: Any) -> str:
-    return describe(value) if isinstance(value, list) else repr(value)
+    return describe(value) if isinstance(value, list) else brief(value)

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
 from torchmetrics import Metric
 
 from zoo.batch import IGNORE, TextBatch
@@ -10,13 +12,18 @@ from zoo.models.texts import Normalization
 from zoo.nn import CellName, InitName, State
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share, summed_cross_entropy
+from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class CharLM(Task):
-    """Trains a model to predict the next character of a text.
+    """Trains a model to predict the next symbol of a text: a character, byte, word, or part of a word.
+
+    `bpc`, bits per character, compares models whatever their symbols are: the loss of all symbols,
+    divided by the number of characters that they stand for. An unknown word (`<unk>`) counts as no
+    characters. `loss`, `perplexity` and `accuracy` are per symbol.
 
     Windows are independent of each other. In a stream (`Gutenberg(mode="stream")`) the state is
     carried from batch to batch. It is detached, so gradients stop at the start of the batch (truncated
@@ -25,6 +32,8 @@ class CharLM(Task):
 
     Args:
         vocab: The symbols in the order of their ids. None: taken from the data.
+        symbols: `characters`, `bytes`, `words` or `bpe`. None: taken from the data.
+        tokenizer: The JSON of a BPE tokenizer. None: taken from the data.
         lowercase: Whether the model converts texts to lower case. None: taken from the data.
         normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         hidden_size: Units per layer.
@@ -45,10 +54,10 @@ class CharLM(Task):
 
     model_class = CharLMModel
     batch_type = TextBatch
-    facts = ("vocab", "lowercase", "normalization")
+    facts = ("vocab", "symbols", "tokenizer", "lowercase", "normalization")
     keeps = ("lowercase", "normalization")
     shown = ("bpc", "accuracy")
-    item = "characters"
+    item = "symbols"
     figure_name = "samples"
     remembers = ("_states", "_samples")
     model: CharLMModel
@@ -56,6 +65,8 @@ class CharLM(Task):
     def __init__(
         self,
         vocab: list[str] | None = None,
+        symbols: SymbolKind | None = None,
+        tokenizer: str | None = None,
         lowercase: bool | None = None,
         normalization: Normalization | None = None,
         hidden_size: int = 256,
@@ -68,6 +79,7 @@ class CharLM(Task):
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
+        self._spacings: Tensor | None = None
         self._states: dict[Stage, State] = {}
         self._samples: list[tuple[int, str]] = []
 
@@ -81,10 +93,21 @@ class CharLM(Task):
         self._keep_state(batch, stage, state)
         total = summed_cross_entropy(logits, batch.targets)
         count = (batch.targets != IGNORE).sum()
-        self.metric(stage, "bpc").update(total.detach(), count)
+        self.metric(stage, "bpc").update(total.detach(), self._characters(batch, count))
         self.metric(stage, "perplexity").update(total.detach(), count)
         self.metric(stage, "accuracy").update((logits.argmax(-1) == batch.targets).sum(), count)
         return Loss(total, count)
+
+    def _characters(self, batch: TextBatch, count: Tensor) -> Tensor:
+        """Returns the number of characters that the targets of a batch stand for."""
+        if self.model.vocab.kind == "characters":
+            return count
+        if self._spacings is None or self._spacings.device != batch.inputs.device:
+            self._spacings = torch.tensor(self.model.vocab.spacings(), device=batch.inputs.device)
+        characters, before, after = self._spacings.unbind(1)
+        targets = batch.targets.clamp(min=0)
+        found = characters[targets] + before[targets] * after[batch.inputs]  # a usual space has no symbol of its own
+        return (found * (batch.targets != IGNORE)).sum()
 
     def _state_before(self, batch: TextBatch, stage: Stage) -> State | None:
         state = self._states.get(stage)
@@ -98,7 +121,7 @@ class CharLM(Task):
 
     @staticmethod
     def num_items(batch: TextBatch) -> int:
-        """Returns the number of characters in a batch."""
+        """Returns the number of symbols in a batch."""
         return batch.inputs.numel()
 
     def predict_step(self, batch: TextBatch, batch_idx: int) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from zoo.nn import CellName, InitName
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.metrics import Share, summed_cross_entropy
+from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +27,8 @@ class SeqClassifier(Task):
         input_size: Features per step. None: taken from the data, or the inputs are symbols.
         vocab: The input symbols in the order of their ids. None: taken from the data, or the inputs
             are features.
+        symbols: `characters`, `bytes`, `words` or `bpe`. None: taken from the data.
+        tokenizer: The JSON of a BPE tokenizer. None: taken from the data.
         lowercase: Whether the model converts texts to lower case. None: taken from the data.
         normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         num_steps: Steps of each sequence, T. None: taken from the data, or any length.
@@ -47,13 +50,13 @@ class SeqClassifier(Task):
           no model yet
         >>> task.configure_model()
         >>> task
-        SeqClassifier(classes=<2>, vocab=<2>, lowercase=False, hidden_size=8)
+        SeqClassifier(classes=<2>, vocab=<2>, symbols='characters', lowercase=False, hidden_size=8)
           SeqClassifierModel: seq_classifier_lstm, 402 parameters, takes texts
     """
 
     model_class = SeqClassifierModel
     batch_type = ClassBatch
-    facts = ("classes", "input_size", "vocab", "lowercase", "normalization", "num_steps")
+    facts = ("classes", "input_size", "vocab", "symbols", "tokenizer", "lowercase", "normalization", "num_steps")
     requires = (("classes",), ("input_size", "vocab"))
     keeps = ("lowercase", "normalization", "num_steps")
     monitor = ("val/accuracy", "max")
@@ -68,6 +71,8 @@ class SeqClassifier(Task):
         classes: list[str] | None = None,
         input_size: int | None = None,
         vocab: list[str] | None = None,
+        symbols: SymbolKind | None = None,
+        tokenizer: str | None = None,
         lowercase: bool | None = None,
         normalization: Normalization | None = None,
         num_steps: int | None = None,
