@@ -19,7 +19,16 @@ from datamodules.checks import check_fractions
 from datamodules.examples import NONE
 from datamodules.files import FACTS
 from datamodules.parts import Part, Parts, split_sizes, with_validation
-from datamodules.tables import Fill, Table, check_columns, check_complete, fill_gaps, infer_step, read_cells, read_series
+from datamodules.tables import (
+    Fill,
+    Table,
+    check_columns,
+    check_complete,
+    fill_gaps,
+    infer_step,
+    read_cells,
+    read_series,
+)
 from datamodules.times import parse_times
 from zoo.batch import ValueBatch
 

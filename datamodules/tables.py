@@ -80,8 +80,7 @@ def read_cells(path: str, data: bytes | None = None) -> dict[str, list[Any]]:
     if suffix not in SEPARATORS:
         cells = read_table(path, data=data)
     else:
-        data = check_file(path).read_bytes() if data is None else data
-        cells = _split(path, data, SEPARATORS[suffix])
+        cells = _split(path, check_file(path).read_bytes() if data is None else data, SEPARATORS[suffix])
     if not any(map(len, cells.values())):
         raise ValueError(f"{path}: got no rows, expected a line of column names and a row for each time")
     return cells

@@ -43,6 +43,7 @@ def forecasts(found: Sequence[Forecast], names: Sequence[str], levels: Sequence[
             if past is not None:
                 shown = past[-SHOWN_PAST * len(steps) :]
                 axis.plot(np.arange(1 - len(shown), 1), shown, color="0.4", label="window")
+                axis.plot([0, 1], [shown[-1], forecast.targets[0, row]], color="k", linewidth=1)
             axis.plot(steps, forecast.targets[:, row], "k.-", linewidth=1, markersize=4, label="true")
             if len(levels) > 1:
                 low, high = forecast.quantiles[:, row, 0], forecast.quantiles[:, row, -1]

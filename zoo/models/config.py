@@ -61,7 +61,7 @@ class ModelConfig:
             if not plain or not item_kinds(kind) <= {str, float}:
                 raise TypeError(
                     f"{cls.__name__}: {name}: got the type {kind}, "
-                    "expected str, int, float, bool, Literal, tuple[str, ...], tuple[float, ...], or one of them or None"
+                    "expected str, int, float, bool, Literal, tuple[str, ...], tuple[float, ...], or one or None"
                 )
 
     @classmethod

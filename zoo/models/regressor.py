@@ -89,7 +89,7 @@ class RegressorConfig(ModelConfig):
         self._check_quantiles()
         if self.linear and (self.num_steps is None or self.strategy == "recursive"):
             raise ValueError("linear: it needs num_steps, and the strategy direct")
-        if self.strategy == "recursive" and sorted(self.sources) != list(range(self.input_size)):
+        if self.strategy == "recursive" and set(self.sources) != set(range(self.input_size)):
             raise ValueError(
                 "strategy: recursive needs every input to be a target, because predictions are the next inputs; "
                 f"got {self._named()}; take direct, or other targets"
@@ -110,7 +110,7 @@ class RegressorConfig(ModelConfig):
                     f"{name}: got {len(value)} numbers, expected {columns}: of {self.input_size} inputs and "
                     f"{self.target_size} targets"
                 )
-        for value in (self.scale if isinstance(self.scale, tuple) else (self.scale,)):
+        for value in self.scale if isinstance(self.scale, tuple) else (self.scale,):
             if value is not None:
                 check_positive(scale=value)
         for value in self.naive_error or ():
@@ -196,7 +196,7 @@ class RegressorModel(Model):
         if config.normalize == "instance":
             variance, mean = torch.var_mean(inputs, dim=1, correction=0, keepdim=True)
             whole = self._constant("scale", config.scale, inputs) if isinstance(config.scale, tuple) else None
-            least = (config.scale or 1.0) if whole is None else whole[..., : config.input_size]
+            least: Any = (config.scale or 1.0) if whole is None else whole[..., : config.input_size]
             scale = (variance + EPSILON * least**2).sqrt()
             if config.input_size == 1:
                 return Scaling(mean, scale, mean, scale)
@@ -310,7 +310,7 @@ class RegressorModel(Model):
             raise ValueError("forecast: this model knows no columns; use predict_values")
         window, rows = read_window(table, config.input_columns, config.num_steps or 1)
         inputs = torch.tensor(window, device=self.device).float()[None]
-        given = table[config.time_column] if times is None and config.time_column in table else times
+        given = table[str(config.time_column)] if times is None and config.time_column in table else times
         known = None if given is None else self._times(given, rows, len(window))
         if config.calendar and known is None:
             raise ValueError(f"times: this model needs them for its calendar, {', '.join(config.calendar)}")
@@ -462,7 +462,7 @@ def read_window(table: Mapping[str, Any], names: tuple[str, ...], steps: int) ->
         ValueError: If a column is missing or too short, or if one of these rows has no number. The message gives the
             column and the row.
     """
-    columns = []
+    columns: list[Any] = []
     for name in names:
         if name not in table:
             raise ValueError(f"column {name!r} not found{nearest(name, map(str, table))}")

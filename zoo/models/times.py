@@ -112,8 +112,9 @@ def check_steps(times: Times, freq: str, first_row: int) -> None:
 
 
 def _steps_after(time: np.datetime64, freq: str, count: int, at_end: bool) -> Times:
-    size, unit = int(freq.split()[0]), freq.split()[-1].removesuffix("s")
-    steps = size * np.arange(1, count + 1)
+    size, _, unit = freq.partition(" ")
+    steps = int(size) * np.arange(1, count + 1)
+    unit = unit.removesuffix("s")
     if unit != "month":
         return time + (steps * SECONDS[unit]).astype("timedelta64[s]")
     months = time.astype("datetime64[M]") + steps

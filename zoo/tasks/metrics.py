@@ -54,8 +54,11 @@ def summed_pinball(errors: Tensor, quantiles: Sequence[float], mask: Tensor) -> 
         >>> summed_pinball(torch.tensor([[2.0], [-2.0]]), [0.5], torch.tensor([True, True]))
         tensor(2.)
     """
-    losses = torch.stack([(level - (error < 0).float()) * error for level, error in zip(quantiles, errors.unbind(-1))])
-    return torch.where(mask, losses.mean(0), torch.zeros_like(losses[0])).sum()
+    losses = torch.zeros_like(errors[..., 0])
+    for number, level in enumerate(quantiles):
+        error = errors[..., number]
+        losses = losses + torch.maximum(level * error, (level - 1) * error) / len(quantiles)
+    return torch.where(mask, losses, torch.zeros_like(losses)).sum()
 
 
 def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:

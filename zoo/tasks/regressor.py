@@ -138,7 +138,9 @@ class Regressor(Task):
         count = mask.sum()
         self._update(stage, error.detach(), count)
         if config.quantiles:
-            inside = mask & (targets >= quantiles[..., 0].view_as(error)) & (targets <= quantiles[..., -1].view_as(error))
+            inside = (
+                mask & (targets >= quantiles[..., 0].view_as(error)) & (targets <= quantiles[..., -1].view_as(error))
+            )
             self.metric(stage, "coverage").update(inside.sum(), count)
         if stage != "train":
             self._remember(batch, predicted, quantiles)
