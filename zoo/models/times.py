@@ -136,6 +136,11 @@ def check_freq(freq: str) -> None:
 
 
 def show(time: np.datetime64, freq: str | None) -> str:
-    """Returns a time as text: without the time of day at midnight, and without the day in steps of months."""
-    text = str(time.astype("datetime64[s]")).removesuffix("T00:00:00").replace("T", " ")
+    """Returns a time as text, as exact as the step needs: 2024-01, 2024-01-31, 2024-01-31 13:00 or with seconds."""
+    text = str(time.astype("datetime64[s]")).replace("T", " ")
+    if freq is not None and ("hour" in freq or "minute" in freq):
+        return text.removesuffix(":00")
+    if freq is not None and "second" in freq:
+        return text
+    text = text.removesuffix(" 00:00:00")
     return text.removesuffix("-01") if freq is not None and "month" in freq and len(text) == 10 else text
