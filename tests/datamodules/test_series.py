@@ -108,7 +108,11 @@ FAULTS: dict[str, tuple[list[str], dict, str]] = {
         "'temp' is no input; add it to inputs",
     ),
     "nothing before": (["2024-01-01,,1", *ROWS[1:]], {"fill": "forward"}, "row 1: no number, and none before it"),
-    "too many rows": (ROWS, {"split_rows": [20, 10, 10]}, r"split_rows: got \[20, 10, 10\], expected rows for training"),
+    "too many rows": (
+        ROWS,
+        {"split_rows": [20, 10, 10]},
+        r"split_rows: got \[20, 10, 10\], expected rows for training",
+    ),
     "no rows": ([], {}, "got no rows"),
 }
 
