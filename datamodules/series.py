@@ -223,8 +223,7 @@ class TimeSeries(SequenceData):
         step = infer_step(table) if self.regular else None
         self.freq = None if step is None else str(step)
         if self.fill == "none":
-            hint = "set fill to forward or linear" + (", or regular to false" if self.regular else "")
-            check_complete(table, step, hint)
+            check_complete(table, step)
             return table
         table, filled = fill_gaps(table, step, self.fill)
         if filled:

@@ -136,13 +136,12 @@ def _number(where: str, row: int, cell: Any) -> float:
         raise ValueError(f"{where}, row {row}: got {cell!r}, expected a number") from None
 
 
-def check_complete(table: Table, step: Step | None, hint: str) -> None:
+def check_complete(table: Table, step: Step | None) -> None:
     """Checks that no number and no time is missing.
 
     Args:
         table: The table.
         step: The step between its times. None: any.
-        hint: What to do about it, for messages.
 
     Raises:
         ValueError: If something is missing. The message gives the column and the row.
@@ -152,12 +151,12 @@ def check_complete(table: Table, step: Step | None, hint: str) -> None:
         more = f" ({len(missing):,} such cells)" if len(missing) > 1 else ""
         raise ValueError(
             f"{table.where}: column {table.names[column]!r}, row {row + 1} ({show(table.times[row])}): "
-            f"no number{more}; {hint}"
+            f"no number{more}; set fill to forward or linear"
         )
     if step is not None and (gap := find_gap(table.times, step)) is not None:
         raise ValueError(
             f"{table.where}: column {table.time!r}, row {gap + 1}: {show(table.times[gap])} follows "
-            f"{show(table.times[gap - 1])}, expected a step of {step}; {hint}"
+            f"{show(table.times[gap - 1])}, expected a step of {step}; set fill to forward or linear, or regular to false"
         )
 
 
