@@ -156,7 +156,8 @@ def check_complete(table: Table, step: Step | None) -> None:
     if step is not None and (gap := find_gap(table.times, step)) is not None:
         raise ValueError(
             f"{table.where}: column {table.time!r}, row {gap + 1}: {show(table.times[gap])} follows "
-            f"{show(table.times[gap - 1])}, expected a step of {step}; set fill to forward or linear, or regular to false"
+            f"{show(table.times[gap - 1])}, expected a step of {step}; "
+            f"set fill to forward or linear, or regular to false"
         )
 
 
