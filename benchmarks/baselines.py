@@ -20,7 +20,7 @@ from typing import NamedTuple
 import yaml
 
 import datamodules
-from datamodules import NumericSequences, SequenceData, ToySeq2Seq, WordCompletion
+from datamodules import NumericSequences, SequenceData, TimeSeries, ToySeq2Seq, WordCompletion
 from datamodules.text import TextData
 
 ORDER = 5
@@ -104,6 +104,11 @@ def baseline(data: SequenceData) -> Baseline:
         train = data.split_words["train"]
         words = data.split_words.get(part, train)
         return Baseline("prefix table", share(backoff(train, words), [word[-1] for word in words]))
+    if isinstance(data, TimeSeries):
+        found = {name: errors["mae"] for name, errors in data.baselines(part).items()}
+        best = min(found, key=lambda name: found[name])
+        others = [f"{name} {value:.4f}" for name, value in found.items() if name != best]
+        return Baseline(", ".join([*others, best]), found[best])
     if isinstance(data, NumericSequences):
         batch = data.parts[part].rows
         return Baseline("last value", float((batch.inputs[:, -1] - batch.targets).abs().mean()))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datamodules.mnist import MNISTRows as MNISTRows
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
+    from datamodules.series import TimeSeries as TimeSeries
     from datamodules.text import Gutenberg as Gutenberg
     from datamodules.text import TextFile as TextFile
     from datamodules.text import TextString as TextString
@@ -23,6 +24,7 @@ _HOMES = {
     "SequenceData": "datamodules.base",
     "TextFile": "datamodules.text",
     "TextString": "datamodules.text",
+    "TimeSeries": "datamodules.series",
     "ToySeq2Seq": "datamodules.pairs",
     "WordCompletion": "datamodules.words",
 }

@@ -99,6 +99,12 @@ class NumericSequences(SequenceData):
         rows = torch.tensor(piece, dtype=torch.float32)
         return ValueBatch(rows[:, :-1, None], rows[:, -1:])
 
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns the errors of repeating the last number: see `SequenceData`."""
+        found: Any = self.parts[part]  # in memory
+        error = (found.rows.inputs[:, -1] - found.rows.targets).double()
+        return {"last value": {"mae": float(error.abs().mean()), "mse": float(error.square().mean())}}
+
     def predict_dataloader(self) -> Any:
         """Returns batches of `predict_inputs`, or of the last part if there are none."""
         if self.predict_inputs is None:

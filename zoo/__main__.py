@@ -54,7 +54,7 @@ options
   --version                   the version
 
 A config names a task (CharLM, SeqClassifier, Seq2Seq, Regressor) and its data (Gutenberg, TextFile,
-TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences). Each published result has a
+TextString, MNISTRows, WordCompletion, ToySeq2Seq, NumericSequences, TimeSeries). Each published result has a
 config. A run is one folder, by default runs/<config>/<date-time>.
 
 examples

@@ -1,6 +1,6 @@
 """Batches: one NamedTuple for each kind of task.
 
-Legend: B batch size, T time steps, S source time steps, D features, K target values.
+Legend: B batch size, T time steps, S source time steps, D features, K target values, H steps ahead.
 
 A position without a true value is marked in the targets: `IGNORE` where the targets are ids, NaN
 where they are numbers. Losses and metrics do not count it. Such positions are padding, or belong to
@@ -59,11 +59,13 @@ class PairBatch(NamedTuple):
 
 
 class ValueBatch(NamedTuple):
-    """Numeric sequences and the values to predict from them."""
+    """Numeric sequences and the values to predict from them: one step, or `horizon` steps (H)."""
 
     inputs: "Tensor"  # (B, T, D) float32, in the data's own units
-    targets: "Tensor"  # (B, K) float32, in the data's own units, NaN where there is none
+    targets: "Tensor"  # (B, K) or (B, H, K) float32, in the data's own units, NaN where there is none
+    times: "Tensor | None" = None  # (B, T + H) int64: the times of inputs and targets, in seconds since 1970
 
     def void(self, rows: "Tensor") -> Self:
         """Marks `rows` (B,), bool, as holding no example."""
-        return self._replace(targets=self.targets.masked_fill(rows[:, None], float("nan")))
+        missing = rows.view(-1, *[1] * (self.targets.ndim - 1))
+        return self._replace(targets=self.targets.masked_fill(missing, float("nan")))

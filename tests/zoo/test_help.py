@@ -85,7 +85,7 @@ def test_bash_completes_commands_names_options_and_values(zoo_command: Callable,
     (tmp_path / "alice.yaml").touch()
     assert {"fit", "list", "runs", "completion"} <= completed(script, "")
     assert completed(script, "fit", "--config", "ali") == {"alice_lstm", "alice_lstm_heldout", "alice.yaml"}
-    assert completed(script, "validate", "--ckpt_path", "regr") == {"regressor_lstm.three_steps"}
+    assert completed(script, "validate", "--ckpt_path", "regr") == {"regressor_gru.co2", "regressor_lstm.three_steps"}
     assert "seq2seq_rnn.toy_en_ko" in completed(script, "generate", "seq2")
     assert completed(script, "fit", "--trainer.max_e") == {"--trainer.max_epochs"}
     assert completed(script, "fit", "--resume", "--model.hidden") == {"--model.hidden_size"}

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from zoo import hub
+from zoo.cli import forecasts
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
 from zoo.cli.results import text_of
-from zoo.models import CharLMModel, Model
+from zoo.models import CharLMModel, Model, RegressorModel
 from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
@@ -111,7 +112,7 @@ def generate(argv: list[str]) -> int:
 
 def infer(argv: list[str]) -> int:
     """Prints a model's predictions for some inputs."""
-    options = parser("infer", "Predict from inputs: texts, numbers as 1,2,3, or paths of images.")
+    options = parser("infer", "Predict from inputs: texts, numbers as 1,2,3, or paths of images or tables.")
     options.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="an input; - reads one input per line from standard input"
     )
@@ -126,6 +127,8 @@ def infer(argv: list[str]) -> int:
     if how and "on_unknown" not in inspect.signature(model.infer).parameters:
         raise UsageError(f"--on_unknown: a {model.model_name} takes {model.takes}, which have no unknown symbols")
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
+    if isinstance(model, RegressorModel) and model.reads_tables:
+        return forecasts.infer(model, words, given.json)
     if words == ["-"]:
         return _infer_lines(model, given.json, how)
     rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed

@@ -149,7 +149,7 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
 
 
 def check_plain(arguments: Mapping[str, Any], where: str) -> None:
-    """Raises ValueError unless all values are numbers, strings, booleans, None or lists of strings.
+    """Raises ValueError unless all values are numbers, strings, booleans, None, or lists of strings or of numbers.
 
     Config records and the constructors of tasks take no other values. So no value can name code to import.
     """
@@ -159,8 +159,13 @@ def check_plain(arguments: Mapping[str, Any], where: str) -> None:
         plain = value is None or type(value) in (str, int, float, bool)
         if type(value) is int and abs(value) >= MAX_INTEGER:
             raise ValueError(f"{where}: {name}: got a number of {value.bit_length()} bits, expected at most 63")
-        if not plain and not (type(value) is list and all(type(item) is str for item in value)):
+        if not plain and not _is_plain_list(value):
             raise ValueError(f"{where}: {name}: got {brief(value)}, expected a plain value")
+
+
+def _is_plain_list(value: Any) -> bool:
+    kinds = {type(item) for item in value} if type(value) is list else {None}
+    return kinds <= {str} or kinds <= {int, float}
 
 
 def _check_kinds(values: Config, kinds: Mapping[str, type], where: str) -> None:

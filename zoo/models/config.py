@@ -15,7 +15,7 @@ PLAIN: dict[Any, type] = {str: str, int: int, float: float, bool: bool, NoneType
 class ModelConfig:
     """The fields that all models have in common. Subclasses add their own.
 
-    A field is a str, int, float, bool, None or a tuple of strings. Lists become tuples.
+    A field is a str, int, float, bool, None or a tuple of strings or floats. Lists become tuples.
 
     Args:
         cell: Recurrent cell, one of `zoo.nn.CELLS`.
@@ -57,10 +57,11 @@ class ModelConfig:
                 raise TypeError(f"{cls.__name__}: {name}: ModelConfig has a member of this name; choose another")
             if name not in known:
                 raise TypeError(f"{cls.__name__}: {name} is no field; add @dataclass(frozen=True, kw_only=True)")
-            if any((get_origin(one) or one) not in PLAIN for one in alternatives(kind)):
+            plain = all((get_origin(one) or one) in PLAIN for one in alternatives(kind))
+            if not plain or not item_kinds(kind) <= {str, float}:
                 raise TypeError(
                     f"{cls.__name__}: {name}: got the type {kind}, "
-                    "expected str, int, float, bool, Literal, tuple[str, ...], or one of them or None"
+                    "expected str, int, float, bool, Literal, tuple[str, ...], tuple[float, ...], or one or None"
                 )
 
     @classmethod
@@ -99,6 +100,11 @@ def alternatives(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
+def item_kinds(kind: Any) -> set[Any]:
+    """The types of the items, if an annotated type is a tuple or a union with one."""
+    return {get_args(one)[0] if get_args(one) else str for one in alternatives(kind) if get_origin(one) is tuple}
+
+
 def check_kind(name: str, value: Any, kind: Any) -> None:
     """Raises ValueError if a plain value does not have an annotated type. `True` is not an int."""
     taken = {PLAIN[get_origin(one) or one] for one in alternatives(kind)}
@@ -106,6 +112,7 @@ def check_kind(name: str, value: Any, kind: Any) -> None:
         taken.add(int)
     if list in taken:
         taken.add(tuple)
-    only_texts = not isinstance(value, list | tuple) or all(isinstance(item, str) for item in value)
-    if type(value) not in taken or not only_texts:
+    items = {*item_kinds(kind), *([int] if float in item_kinds(kind) else [])}
+    fitting = not isinstance(value, list | tuple) or all(type(item) in items for item in value)
+    if type(value) not in taken or not fitting:
         raise ValueError(f"{name}: got {brief(value)}, expected {kind.__name__ if isinstance(kind, type) else kind}")

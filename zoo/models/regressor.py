@@ -1,19 +1,25 @@
-"""Sequence regressors."""
+"""Sequence regressors.
 
+Legend: B batch, T time steps, D inputs, K targets, H steps ahead, Q quantiles.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.batch import ValueBatch
-from zoo.checks import check_choice, check_positive
+from zoo.checks import check_choice, check_positive, check_sizes, nearest
+from zoo.models import times as calendars
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
 from zoo.nn import RegressorNet
 
-Normalize = Literal["none", "dataset", "instance"]
+Normalize = Literal["none", "dataset", "standard", "instance"]
+Strategy = Literal["direct", "recursive"]
 EPSILON = 1e-5  # added to an instance's variance, in units of the dataset's variance (as in RevIN, Kim et al. 2022)
 
 
@@ -22,15 +28,30 @@ class RegressorConfig(ModelConfig):
     """Describes a `RegressorModel`.
 
     Args:
-        input_size: Features of each step, D.
-        target_size: Values to predict, K.
+        input_size: Inputs of each step, D, without those of the calendar.
+        target_size: Values to predict at each step, K.
         num_steps: Steps of every sequence, T. None takes sequences of any length.
-        normalize: `none`; `dataset`: minus `mean`, over `scale`; `instance`: minus the mean of each
-            feature of each sequence, over its standard deviation. For `instance`, a target is scaled
-            as the feature of its number, or as the only feature, so that D must be 1 or K.
-        mean: The training data's mean, for `dataset`.
-        scale: The training data's standard deviation, for `dataset`. For `instance`, 0.3% of it
-            (of 1, if None) is the smallest deviation, so that a constant sequence can be scaled.
+        normalize: `none`; `dataset`: minus `mean`, over `scale`; `standard`: the same for each column;
+            `instance`: minus the mean of each input of each sequence, over its standard deviation. For
+            `instance`, a target is scaled as the input of its name; without names, as the input of its
+            number, or as the only input, so that D must be 1 or K.
+        mean: The training data's mean: one number, or one for each input and then each target (D + K).
+        scale: The training data's standard deviation, likewise. For `instance`, 0.3% of it (of 1, if
+            None) is the smallest deviation, so that a constant sequence can be scaled.
+        horizon: Steps to predict, H. None: one step, and predictions (B, K) without an axis for steps.
+        strategy: `direct`: the head gives all steps at once. `recursive`: step by step, and each prediction is
+            the next input, so that every input must be a target.
+        quantiles: Quantiles to predict, 0.5 among them, which is then the prediction. Empty: the mean.
+        linear: Whether to add a linear map from the scaled window to the prediction (Lai et al. 2018). It
+            needs `num_steps`.
+        input_columns: The names of the inputs. With names, the model forecasts from tables.
+        target_columns: The names of the targets.
+        time_column: The name of the column of times.
+        time_format: The format of times in files, as in `datetime.strptime`. None: ISO 8601.
+        freq: The step between times, for example `1 month`. None: any.
+        calendar: What is known of each time, see `zoo.models.times.calendar`.
+        season: Steps of a season, for MASE.
+        naive_error: The mean absolute error of the seasonal naive forecast on the training data, for each target.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
 
@@ -38,22 +59,105 @@ class RegressorConfig(ModelConfig):
     target_size: int
     num_steps: int | None = None
     normalize: Normalize
-    mean: float | None = None
-    scale: float | None = None
+    mean: float | tuple[float, ...] | None = None
+    scale: float | tuple[float, ...] | None = None
+    horizon: int | None = None
+    strategy: Strategy = "direct"
+    quantiles: tuple[float, ...] = ()
+    linear: bool = False
+    input_columns: tuple[str, ...] | None = None
+    target_columns: tuple[str, ...] | None = None
+    time_column: str | None = None
+    time_format: str | None = None
+    freq: str | None = None
+    calendar: tuple[str, ...] = ()
+    season: int | None = None
+    naive_error: tuple[float, ...] | None = None
     hidden_size: int = 20
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("normalize", self.normalize, get_args(Normalize))
-        if self.normalize == "dataset" and None in (self.mean, self.scale):
-            raise ValueError("normalize: dataset needs mean and scale, which the data does not offer; pass both")
-        if self.scale is not None:
-            check_positive(scale=self.scale)
-        if self.normalize == "instance" and self.input_size not in (1, self.target_size):
+        check_choice("strategy", self.strategy, get_args(Strategy))
+        check_sizes(**{name: value for name in ("horizon", "season") if (value := getattr(self, name)) is not None})
+        for name in self.calendar:
+            check_choice("calendar", name, get_args(calendars.Calendar))
+        if self.freq is not None:
+            calendars.check_freq(self.freq)
+        self._check_scale()
+        self._check_columns()
+        self._check_quantiles()
+        if self.linear and (self.num_steps is None or self.strategy == "recursive"):
+            raise ValueError("linear: it needs num_steps, and the strategy direct")
+        if self.strategy == "recursive" and set(self.sources) != set(range(self.input_size)):
             raise ValueError(
-                f"normalize: instance needs one feature, or as many as targets; got input_size {self.input_size} "
-                f"and target_size {self.target_size}"
+                "strategy: recursive needs every input to be a target, because predictions are the next inputs; "
+                f"got {self._named()}; take direct, or other targets"
             )
+        if self.strategy == "recursive" and self.calendar and self.freq is None:
+            raise ValueError("strategy: recursive with a calendar needs equal steps (regular: true)")
+
+    def _check_scale(self) -> None:
+        if self.normalize in ("dataset", "standard") and None in (self.mean, self.scale):
+            raise ValueError(
+                f"normalize: {self.normalize} needs mean and scale, which the data does not offer; pass both"
+            )
+        columns = self.input_size + self.target_size
+        for name in ("mean", "scale"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != columns:
+                raise ValueError(
+                    f"{name}: got {len(value)} numbers, expected {columns}: of {self.input_size} inputs and "
+                    f"{self.target_size} targets"
+                )
+        for value in self.scale if isinstance(self.scale, tuple) else (self.scale,):
+            if value is not None:
+                check_positive(scale=value)
+        for value in self.naive_error or ():
+            check_positive(naive_error=value)
+
+    def _check_columns(self) -> None:
+        named = {"input_columns": self.input_size, "target_columns": self.target_size}
+        for name, size in {**named, "naive_error": self.target_size}.items():
+            value = getattr(self, name)
+            if value is not None and len(value) != size:
+                raise ValueError(f"{name}: got {len(value)}, expected {size}")
+        if (self.input_columns is None) != (self.target_columns is None):
+            raise ValueError("input_columns, target_columns: expected both or neither")
+        if self.normalize == "instance" and None in self.sources:
+            raise ValueError(
+                f"normalize: instance needs one feature, or as many as targets, or an input of each target's name; "
+                f"got {self._named()}"
+            )
+
+    def _check_quantiles(self) -> None:
+        found = self.quantiles
+        if found and (sorted(set(found)) != list(found) or not 0 < found[0] <= found[-1] < 1 or 0.5 not in found):
+            raise ValueError(f"quantiles: got {list(found)}, expected ascending numbers in (0, 1), 0.5 among them")
+
+    def _named(self) -> str:
+        if self.input_columns is None or self.target_columns is None:
+            return f"input_size {self.input_size} and target_size {self.target_size}"
+        return f"inputs {', '.join(self.input_columns)} and targets {', '.join(self.target_columns)}"
+
+    @property
+    def sources(self) -> tuple[int | None, ...]:
+        """For each target its place among the inputs; None if it is not among them."""
+        if self.input_columns is not None and self.target_columns is not None:
+            places = {name: place for place, name in enumerate(self.input_columns)}
+            return tuple(places.get(name) for name in self.target_columns)
+        if self.input_size == self.target_size:
+            return tuple(range(self.target_size))
+        return (0 if self.input_size == 1 else None,) * self.target_size
+
+
+class Scaling(NamedTuple):
+    """What to subtract and what to divide by, float32. Each is (B or 1, 1, D or 1), of targets (B or 1, 1, K or 1)."""
+
+    offset: Tensor
+    scale: Tensor
+    target_offset: Tensor
+    target_scale: Tensor
 
 
 class RegressorModel(Model):
@@ -70,30 +174,105 @@ class RegressorModel(Model):
     config: RegressorConfig
     network: RegressorNet
 
+    def __init__(self, config: RegressorConfig) -> None:
+        super().__init__(config)
+        self._constants: dict[Any, Tensor] = {}
+
     def build_network(self) -> RegressorNet:
         """See `Model`."""
-        return RegressorNet(self.config.input_size, self.config.target_size, **self.config.recurrent_arguments())
+        config = self.config
+        steps = (config.horizon or 1) if config.strategy == "direct" else 1
+        return RegressorNet(
+            config.input_size + 2 * len(config.calendar),
+            steps * config.target_size * (len(config.quantiles) or 1),
+            linear_size=(config.num_steps or 0) * config.input_size if config.linear else None,
+            **config.recurrent_arguments(),
+        )
 
-    def offset_and_scale(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives what to subtract from inputs (B, T, D), and what to divide them by, each (B, 1, D or 1), float32."""
+    def scaling(self, inputs: Tensor) -> Scaling:
+        """Returns how to scale inputs (B, T, D) and their targets."""
+        config = self.config
         inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
-        if self.config.normalize == "instance":
+        if config.normalize == "instance":
             variance, mean = torch.var_mean(inputs, dim=1, correction=0, keepdim=True)
-            return mean, (variance + EPSILON * (self.config.scale or 1.0) ** 2).sqrt()
-        known = self.config.normalize == "dataset"
-        offset, scale = (self.config.mean, self.config.scale) if known else (0.0, 1.0)
-        shape = (len(inputs), 1, 1)
-        return inputs.new_full(shape, offset or 0.0), inputs.new_full(shape, scale or 1.0)
+            whole = self._constant("scale", config.scale, inputs) if isinstance(config.scale, tuple) else None
+            least: Any = (config.scale or 1.0) if whole is None else whole[..., : config.input_size]
+            scale = (variance + EPSILON * least**2).sqrt()
+            if config.input_size == 1:
+                return Scaling(mean, scale, mean, scale)
+            places: Any = list(config.sources)
+            return Scaling(mean, scale, mean[..., places], scale[..., places])
+        known = config.normalize != "none"
+        mean = self._constant("mean", config.mean if known else 0.0, inputs)
+        scale = self._constant("scale", config.scale if known else 1.0, inputs)
+        if mean.shape[-1] == 1:
+            return Scaling(mean, scale, mean, scale)
+        size = config.input_size
+        return Scaling(mean[..., :size], scale[..., :size], mean[..., size:], scale[..., size:])
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Maps inputs (B, T, D) to predictions (B, K), float32, both in the data's units."""
-        offset, scale = self.offset_and_scale(inputs)
-        scaled = self.network(((inputs - offset) / scale).to(self.dtype))
-        return scaled.float() * scale[:, 0] + offset[:, 0]
+    def _constant(self, name: str, value: Any, inputs: Tensor) -> Tensor:
+        """Returns numbers of the config as a tensor (1, 1, N). Copying them at each step would block a GPU."""
+        key = (name, inputs.dtype, inputs.device)
+        if key not in self._constants:
+            with torch.inference_mode(False):  # training uses it, too
+                self._constants[key] = torch.tensor(value, dtype=inputs.dtype, device=inputs.device).view(1, 1, -1)
+        return self._constants[key]
+
+    def target_constant(self, name: str, like: Tensor) -> Tensor:
+        """Returns the config's `scale` or `naive_error` of the targets (1, 1, K or 1), on a tensor's device."""
+        value = getattr(self.config, name)
+        return self._constant(name, value, like)[..., -self.config.target_size :]
+
+    def forward(self, inputs: Tensor, times: Tensor | None = None) -> Tensor:
+        """Maps inputs (B, T, D) to predictions (B, K), or (B, H, K) with a horizon, float32, in the data's units.
+
+        Args:
+            inputs: The window, in the data's units.
+            times: Of the window and the steps to predict (B, T + H), int64, in seconds since 1970. Only a calendar
+                needs them.
+        """
+        return self.point(self.distribution(inputs, times))
+
+    def point(self, predicted: Tensor) -> Tensor:
+        """Returns the prediction among the quantiles (B, H, K, Q): the median. Without a horizon, (B, K)."""
+        median = predicted[..., self._median]
+        return median[:, 0] if self.config.horizon is None else median
+
+    def distribution(self, inputs: Tensor, times: Tensor | None = None) -> Tensor:
+        """Returns the quantiles (B, H, K, Q), in the data's units; without quantiles, the mean, Q = 1.
+
+        In evaluation mode, they are sorted, so that they do not cross (Chernozhukov et al. 2010).
+        """
+        config, scaling = self.config, self.scaling(inputs)
+        window = ((inputs - scaling.offset) / scaling.scale).to(self.dtype)
+        if config.calendar and times is None:
+            raise ValueError(f"times: this model needs them for its calendar, {', '.join(config.calendar)}")
+        known = None if not config.calendar or times is None else calendars.calendar(times, config.calendar)
+        steps = inputs.shape[1]
+        features = window if known is None else torch.cat([window, known[:, :steps].to(window.dtype)], dim=-1)
+        shape = (len(inputs), config.horizon or 1, config.target_size, len(config.quantiles) or 1)
+        if config.strategy == "recursive":
+            after = None if known is None else known[:, steps:].to(window.dtype)
+            scaled = self.network.unroll(features, shape[1], lambda step, values: self._next(step, values, after))
+        else:
+            scaled = self.network(features, window.flatten(1) if config.linear else None)
+        predicted = scaled.reshape(shape).float() * scaling.target_scale[..., None] + scaling.target_offset[..., None]
+        return predicted if self.training or shape[-1] == 1 else predicted.sort(dim=-1).values
+
+    @property
+    def _median(self) -> int:
+        return self.config.quantiles.index(0.5) if self.config.quantiles else 0
+
+    def _next(self, step: int, values: Tensor, known: Tensor | None) -> Tensor:
+        """Returns the input (B, D) after a predicted step: its values (B, K * Q), and its calendar (B, H, N)."""
+        medians = values.reshape(len(values), self.config.target_size, -1)[..., self._median]
+        places: Any = [self.config.sources.index(place) for place in range(self.config.input_size)]
+        inputs = medians[:, places]
+        return inputs if known is None else torch.cat([inputs, known[:, step]], dim=-1)
 
     # -- plain values
 
-    def predict_values(self, sequences: Any) -> list[list[float]]:
+    def predict_values(self, sequences: Any) -> list[Any]:
         """Predicts what follows some sequences.
 
         Args:
@@ -101,52 +280,142 @@ class RegressorModel(Model):
                 the data's own units.
 
         Returns:
-            K values for each, in the data's own units: a list of lists, for one sequence too.
+            K values for each, in the data's own units: a list of lists, for one sequence too. With a horizon, H
+            lists of K values for each.
 
         Raises:
-            ValueError: If a number is missing or not finite, or if a sequence does not have the
-                length that the model takes.
+            ValueError: If a number is missing or not finite, if a sequence does not have the
+                length that the model takes, or if the model also reads a calendar.
         """
-        return self._predict(self._inputs(sequences)).tolist()
+        return self.point(self._predict(self._inputs(sequences))).tolist()
+
+    def forecast(self, table: Mapping[str, Any], times: Any = None) -> dict[str, Any]:
+        """Forecasts what follows the last rows of a table.
+
+        Args:
+            table: Column name -> numbers, for example a dict or a data frame. The last T rows are the window. Other
+                columns than the model's inputs are ignored.
+            times: Their times, ISO texts or datetimes. Default: the table's column `time_column`, if it has one.
+
+        Returns:
+            `times`, H texts, or None if they are not known; `values`, target -> H numbers; and `quantiles`,
+            target -> quantile, as text -> H numbers, which is empty without quantiles.
+
+        Raises:
+            ValueError: If a column is missing, if it has too few rows, if a number is missing in the window, or if
+                the times do not follow each other as in the training data.
+        """
+        config = self.config
+        if config.input_columns is None or config.target_columns is None or config.horizon is None:
+            raise ValueError("forecast: this model knows no columns; use predict_values")
+        window, rows = read_window(table, config.input_columns, config.num_steps or 1)
+        inputs = torch.tensor(window, device=self.device).float()[None]
+        given = table[str(config.time_column)] if times is None and config.time_column in table else times
+        known = None if given is None else self._times(given, rows, len(window))
+        if config.calendar and known is None:
+            raise ValueError(f"times: this model needs them for its calendar, {', '.join(config.calendar)}")
+        seconds = None if known is None else torch.tensor(known.astype(np.int64), device=self.device)[None]
+        predicted = self._predict(inputs, seconds)
+        values = self.point(predicted)[0].T.tolist()
+        quantiles = predicted[0].permute(1, 2, 0).tolist() if config.quantiles else []
+        names = config.target_columns
+        future = None if known is None or config.freq is None else known[len(window) :]
+        return {
+            "times": None if future is None else [calendars.show(time, config.freq) for time in future],
+            "values": dict(zip(names, values, strict=True)),
+            "quantiles": {
+                name: {f"{level:g}": steps for level, steps in zip(config.quantiles, levels, strict=True)}
+                for name, levels in zip(names, quantiles, strict=False)
+            },
+        }
+
+    def _times(self, given: Any, rows: int, steps: int) -> Any:
+        """Returns the times of the window, and of the steps to predict if they are known."""
+        times = calendars.as_times(given)
+        if len(times) != rows:
+            raise ValueError(f"times: got {len(times)}, expected {rows}, one for each row")
+        times = times[-steps:]
+        freq = self.config.freq
+        if freq is None:
+            return times
+        calendars.check_steps(times, freq, rows - steps + 1)
+        return np.concatenate([times, calendars.following(times, freq, self.config.horizon or 1)])
 
     def infer(self, values: Any) -> list[dict[str, Any]]:
         """Gives the predicted values: see `predict_values`."""
         inputs = self._inputs(values)
-        return self.answer(ValueBatch(inputs, inputs.new_full((len(inputs), self.config.target_size), np.nan)))
+        shape = (len(inputs), *([] if self.config.horizon is None else [self.config.horizon]), self.config.target_size)
+        return self.answer(ValueBatch(inputs, inputs.new_full(shape, np.nan)))
 
     def answer(self, batch: ValueBatch) -> list[dict[str, Any]]:
-        """Gives the predicted values, in the data's units."""
+        """Gives the predicted values, in the data's units: see `Model`.
+
+        With a horizon, the input is the last time of the window, if it is known; a column has the H values of a
+        target, and others have its quantiles.
+        """
         self.check(batch)
+        predicted = self._predict(batch.inputs, batch.times)
+        values = self.point(predicted)
+        if self.config.horizon is not None:
+            return [self._row(batch, values, predicted, row) for row in range(len(values))]
         rows = []
-        for inputs, values, targets in zip(batch.inputs, self._predict(batch.inputs), batch.targets, strict=True):
-            row = {"input": inputs.flatten().tolist(), "prediction": values.tolist()}
+        for inputs, one, targets in zip(batch.inputs, values, batch.targets, strict=True):
+            row = {"input": inputs.flatten().tolist(), "prediction": one.tolist()}
             if not targets.isnan().any():
                 row["target"] = targets.tolist()
             rows.append(row)
         return rows
 
+    def _row(self, batch: ValueBatch, values: Tensor, predicted: Tensor, row: int) -> dict[str, Any]:
+        config, steps = self.config, batch.inputs.shape[1]
+        names = config.target_columns or tuple(map(str, range(config.target_size)))
+        found: dict[str, Any] = {"input": batch.inputs[row].flatten().tolist()}
+        if batch.times is not None:
+            last = np.datetime64(int(batch.times[row, steps - 1]), "s")
+            found["input"] = calendars.show(last, config.freq)
+        for place, name in enumerate(names):
+            mark = f"_{name}" if len(names) > 1 else ""
+            found[f"prediction{mark}"] = values[row, :, place].tolist()
+            for number, level in enumerate(config.quantiles):
+                found[f"quantile_{level:g}{mark}"] = predicted[row, :, place, number].tolist()
+            if not batch.targets[row].isnan().any():
+                found[f"target{mark}"] = batch.targets[row, :, place].tolist()
+        return found
+
     def check(self, batch: ValueBatch) -> None:
-        """Raises ValueError if the sequences of a batch do not have the number of steps that the model takes."""
-        steps = batch.inputs.shape[1]
+        """Raises ValueError if a batch does not have the numbers of steps that the model takes and predicts."""
+        steps, horizon = batch.inputs.shape[1], self.config.horizon
         if self.config.num_steps is not None and steps != self.config.num_steps:
             raise ValueError(f"got {steps} numbers, expected {self.config.num_steps}")
+        found = batch.targets.shape[1] if batch.targets.ndim == 3 else None
+        if found != horizon:
+            ahead = ["one step ahead" if steps is None else f"a horizon of {steps}" for steps in (found, horizon)]
+            raise ValueError(f"got targets with {ahead[0]}, expected {ahead[1]}")
 
     @torch.no_grad()
     def features(self, values: Any) -> Features:
         """Gives the hidden states for some sequences: see `Model`."""
         inputs = self._inputs(values)
-        offset, scale = self.offset_and_scale(inputs)
+        if self.config.calendar:
+            raise ValueError("features: this model also reads a calendar; use its network")
+        scaling = self.scaling(inputs)
         with self.evaluating():
-            outputs, state = self.network.recurrent(((inputs - offset) / scale).to(self.dtype))
+            outputs, state = self.network.recurrent(((inputs - scaling.offset) / scaling.scale).to(self.dtype))
         return Features(outputs, torch.full((len(inputs),), inputs.shape[1]), state)
 
     @torch.no_grad()
-    def _predict(self, inputs: Tensor) -> Tensor:
+    def _predict(self, inputs: Tensor, times: Tensor | None = None) -> Tensor:
+        """Returns the quantiles (B, H, K, Q) for inputs (B, T, D)."""
         with self.evaluating():
-            predicted = self(inputs)
+            predicted = self.distribution(inputs, times)
         if not predicted.isfinite().all():
             raise ValueError("the prediction is not finite: the numbers are too large for this model")
         return predicted
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether the model forecasts from a table, by the names of its columns."""
+        return self.config.input_columns is not None and self.config.horizon is not None
 
     def parse(self, word: str) -> list[float]:
         """See `Model`: numbers separated by commas."""
@@ -159,6 +428,9 @@ class RegressorModel(Model):
     def takes(self) -> str:
         """See `Model`."""
         steps, size = self.config.num_steps, self.config.input_size
+        if self.reads_tables:
+            named = ", ".join((self.config.time_column or "times", *(self.config.input_columns or ())))
+            return f"a CSV file of at least {steps} rows, with the columns {named}"
         return f"sequences of {steps or 'any number of'} steps" + ("" if size == 1 else f" x {size} numbers")
 
     def _inputs(self, sequences: Any) -> Tensor:
@@ -181,3 +453,31 @@ class RegressorModel(Model):
         if not inputs.isfinite().all():
             raise ValueError("got a number that is not finite, or too large")
         return inputs
+
+
+def read_window(table: Mapping[str, Any], names: tuple[str, ...], steps: int) -> tuple[Any, int]:
+    """Returns the last rows of some columns (steps, D), float64, and the number of all rows.
+
+    Raises:
+        ValueError: If a column is missing or too short, or if one of these rows has no number. The message gives the
+            column and the row.
+    """
+    columns: list[Any] = []
+    for name in names:
+        if name not in table:
+            raise ValueError(f"column {name!r} not found{nearest(name, map(str, table))}")
+        try:
+            column = np.asarray(table[name], dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"column {name!r}: expected numbers") from None
+        if column.ndim != 1 or len(column) < steps:
+            raise ValueError(f"column {name!r}: got {column.size} rows, expected at least {steps}")
+        if columns and len(column) != len(columns[0]):
+            raise ValueError(f"column {name!r}: got {len(column)} rows, but {names[0]!r} has {len(columns[0])}")
+        columns.append(column)
+    window = np.stack([column[-steps:] for column in columns], axis=1)
+    missing = np.argwhere(~np.isfinite(window))
+    if len(missing):
+        row, place = missing[0]
+        raise ValueError(f"column {names[place]!r}, row {len(columns[0]) - steps + row + 1}: no number")
+    return window, len(columns[0])

@@ -248,24 +248,56 @@ class EncoderDecoder(nn.Module):
 
 
 class RegressorNet(nn.Module):
-    """A sequence regressor: K values from the last state.
+    """A sequence regressor: K values from the last state, of one step or of several at once.
 
     Args:
         input_size: Features of each step, D.
         target_size: Values to predict, K.
+        linear_size: The number of inputs of a linear map from the window to the values, which is added to the head:
+            T times the first so many features. None: no such map. See LSTNet (Lai et al. 2018, section 3.6).
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
         **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout.
     """
 
-    def __init__(self, input_size: int, target_size: int, *, head_dropout: float, init: Any, **recurrent: Any) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        target_size: int,
+        *,
+        linear_size: int | None = None,
+        head_dropout: float,
+        init: Any,
+        **recurrent: Any,
+    ) -> None:
         super().__init__()
         check_sizes(target_size=target_size)
         self.recurrent = Recurrent(input_size, **recurrent)
         self.head = head(self.recurrent.output_size, target_size, head_dropout)
+        self.linear = None if linear_size is None else nn.Linear(linear_size, target_size)
         initialize(self, init)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Maps inputs (B, T, D) to values (B, K)."""
+    def forward(self, inputs: Tensor, window: Tensor | None = None) -> Tensor:
+        """Maps inputs (B, T, D), and the window (B, linear_size) if there is a linear map, to values (B, K)."""
         outputs, _ = self.recurrent(inputs)
-        return self.head(outputs[:, -1])
+        values = self.head(outputs[:, -1])
+        return values if self.linear is None else values + self.linear(window)
+
+    def unroll(self, inputs: Tensor, steps: int, following: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Predicts step by step: each prediction is the next input.
+
+        Args:
+            inputs: The window (B, T, D).
+            steps: Steps to predict, H.
+            following: Maps the number of a step, from 0, and its values (B, K) to the input of the next one (B, D).
+
+        Returns:
+            Values (B, H, K).
+        """
+        outputs, state = self.recurrent(inputs)
+        output, values = outputs[:, -1], []
+        for step in range(steps):
+            values.append(self.head(output))
+            if step < steps - 1:
+                output, state = self.recurrent.step(following(step, values[-1]), state)
+        return torch.stack(values, dim=1)

@@ -39,6 +39,28 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     )
 
 
+def summed_pinball(errors: Tensor, quantiles: Sequence[float], mask: Tensor) -> Tensor:
+    """Returns the pinball loss, averaged over quantiles and summed over real values (Koenker and Bassett 1978).
+
+    Args:
+        errors: True value minus predicted quantile (..., Q).
+        quantiles: The Q quantiles.
+        mask: Which values are real (...).
+
+    Returns:
+        The loss, a scalar. For the median alone, it is half of the absolute error.
+
+    Example:
+        >>> summed_pinball(torch.tensor([[2.0], [-2.0]]), [0.5], torch.tensor([True, True]))
+        tensor(2.)
+    """
+    losses = torch.zeros_like(errors[..., 0])
+    for number, level in enumerate(quantiles):
+        error = errors[..., number]
+        losses = losses + torch.maximum(level * error, (level - 1) * error) / len(quantiles)
+    return torch.where(mask, losses, torch.zeros_like(losses)).sum()
+
+
 def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:
     """Returns the number of characters to insert, delete or substitute to turn predictions into targets.
 
