@@ -1,43 +1,61 @@
-"""Texts as sequences of characters: books of Project Gutenberg, text files, a literal string.
+"""Texts as sequences of symbols: books of Project Gutenberg, text files, a literal string.
 
-Legend: B batch, T time steps, N windows or chunks.
+Legend: B batch, T time steps.
 """
 
+import codecs
+import math
 import re
+import sys
 import unicodedata
 from abc import abstractmethod
-from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from datamodules.base import SequenceData
 from datamodules.cache import cached
 from datamodules.checks import check_fractions, check_predict_inputs
+from datamodules.cleaning import cleaned
+from datamodules.examples import Mapped
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
-from datamodules.parts import Part, Parts, split_sizes
+from datamodules.parts import Part, Parts
+from datamodules.symbols import check_symbols, read_tokenizer
+from datamodules.text_cache import TextCache, stamp_of
+from datamodules.text_encoder import Encoded, SkipError, TextEncoder
+from datamodules.text_examples import Chunks, Windows, chunk_counts
+from datamodules.text_files import OnError, Source, find_files
+from datamodules.unknown import Unknown
 from zoo.batch import IGNORE, TextBatch
-from zoo.vocab import UNK, Vocab
+from zoo.vocab import SymbolKind, Vocab
 
+Text = str | Callable[[], Iterable[str]]
+
+MOST_UNCACHED = 2**24  # bytes of all files; larger texts are encoded once, into the cache
+MOST_IN_MEMORY = 2**24  # bytes of provisional numbers
 LANE_CHARACTERS, MOST_LANES = 4000, 16  # of `eval_lanes: auto`; see docs/data.md for what they cost and gain
 GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
 
 class TextData(SequenceData):
-    """Documents of characters, each split into contiguous training, validation and test parts.
+    """Documents, each split into contiguous training, validation and test parts.
 
-    In mode `windows`, a part is cut into non-overlapping windows of T characters, which are shuffled
+    In mode `windows`, a part is cut into non-overlapping windows of T symbols, which are shuffled
     each epoch. The target is the window shifted by one. An incomplete window at the end is dropped.
 
-    In mode `stream`, every character is used. The documents of a part are cut into chunks of T, one
+    In mode `stream`, every symbol is used. The documents of a part are cut into chunks of T, one
     document after the other, and the chunks are divided into lanes, one per row of a batch. Each
     row continues the same row of the previous batch. See `LaneSampler`.
 
     Args:
         mode: `windows` or `stream`.
-        seq_len: Characters in a window or chunk, T.
+        seq_len: Symbols in a window or chunk, T.
         batch_size: Windows or lanes per optimizer step, over all devices.
         eval_lanes: Lanes of validation and test in a stream. With 1, each document is read from
             start to end. More lanes are faster, but each starts from the zero state, which makes the
@@ -53,9 +71,12 @@ class TextData(SequenceData):
         start_marker: Start at the first occurrence of this string.
         end_marker: End before the first occurrence of this string after the start.
         normalization: A Unicode normal form, applied first. If the model already has one, that one.
-        min_count: Symbols that occur fewer times in the training part become `<unk>`. With 1, only
-            symbols that do not occur in it. None: the vocabulary has all symbols of all parts, and no
-            `<unk>`.
+        symbols: `characters`, `bytes`, `words`, or `bpe` (byte-level byte pair encoding), see `zoo.symbols`.
+        min_count: For characters and words: symbols that occur fewer times in the training part become
+            `<unk>`. With 1, only symbols that do not occur in it. None: for characters, the vocabulary
+            has those of all parts, and no `<unk>`; for words, 1.
+        vocab_size: For `bpe`: how many symbols to learn from the training part, at most. Default: 4,096.
+        tokenizer: For `bpe`: a tokenizer.json of Hugging Face's `tokenizers` to use in place of a new one.
         predict_inputs: Texts for `predict`. Default: the last part.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
             `seed_everything`.
@@ -78,15 +99,18 @@ class TextData(SequenceData):
         start_marker: str | None = None,
         end_marker: str | None = None,
         normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
+        symbols: SymbolKind = "characters",
         min_count: int | None = None,
+        vocab_size: int | None = None,
+        tokenizer: str | None = None,
         predict_inputs: list[str] | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
-        for name, value in (("seq_len", seq_len), ("min_count", min_count or 1)):
-            if value < 1:
-                raise ValueError(f"{name}: got {value}, expected at least 1")
+        check_symbols(symbols, min_count, vocab_size, tokenizer)
+        if seq_len < 1:
+            raise ValueError(f"seq_len: got {seq_len}, expected at least 1")
         if eval_lanes != "auto" and (not isinstance(eval_lanes, int) or eval_lanes < 1):
             raise ValueError(f"eval_lanes: got {eval_lanes!r}, expected auto, or at least 1")
         if mode not in ("windows", "stream"):
@@ -96,74 +120,132 @@ class TextData(SequenceData):
         self.strip_lines, self.lowercase = strip_lines, lowercase
         self.ascii_only, self.join_lines = ascii_only, join_lines
         self.start_marker, self.end_marker, self.normalization = start_marker, end_marker, normalization
-        self.min_count, self.predict_inputs = min_count, predict_inputs
+        self.symbols, self.min_count, self.vocab_size, self.tokenizer = symbols, min_count, vocab_size, tokenizer
+        self.predict_inputs = predict_inputs
 
     @abstractmethod
-    def documents(self) -> dict[str, str]:
-        """Returns the raw texts, by name."""
+    def documents(self) -> Mapping[str, "Text"]:
+        """Returns the raw texts, by name: each a string, or a function that yields it in pieces."""
+
+    def files(self) -> list[str]:
+        """Returns the files of the documents, in their order. By default, none."""
+        return []
 
     def load(self) -> Parts:
         """See `SequenceData`."""
-        self.texts = {name: self.clean(name, text) for name, text in self.documents().items()}
-        self.vocab = self.vocab_of(self._own_vocab())
+        files = self.files()
+        cache = TextCache(self._options(), files)
+        meta = cache.read() if files else None
+        if meta is None and sum(stamp_of(file)[0] for file in files) <= MOST_UNCACHED:
+            self.encoded = TextEncoder(self).encode(Path(), math.inf)
+        elif meta is None:
+            with cache.locked():  # another process may have written it meanwhile
+                meta = cache.read()
+                if meta is None:
+                    meta = self._encode_into(cache, files)
+        if meta is not None:
+            self._take(cache, meta)
+        self.vocab = self.encoded.vocab
         build = self._windows if self.mode == "windows" else self._chunks
-        return {part: build(part, pieces) for part, pieces in self.cut().items()}
+        return {part: build(part, documents) for part, documents in self._long_enough().items()}
 
-    def _own_vocab(self) -> list[str]:
-        if self.min_count is None:
-            return list(Vocab.of("".join(self.texts.values())))
-        counts = Counter("".join(pieces["train"] for pieces in map(self._split, self.texts.values())))
-        return [UNK, *sorted(symbol for symbol, count in counts.items() if count >= self.min_count)]
+    def _encode_into(self, cache: TextCache, files: list[str]) -> dict[str, Any] | None:
+        """Encodes the texts, and writes them into the cache. Returns its facts, or None if they are small."""
+        if cache.outdated:
+            self.note(f"{cache.outdated} has changed: encoding the texts again")
+        stamps = list(map(stamp_of, files))
+        self.encoded = TextEncoder(self).encode(cache.scratch, MOST_IN_MEMORY)
+        if not isinstance(next(iter(self.encoded.parts.values())).values, np.memmap):
+            return None
+        vocab = self.encoded.vocab
+        facts = {
+            "vocab": list(vocab),
+            "kind": vocab.kind,
+            "tokenizer": vocab.tokenizer,
+            "names": self.encoded.names,
+            "sources": self._sources,
+            "unknown": self.unknown.state(),
+            "notes": self.notes,
+        }
+        if not self.unknown.refuses():
+            cache.write(self.encoded.parts, facts, stamps)
+            return cache.read()
+        return None
 
-    def _split(self, text: str) -> dict[Part, str]:
-        """Returns the parts of a document."""
-        train, val, _ = split_sizes(len(text), self.val_fraction, self.test_fraction)
-        return {"train": text[:train], "val": text[train : train + val], "test": text[train + val :]}
+    def _take(self, cache: TextCache, meta: Mapping[str, Any]) -> None:
+        """Uses an entry of the cache."""
+        vocab = Vocab(meta["vocab"], meta["kind"], meta["tokenizer"])
+        self.encoded = Encoded(vocab, cache.parts(meta), meta["names"])  # type: ignore[arg-type]
+        self._sources, self.notes = dict(meta["sources"]), list(meta["notes"])
+        self.unknown = Unknown.of(meta["unknown"])
 
-    def cut(self) -> dict[Part, list[np.ndarray[Any, Any]]]:
-        """Returns the ids of each part: one piece per document. Empty parts are omitted.
+    def _options(self) -> dict[str, Any]:
+        """Returns everything that the encoded texts depend on, apart from the files."""
+        names = [
+            *("strip_lines", "ascii_only", "join_lines", "start_marker", "end_marker"),
+            *("min_count", "vocab_size"),
+        ]
+        names += ["val_fraction", "test_fraction", "on_unknown"]
+        tokenizer = read_tokenizer(self.tokenizer) if self.tokenizer is not None else None
+        facts = {fact: self.facts[fact] for fact in ("vocab", "symbols", "tokenizer") if fact in self.facts}
+        own = {"class": type(self).__name__, "symbols": self.symbols, "tokenizer": tokenizer, "facts": facts}
+        return {**own, **self.spec_of_text, **{name: getattr(self, name) for name in names}}
 
-        Raises:
-            ValueError: If a piece is too short. The message names its document.
-        """
-        found: dict[Part, list[np.ndarray[Any, Any]]] = {"train": [], "val": [], "test": []}
-        for name, text in self.texts.items():
-            for part, piece in self._split(text).items():
-                if piece:
-                    self.unknown.part = part
-                    ids = np.asarray(self.encode(piece, self.vocab), dtype=np.int64)
-                    self._check_length(name, part, len(ids))
-                    found[part].append(ids)
-        return {part: pieces for part, pieces in found.items() if pieces}
+    def read(self, name: str) -> str:
+        """Returns a document, cleaned as set by the options."""
+        return "".join(self.pieces(name, self.documents()[name]))
 
-    def clean(self, name: str, text: str) -> str:
-        """Returns a document, cleaned as set by the options.
+    def pieces(self, name: str, text: "Text") -> Iterator[str]:
+        """Yields a document in pieces, cleaned as set by the options.
 
         Raises:
             ValueError: If a marker is not found, or if the text is empty.
         """
-        given = text
-        text = self._normalized(text.replace("\r\n", "\n"))
-        start = 0 if self.start_marker is None else _find(name, text, "start_marker", self.start_marker, 0)
-        end = len(text) if self.end_marker is None else _find(name, text, "end_marker", self.end_marker, start)
-        text = text[start:end]
-        if self.strip_lines:
-            text = "\n".join(line.strip() for line in text.split("\n"))
-        text = self._cased(text)
-        if self.ascii_only:
-            text = text.encode("ascii", "ignore").decode("ascii")
-        if self.join_lines:
-            text = " ".join(line for line in text.split("\n") if line)
-        if not text:
-            raise ValueError(f"{name}: the text is empty{' after cleaning' if given.strip() else ''}")
-        return text
+        given = size = 0
 
-    def _normalized(self, text: str) -> str:
-        form = self.spec_of_text["normalization"]
-        return text if form is None else unicodedata.normalize(form, text)
+        def counted(pieces: Iterable[str]) -> Iterator[str]:
+            nonlocal given
+            for piece in pieces:
+                given += len(piece.strip())
+                yield piece
 
-    def _cased(self, text: str) -> str:
-        return text.lower() if self.spec_of_text["lowercase"] else text
+        for piece in cleaned(
+            name,
+            counted([text] if isinstance(text, str) else text()),
+            normalization=self.spec_of_text["normalization"],
+            start_marker=self.start_marker,
+            end_marker=self.end_marker,
+            strip=self.strip_lines,
+            lowercase=self.spec_of_text["lowercase"],
+            ascii_only=self.ascii_only,
+            join=self.join_lines,
+        ):
+            size += len(piece)
+            yield piece
+        if not size:
+            raise ValueError(f"{name}: the text is empty{' after cleaning' if given else ''}")
+
+    def cut(self) -> dict[Part, list[NDArray[Any]]]:
+        """Returns the ids of each part: one array per document. Available after `setup`."""
+        return {part: [found[i] for i in range(len(found))] for part, found in self.encoded.parts.items()}
+
+    def _long_enough(self) -> dict[Part, Mapped]:
+        """Returns the parts without documents that are too short. Raises ValueError if a part has no others."""
+        needed = self.seq_len + 1 if self.mode == "windows" else 2
+        found: dict[Part, Mapped] = {}
+        for part, documents in self.encoded.parts.items():
+            short = np.flatnonzero(documents.lengths < needed)
+            if len(short) == len(documents):
+                name, length = self.encoded.names[part][0], documents.lengths[0]
+                more = "" if len(short) == 1 else f", and {len(short) - 1} others are too short"
+                raise ValueError(
+                    f"{name}: its {part} part has {length} {self.vocab.kind}, expected at least {needed} "
+                    f"(seq_len is {self.seq_len}){more}; use a smaller seq_len or a larger part"
+                )
+            if len(short):
+                self.note(f"{len(short)} of {len(documents)} documents are too short in their {part} part (left out)")
+            found[part] = documents
+        return found
 
     @property
     def spec_of_text(self) -> dict[str, Any]:
@@ -173,35 +255,17 @@ class TextData(SequenceData):
             "normalization": self.facts.get("normalization") or self.normalization,
         }
 
-    def _check_length(self, name: str, part: Part, length: int) -> None:
-        needed = self.seq_len + 1 if self.mode == "windows" else 2
-        if length < needed:
-            raise ValueError(
-                f"{name}: its {part} part has {length} characters, expected at least {needed} "
-                f"(seq_len is {self.seq_len}); use a smaller seq_len or a larger part"
-            )
+    def _clean_input(self, text: str) -> str:
+        form = self.spec_of_text["normalization"]
+        text = text if form is None else unicodedata.normalize(form, text)
+        return text.lower() if self.spec_of_text["lowercase"] else text
 
-    def _windows(self, part: Part, pieces: list[np.ndarray[Any, Any]]) -> TextBatch:
-        inputs, targets = [], []
-        for ids in pieces:
-            used = (len(ids) - 1) // self.seq_len * self.seq_len
-            inputs.append(ids[:used].reshape(-1, self.seq_len))
-            targets.append(ids[1 : used + 1].reshape(-1, self.seq_len))
-        return TextBatch(torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)))
+    def _windows(self, part: Part, documents: Mapped) -> Windows:
+        return Windows(documents, self.seq_len)
 
-    def _chunks(self, part: Part, pieces: list[np.ndarray[Any, Any]]) -> TextBatch:
-        inputs, targets, resets = [], [], []
-        for ids in pieces:
-            padding = -(len(ids) - 1) % self.seq_len
-            inputs.append(np.pad(ids[:-1], (0, padding)).reshape(-1, self.seq_len))
-            targets.append(np.pad(ids[1:], (0, padding), constant_values=IGNORE).reshape(-1, self.seq_len))
-            resets.append(np.arange(len(inputs[-1])) == 0)
-        reset = np.concatenate(resets)
-        lanes = self._lanes(part, len(reset))
-        reset[LaneSampler.bounds(len(reset), lanes)[: min(lanes, len(reset))]] = True  # where lanes start
-        return TextBatch(
-            *(torch.from_numpy(array) for array in (np.concatenate(inputs), np.concatenate(targets), reset))
-        )
+    def _chunks(self, part: Part, documents: Mapped) -> Chunks:
+        chunks = int(chunk_counts(documents, self.seq_len).sum())
+        return Chunks(documents, self.seq_len, self._lanes(part, chunks))
 
     def _lanes(self, part: Part, chunks: int) -> int:
         if part == "train":
@@ -222,7 +286,7 @@ class TextData(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
-        texts = [self._cased(self._normalized(text)) for text in self.predict_inputs]
+        texts = map(self._clean_input, self.predict_inputs)
         rows = [torch.tensor(self.encode_input(text, self.vocab)) for text in texts]
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
@@ -236,7 +300,8 @@ class TextData(SequenceData):
     @property
     def spec(self) -> dict[str, Any]:
         """The vocabulary (by default, the distinct characters of all parts, sorted), and how texts are cleaned."""
-        return {"vocab": list(self.vocab), **self.spec_of_text}
+        vocab = self.vocab
+        return {"vocab": list(vocab), "symbols": vocab.kind, "tokenizer": vocab.tokenizer, **self.spec_of_text}
 
 
 class Gutenberg(TextData):
@@ -261,28 +326,83 @@ class Gutenberg(TextData):
         for book in self.books:
             book_path(book)
 
-    def documents(self) -> dict[str, str]:
+    def files(self) -> list[str]:
         """See `TextData`."""
-        return {f"book {book}": read_book(self, book, self.strip_license) for book in self.books}
+        return [str(book_path(book)) for book in self.books]
+
+    def documents(self) -> Mapping[str, "Text"]:
+        """See `TextData`."""
+        return {f"book {book}": partial(self._book, book) for book in self.books}
+
+    def _book(self, book: int) -> Iterator[str]:
+        yield read_book(self, book, self.strip_license)
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "strip_license": self.strip_license}
 
 
 class TextFile(TextData):
-    """Text files in UTF-8.
+    """Your own text files, of any size.
+
+    Up to 16 MB of files are read at each start. More are encoded once, in the folder `texts` of the cache,
+    and mapped into memory from there. If a file changes, all are encoded again.
 
     Args:
-        paths: One file, or several. Each one is a document.
+        paths: Files, folders, and patterns such as `books/*.txt`: one, or a list. A folder stands for
+            all of its text files (`.txt`, `.text`, `.md`), also in its subfolders. Each file is a
+            document. Files that end in `.gz` or `.zst` are decompressed.
+        exclude: Patterns of files to leave out, for example `draft*`.
+        encoding: The encoding of the files.
+        on_error: What to do if a file is not in this encoding: `stop` with an error, `skip` the file, or
+            `replace` what can't be read with U+FFFD.
         **options: See `TextData`.
     """
 
-    def __init__(self, paths: str | list[str], **options: Any) -> None:
+    def __init__(
+        self,
+        paths: str | list[str],
+        exclude: str | list[str] | None = None,
+        encoding: str = "utf-8",
+        on_error: OnError = "stop",
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         if not paths:
             raise ValueError("paths: got none, expected at least one file")
+        if on_error not in get_args(OnError):
+            raise ValueError(f"on_error: got {on_error!r}, expected one of {', '.join(get_args(OnError))}")
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(f"encoding: got {encoding!r}, expected one that Python knows, such as latin-1") from None
         self.paths = [paths] if isinstance(paths, str) else paths
+        self.exclude = [exclude] if isinstance(exclude, str) else exclude or []
+        self.encoding, self.on_error = encoding, on_error
 
-    def documents(self) -> dict[str, str]:
+    def files(self) -> list[str]:
         """See `TextData`."""
-        return {path: decode(path, self.read_source(path)) for path in self.paths}
+        return find_files(self.paths, self.exclude)
+
+    def documents(self) -> Mapping[str, "Text"]:
+        """See `TextData`."""
+        files = self.files()
+        total = sum(stamp_of(file)[0] for file in files)
+        shown = total > MOST_UNCACHED and sys.stderr.isatty()
+        self._bar = tqdm(total=total, unit="B", unit_scale=True, desc="encoding", disable=not shown, leave=False)
+        return {file: partial(self._read, file) for file in files}
+
+    def _read(self, file: str) -> Iterator[str]:
+        source = Source(file, self._bar.update)
+        try:
+            yield from source.pieces(self.encoding, self.on_error)
+        except ValueError as error:
+            if self.on_error == "skip":
+                raise SkipError(str(error).partition(";")[0]) from error
+            raise
+        self._sources[file] = source.digest.hexdigest()
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "encoding": self.encoding, "on_error": self.on_error}
 
 
 class TextString(TextData):
@@ -301,7 +421,7 @@ class TextString(TextData):
         >>> data
         TextString(text='apple!', seq_len=5, val_fraction=0, test_fraction=0)
           parts: train 1, in batches of 32
-          facts: vocab of 5, lowercase False
+          facts: vocab of 5, symbols characters, lowercase False
           sources: text (SHA-256 cc76a7c8...)
     """
 
@@ -309,7 +429,7 @@ class TextString(TextData):
         super().__init__(**options)
         self.text = text
 
-    def documents(self) -> dict[str, str]:
+    def documents(self) -> Mapping[str, "Text"]:
         """See `TextData`."""
         self.record_source("text", self.text.encode())
         return {"text": self.text}
@@ -363,10 +483,3 @@ def _check_book(path: Path) -> None:
     text = path.read_bytes()
     if b"Project Gutenberg" not in text or b"END OF TH" not in text:
         raise ValueError("it is not a complete book of Project Gutenberg")
-
-
-def _find(name: str, text: str, argument: str, marker: str, start: int) -> int:
-    place = text.find(marker, start)
-    if place < 0:
-        raise ValueError(f"{argument}: {marker!r} not found in {name}; null takes the whole text")
-    return place

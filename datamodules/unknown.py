@@ -1,7 +1,8 @@
 """What a model does not know in some data: symbols and classes."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any, Self
 
 NOUNS = {
     "vocab": "symbols",
@@ -42,6 +43,20 @@ class Unknown:
         """Adds the number of examples that were left out, and the number of all examples."""
         self._dropped[self.part] += dropped
         self._examples[self.part] += total
+
+    def state(self) -> dict[str, Any]:
+        """Returns the counts as plain values, for `of`."""
+        counts = [[*key, dict(found), self._totals[key]] for key, found in self._counts.items()]
+        return {"counts": counts, "dropped": dict(self._dropped), "examples": dict(self._examples)}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """Returns the counts that `state` gave."""
+        made = cls()
+        for part, fact, found, total in state["counts"]:
+            made._counts[part, fact], made._totals[part, fact] = Counter(found), total
+        made._dropped, made._examples = Counter(state["dropped"]), Counter(state["examples"])
+        return made
 
     def refuses(self, parts: Collection[str] | None = None) -> bool:
         """Returns whether something in these parts is an error. None: in any part."""

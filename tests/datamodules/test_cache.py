@@ -52,6 +52,6 @@ def test_a_book_is_fetched_from_its_address(server: str, monkeypatch: pytest.Mon
     data = Gutenberg([7], seq_len=10, val_fraction=0, test_fraction=0)
     data.prepare_data()
     data.setup()
-    assert "Once upon a time." in data.texts["book 7"]
+    assert "Once upon a time." in data.read("book 7")
     with pytest.raises(OSError, match="not a complete book"):
         Gutenberg([8]).prepare_data()

@@ -67,7 +67,7 @@ def test_a_lane_begins_with_a_reset_and_no_other_chunk_does() -> None:
     data = TextString("a" * 66, mode="stream", seq_len=1, batch_size=32, val_fraction=0, test_fraction=0)
     data.setup()
     first, *others = data.train_dataloader()
-    assert len(data.parts["train"].rows.inputs) == 65
+    assert len(data.parts["train"]) == 65
     assert first.resets.all()
     assert [int((batch.targets[:, 0] != IGNORE).sum()) for batch in others] == [32, 1]
     assert not any(batch.resets[batch.targets[:, 0] != IGNORE].any() for batch in others)

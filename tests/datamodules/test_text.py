@@ -15,9 +15,9 @@ WHOLE = {"val_fraction": 0.0, "test_fraction": 0.0}
 def test_alice_with_the_notebooks_cleaning() -> None:
     data = Gutenberg([11], seq_len=60, **CLEAN, **WHOLE)
     data.setup()
-    assert len(data.texts["book 11"]) == 158_783
+    assert len(data.read("book 11")) == 158_783
     assert len(data.vocab) == 55
-    assert data.parts["train"].rows.inputs.shape == (2_646, 60)
+    assert data.parts["train"].take(torch.arange(2_646)).inputs.shape == (2_646, 60)
     assert set(data.parts) == {"train"}
 
 
@@ -25,7 +25,7 @@ def test_alice_with_the_notebooks_cleaning() -> None:
 def test_without_licence_a_book_begins_with_itself() -> None:
     data = Gutenberg([11], strip_license=True)
     data.setup()
-    text = data.texts["book 11"]
+    text = data.read("book 11")
     assert text.startswith("ALICE’S ADVENTURES IN WONDERLAND")
     assert "Project Gutenberg" not in text
     assert text.rstrip().endswith("THE END")
@@ -36,7 +36,7 @@ def test_grimm_between_two_markers() -> None:
     marks = {"start_marker": "THE GOOSE-GIRL", "end_marker": "END OF THE PROJECT GUTENBERG"}
     data = Gutenberg([11027], **marks, **WHOLE)
     data.setup()
-    assert len(data.texts["book 11027"]) == 266_073
+    assert len(data.read("book 11027")) == 266_073
     assert len(data.vocab) == 70
 
 
@@ -57,7 +57,11 @@ def test_parts_are_contiguous_and_do_not_overlap() -> None:
     data.setup()
 
     def read(part: str) -> str:
-        return data.vocab.decode(i for i in data.parts[part].rows.targets.flatten().tolist() if i != IGNORE)
+        return data.vocab.decode(
+            i
+            for i in data.parts[part].take(torch.arange(len(data.parts[part]))).targets.flatten().tolist()
+            if i != IGNORE
+        )
 
     assert (read("train"), read("val"), read("test")) == (text[1:20], text[21:30], text[31:])
 
@@ -137,7 +141,7 @@ def test_long_parts_are_read_in_more_lanes(eval_lanes: int | str, characters: in
     data.setup()
     batch = next(iter(data.val_dataloader()))
     assert len(batch.inputs) == lanes
-    assert int(data.parts["val"].rows.resets.sum()) == lanes
+    assert int(data.parts["val"].take(torch.arange(len(data.parts["val"]))).resets.sum()) == lanes
 
 
 def test_a_wrong_number_of_lanes_is_refused() -> None:

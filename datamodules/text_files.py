@@ -1,0 +1,125 @@
+"""Finding text files, and reading them in pieces."""
+
+import codecs
+import glob
+import gzip
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+PIECE_BYTES = 4 * 2**20
+SUFFIXES = (".txt", ".text", ".md")  # of the files that are taken from a folder
+PACKED = (".gz", ".zst")
+OnError = Literal["stop", "skip", "replace"]
+
+
+def find_files(paths: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
+    """Returns the files of some paths: files, folders with their subfolders, and patterns such as `a/*.txt`.
+
+    Args:
+        paths: The paths. The files of a folder or pattern are sorted.
+        exclude: Patterns of files to leave out. A pattern without `/` is compared with the name alone.
+
+    Raises:
+        FileNotFoundError: If a path is not found.
+        ValueError: If a folder or pattern has no text file.
+    """
+    found: list[str] = []
+    for path in paths:
+        expanded = os.path.expanduser(path)
+        if os.path.isdir(expanded):
+            files = sorted(str(file) for file in Path(expanded).rglob("*") if file.is_file() and _is_text(file))
+            if not files:
+                raise ValueError(f"{path}: the folder has no text files, expected names that end in {_names()}")
+        elif os.path.isfile(expanded):
+            files = [path]
+        elif glob.has_magic(path):
+            files = sorted(file for file in glob.glob(expanded, recursive=True) if os.path.isfile(file))
+            if not files:
+                raise FileNotFoundError(f"{path}: no file matches this pattern")
+        else:
+            raise FileNotFoundError(f"{path}: file not found")
+        found += files
+    kept = [file for file in dict.fromkeys(found) if not any(_matches(file, pattern) for pattern in exclude)]
+    if not kept:
+        raise ValueError(f"exclude: {', '.join(exclude)} leaves no file of {len(found)}")
+    return kept
+
+
+def _is_text(file: Path) -> bool:
+    name = file.name.removesuffix(file.suffix) if file.suffix in PACKED else file.name
+    return Path(name).suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def _names() -> str:
+    return f"{', '.join(SUFFIXES)}, or one of them with {' or '.join(PACKED)}"
+
+
+def _matches(file: str, pattern: str) -> bool:
+    return fnmatch(file if "/" in pattern else os.path.basename(file), pattern)
+
+
+class Source:
+    """A file that is being read: counts and digests its bytes.
+
+    Args:
+        path: The file.
+        advance: Called with the number of bytes that were read.
+    """
+
+    def __init__(self, path: str, advance: Callable[[int], Any] = lambda _: None) -> None:
+        self.path, self.advance, self.digest = path, advance, hashlib.sha256()
+        self.file = open(os.path.expanduser(path), "rb")  # noqa: SIM115
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads some bytes."""
+        data = self.file.read(size)
+        self.digest.update(data)
+        self.advance(len(data))
+        return data
+
+    def unpacked(self) -> Any:
+        """Returns the file, or a file of its decompressed bytes if its name ends in `.gz` or `.zst`."""
+        if self.path.endswith(".gz"):
+            return gzip.GzipFile(fileobj=self)  # type: ignore[call-overload]
+        if self.path.endswith(".zst"):
+            import zstandard
+
+            return zstandard.ZstdDecompressor().stream_reader(self, read_across_frames=True)  # type: ignore[arg-type]
+        return self
+
+    def pieces(self, encoding: str = "utf-8", on_error: OnError = "stop") -> Iterator[str]:
+        """Yields the text in pieces of about 4 MB, without a byte order mark.
+
+        Args:
+            encoding: The encoding of the file.
+            on_error: `replace` replaces bytes that are not in this encoding. Otherwise, they are an error.
+
+        Raises:
+            ValueError: If the file is not in this encoding, or can't be decompressed. The message gives the position.
+        """
+        decoder = codecs.getincrementaldecoder(encoding)("replace" if on_error == "replace" else "strict")
+        offset, file, data = 0, self.unpacked(), b"start"
+        with self.file:
+            while data:
+                try:
+                    data = file.read(PIECE_BYTES)
+                except Exception as error:  # gzip, zlib and zstandard have errors of their own
+                    raise ValueError(f"{self.path}: can't be decompressed: {error}") from error
+                pending = len(decoder.getstate()[0])
+                try:
+                    text = decoder.decode(data, final=not data)
+                except UnicodeDecodeError as error:
+                    name = "UTF-8" if encoding == "utf-8" else encoding
+                    raise ValueError(
+                        f"{self.path}: not {name} at byte {offset - pending + error.start}; save it as {name}, "
+                        "or set encoding, or on_error: skip or replace"
+                    ) from error
+                if not offset:
+                    text = text.removeprefix("\ufeff")
+                offset += len(data)
+                if text:
+                    yield text
