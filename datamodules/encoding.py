@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.examples import Mapped, symbol_type
+from datamodules.examples import Mapped, release, symbol_type
 from zoo.vocab import SymbolKind, Vocab, split
 
 Converter = Callable[[NDArray[Any]], Iterator[NDArray[Any]]]
@@ -126,6 +126,7 @@ def count(numbers: NDArray[Any], bounds: list[tuple[int, int]], symbols: int) ->
     for start, end in bounds:
         for first in range(start, end, PIECE):
             found += np.bincount(numbers[first : min(first + PIECE, end)], minlength=symbols)
+            release(numbers)
     return found
 
 
@@ -159,6 +160,7 @@ def by_table(table: NDArray[np.int64]) -> Converter:
     def pieces(numbers: NDArray[Any]) -> Iterator[NDArray[Any]]:
         for start in range(0, len(numbers), PIECE):
             ids = narrow[numbers[start : start + PIECE]]
+            release(numbers)
             yield ids[ids >= 0] if skips else ids
 
     return pieces
@@ -185,6 +187,7 @@ def texts(numbers: NDArray[Any], size: int = 2**18) -> Iterator[str]:
         if start + size < len(numbers):
             cut = next((i + 1 for i in range(len(piece) - 2, 0, -1) if piece[i] == 10 and piece[i + 1] > 32), 0)
             piece = piece[:cut] if cut else _whole_characters(piece)
+        release(numbers)
         yield piece.decode("utf-8", "surrogatepass")
         start += len(piece)
 

@@ -3,6 +3,7 @@
 Legend: N examples, B batch size, D features.
 """
 
+import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+MOST_PAGES = 2**10  # the system reads up to 64 KB around each
 NONE = -1  # the index of a row without an example; such rows give all ranks the same number of rows
 
 
@@ -72,6 +74,7 @@ class Mapped:
 
     def __init__(self, values: NDArray[Any], bounds: NDArray[np.int64]) -> None:
         self.values, self.bounds = values, bounds
+        self._read = 0  # pages since the last release
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int]]) -> Self:
@@ -102,7 +105,12 @@ class Mapped:
     def gather(self, starts: NDArray[np.int64], steps: int) -> Tensor:
         """Returns values from `starts` (B,) on: symbols (B, steps) as int64, or numbers (B, steps, D)."""
         places = starts[:, None] + np.arange(steps)
-        return as_tensor(self.values[np.minimum(places, len(self.values) - 1)])
+        found = as_tensor(np.asarray(self.values[np.minimum(places, len(self.values) - 1)]))
+        self._read += len(starts)
+        if self._read > MOST_PAGES:
+            self._read = 0
+            release(self.values)
+        return found
 
     def padded(self, index: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
         """Returns the sequences `index` (B,), padded on the right to the longest of them, and their lengths.
@@ -120,6 +128,12 @@ class Mapped:
         after = torch.arange(values.shape[1]) >= torch.from_numpy(lengths)[:, None]
         after = after if values.ndim == 2 else after[:, :, None]
         return values.masked_fill(after, padding), torch.from_numpy(lengths)
+
+
+def release(values: NDArray[Any]) -> None:
+    """Gives back the memory of pages that were read from a memory-mapped file. They stay in the system's cache."""
+    if (found := getattr(values, "_mmap", None)) is not None:
+        found.madvise(mmap.MADV_DONTNEED)
 
 
 def symbol_type(largest: int) -> str:
