@@ -102,6 +102,39 @@ def kills_of_two_ranks(bench: Bench) -> Iterator[list[str]]:
         yield wrong + ([] if left else ["a rank lived on"]) + unlike(straight, run)
 
 
+def mapped_text(bench: Bench) -> Iterator[list[str]]:
+    """SIGKILL at a random time with 20 MB of mapped text: windows and lanes, one process and two."""
+    draw = random.Random(3)
+    text = bench.folder / "text.txt"
+    text.write_text("".join(draw.choices("abcdefgh \n", k=2 * 10**7)))
+    os.environ["ZOO_DATA_DIR"] = str(bench.folder / "cache")
+    for mode in ("windows", "stream"):
+        case = ["--data", "TextFile", "--data.paths", str(text), "--data.mode", mode, "--data.batch_size", "8"]
+        case += ["--data.test_fraction", "0", "--model", "CharLM", "--model.hidden_size", "8", "--model.dropout", "0.1"]
+        case += ["--trainer.max_epochs", "4", "--trainer.limit_train_batches", "60", "--trainer.limit_val_batches", "2"]
+        case += ["--model.num_layers", "2", "--checkpoint.every_n_steps", "7"]
+        for more in ([], TWO):
+            straight = bench.folder / f"{mode}{len(more)}"
+            shutil.rmtree(bench.folder / "cache", ignore_errors=True)
+            began = time.monotonic()
+            if (first := command(fit(case, straight, *more))).returncode:
+                yield [first.stderr[-500:]]
+                continue
+            seconds = time.monotonic() - began
+            for number in range(1 if bench.short else 5):
+                run = bench.new()
+                if number == 0:  # the text is encoded again, and perhaps not to its end
+                    shutil.rmtree(bench.folder / "cache")
+                with start(fit(case, run, *more)) as process:
+                    time.sleep(draw.uniform(0.3, 0.95) * seconds)
+                    for pid in [process.pid, *children_of(process.pid)]:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGKILL)
+                    process.wait(60)
+                result = command(fit(case, run, *more, "--resume"))
+                yield ([] if result.returncode == 0 else [result.stderr[-500:]]) + unlike(straight, run)
+
+
 def killed_writes(bench: Bench) -> Iterator[list[str]]:
     """SIGKILL while a checkpoint is written, temporary folder on another file system."""
     straight = bench.straight("CharLM")
@@ -298,7 +331,7 @@ def two_hosts(bench: Bench) -> Iterator[list[str]]:
 
 
 ALONE: list[Row] = [each_step, random_kills, killed_writes, failing_writes, full_disk, truncated, signals]
-TOGETHER: list[Row] = [kills_of_two_ranks, two_ranks]
+TOGETHER: list[Row] = [kills_of_two_ranks, two_ranks, mapped_text]
 CLUSTER: list[Row] = [torchrun_restarts, one_rank_fails, slurm_requeues, two_hosts]
 
 

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-MOST_PAGES = 2**10  # the system reads up to 64 KB around each
 NONE = -1  # the index of a row without an example; such rows give all ranks the same number of rows
 
 
@@ -74,7 +73,6 @@ class Mapped:
 
     def __init__(self, values: NDArray[Any], bounds: NDArray[np.int64]) -> None:
         self.values, self.bounds = values, bounds
-        self._read = 0  # pages since the last release
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int]]) -> Self:
@@ -106,10 +104,7 @@ class Mapped:
         """Returns values from `starts` (B,) on: symbols (B, steps) as int64, or numbers (B, steps, D)."""
         places = starts[:, None] + np.arange(steps)
         found = as_tensor(np.asarray(self.values[np.minimum(places, len(self.values) - 1)]))
-        self._read += len(starts)
-        if self._read > MOST_PAGES:
-            self._read = 0
-            release(self.values)
+        release(self.values)  # the system maps up to a megabyte around each place
         return found
 
     def padded(self, index: Tensor, padding: int = 0) -> tuple[Tensor, Tensor]:
