@@ -12,18 +12,13 @@ Every baseline is fitted on the training part alone, and scored on the part that
 """
 
 import argparse
-import math
-from collections import Counter, defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
 import datamodules
-from datamodules import NumericSequences, SequenceData, TimeSeries, ToySeq2Seq, WordCompletion
-from datamodules.text import TextData
-
-ORDER = 5
+from datamodules import SequenceData, TimeSeries
 
 
 class Baseline(NamedTuple):
@@ -42,79 +37,16 @@ def load_data(config: Path) -> SequenceData:
     return data
 
 
-def majority(train: list[str], count: int) -> list[str]:
-    """The commonest answer, as often as asked."""
-    return [Counter(train).most_common(1)[0][0]] * count
-
-
-def backoff(train: list[str], words: list[str]) -> list[str]:
-    """The commonest last letter after the longest suffix of the word's beginning that the table has."""
-    general = Counter(word[-1] for word in train)
-    table: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for word in train:
-        for start in range(len(word)):
-            table[word[start:-1]][word[-1]] += 1
-    guesses = []
-    for word in words:
-        known = next(word[start:-1] for start in range(len(word)) if word[start:-1] in table)
-        guesses.append(max(table[known], key=lambda letter: (table[known][letter], general[letter])))
-    return guesses
-
-
-def ngram_bits(train: list[str], test: list[str], symbols: int, order: int = ORDER) -> float:
-    """Bits per character of an n-gram model, each text read from its beginning.
-
-    The chance of c after the context h is (count(h c) + kinds(h) p(c | h without its first)) /
-    (count(h) + kinds(h)), where kinds(h) is how many different characters came after h; below the
-    shortest context all symbols are equally likely.
-    """
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for text in train:
-        for i, symbol in enumerate(text):
-            for n in range(min(order - 1, i) + 1):
-                counts[text[i - n : i]][symbol] += 1
-    totals = {context: sum(found.values()) for context, found in counts.items()}
-    bits, characters = 0.0, 0
-    for text in test:
-        for i in range(1, len(text)):
-            chance = 1.0 / symbols
-            for n in range(min(order - 1, i) + 1):
-                context = text[i - n : i]
-                if context not in totals:
-                    break
-                kinds = len(counts[context])
-                chance = (counts[context][text[i]] + kinds * chance) / (totals[context] + kinds)
-            bits -= math.log2(chance)
-        characters += len(text) - 1
-    return bits / characters
-
-
-def share(guesses: list[str], answers: list[str]) -> float:
-    """How many guesses are right."""
-    return sum(guess == answer for guess, answer in zip(guesses, answers, strict=True)) / len(answers)
-
-
 def baseline(data: SequenceData) -> Baseline:
     """The naive guess for some data, scored on its last part."""
     part = data.last_part()
-    if isinstance(data, TextData):
-        texts = {name: [data.vocab.decode(piece.tolist()) for piece in pieces] for name, pieces in data.cut().items()}
-        return Baseline(f"character {ORDER}-gram", ngram_bits(texts["train"], texts[part], len(data.vocab)))
-    if isinstance(data, WordCompletion):
-        train = data.split_words["train"]
-        words = data.split_words.get(part, train)
-        return Baseline("prefix table", share(backoff(train, words), [word[-1] for word in words]))
     if isinstance(data, TimeSeries):
         found = {name: errors["mae"] for name, errors in data.baselines(part).items()}
         best = min(found, key=lambda name: found[name])
         others = [f"{name} {value:.4f}" for name, value in found.items() if name != best]
         return Baseline(", ".join([*others, best]), found[best])
-    if isinstance(data, NumericSequences):
-        batch = data.parts[part].rows
-        return Baseline("last value", float((batch.inputs[:, -1] - batch.targets).abs().mean()))
-    field = "target" if isinstance(data, ToySeq2Seq) else "targets"
-    train, answers = ([str(row.tolist()) for row in getattr(data.parts[name].rows, field)] for name in ("train", part))
-    return Baseline("majority", share(majority(train, len(answers)), answers))
+    ((name, values),) = data.baselines(part).items()
+    return Baseline(name, next(iter(values.values())))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from datamodules.base import SequenceData
+from datamodules.baselines import counting
 from datamodules.cache import cached, check_sha256
 from datamodules.examples import NONE
 from datamodules.idx import read_idx
@@ -65,6 +66,14 @@ class MNISTRows(SequenceData):
             "test": ClassBatch(test_images, test_labels),
         }
         return cut
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns the accuracy of the most common answer: see `SequenceData`."""
+        if "train" not in self.parts:
+            return {}
+        examples: list[Any] = [self.parts["train"], self.parts[part]]  # in memory
+        train, answers = ([str(row) for row in found.rows.targets.tolist()] for found in examples)
+        return {"majority": {"accuracy": counting.share(counting.majority(train, len(answers)), answers)}}
 
     def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._read_idx(f"{prefix}-images-idx3-ubyte", axes=3)  # (N, 28, 28) uint8

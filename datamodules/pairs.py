@@ -13,9 +13,10 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import SequenceData
+from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.files import FACTS, distinct, read_table
-from datamodules.parts import Parts, random_split, with_validation
+from datamodules.parts import Part, Parts, random_split, with_validation
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, Vocab
 
@@ -142,6 +143,14 @@ class ToySeq2Seq(SequenceData):
         return batch._replace(
             source=batch.source[:, : int(batch.source_lengths.max())], target=batch.target[:, :target_width]
         )
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns the exact match of the most common answer: see `SequenceData`."""
+        if "train" not in self.parts:
+            return {}
+        examples: list[Any] = [self.parts["train"], self.parts[part]]  # in memory
+        train, answers = ([str(row) for row in found.rows.target.tolist()] for found in examples)
+        return {"majority": {"exact_match": counting.share(counting.majority(train, len(answers)), answers)}}
 
     def predict_dataloader(self) -> Any:
         """Returns batches of `predict_inputs`, or of the last part if there are none."""

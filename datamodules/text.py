@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from datamodules.base import SequenceData
+from datamodules.baselines import counting
 from datamodules.cache import cached
 from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.cleaning import cleaned
@@ -39,6 +40,7 @@ Text = str | Callable[[], Iterable[str]]
 
 MOST_UNCACHED = 2**24  # bytes of all files; larger texts are encoded once, into the cache
 MOST_IN_MEMORY = 2**24  # bytes of provisional numbers
+MOST_COUNTED = 600_000  # characters that are counted for a baseline, which takes some seconds
 LANE_CHARACTERS, MOST_LANES = 4000, 16  # of `eval_lanes: auto`; see docs/data.md for what they cost and gain
 GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
@@ -228,6 +230,17 @@ class TextData(SequenceData):
     def cut(self) -> dict[Part, list[NDArray[Any]]]:
         """Returns the ids of each part: one array per document. Available after `setup`."""
         return {part: [found[i] for i in range(len(found))] for part, found in self.encoded.parts.items()}
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns the bits per character of a character 5-gram model, if the text is small: see `SequenceData`."""
+        pieces = {name: self.encoded.parts.get(name) for name in ("train", part)}
+        sizes = [math.inf if documents is None else len(documents.values) for documents in pieces.values()]
+        if self.vocab.kind != "characters" or sum(sizes) > MOST_COUNTED:
+            return {}
+        found = self.cut()
+        train, other = ([self.vocab.decode(ids.tolist()) for ids in found[name]] for name in ("train", part))
+        bits = counting.ngram_bits(train, other, len(self.vocab))
+        return {f"character {counting.ORDER}-gram": {"bpc": bits}}
 
     def _long_enough(self) -> dict[Part, Mapped]:
         """Returns the parts without documents that are too short. Raises ValueError if a part has no others."""

@@ -10,10 +10,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import SequenceData
+from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.examples import NONE
 from datamodules.files import FACTS, distinct, read_table
-from datamodules.parts import Parts, random_split, with_validation
+from datamodules.parts import Part, Parts, random_split, with_validation
 from datamodules.text import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
 
@@ -131,6 +132,15 @@ class WordCompletion(SequenceData):
         rows = [torch.tensor(ids) for ids in beginnings]
         lengths = torch.tensor([len(row) for row in rows])
         return ClassBatch(pad_sequence(rows, batch_first=True), torch.tensor(targets), lengths)
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns the accuracy of a table of the words' ends: see `SequenceData`."""
+        train = self.split_words.get("train", [])
+        words = self.split_words.get(part, train)
+        if not train:
+            return {}
+        accuracy = counting.share(counting.backoff(train, words), [word[-1] for word in words])
+        return {"prefix table": {"accuracy": accuracy}}
 
     def predict_dataloader(self) -> Any:
         """Returns batches of `predict_inputs`, or of the last part if there are none."""

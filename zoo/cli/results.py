@@ -45,5 +45,8 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     for name, values in summary["metrics"].items():
         last, best = (math.nan if value is None else value for value in (values["last"], values["best"]))
         print(f"  {name:<22} {last:.4f}   best {best:.4f}")
+    for name, values in summary.get("baselines", {}).items():
+        shown = (f"{metric} {math.nan if value is None else value:.4f}" for metric, value in values.items())
+        print(f"  baseline: {name}: {', '.join(shown)}")
     names = ("curves.png", "summary.json", "checkpoints/best.ckpt")
     print(f"run folder: {folder}   ({', '.join(name for name in names if (folder / name).exists())})")

@@ -165,6 +165,8 @@ class RunFolder(L.Callback):
         rows = read_rows(self.path / METRICS_FILE)
         history = series.of_rows(rows)
         summary = self._summary(trainer, task, status, history)
+        if status == "finished":
+            summary["baselines"] = baselines_of(trainer.datamodule)  # type: ignore[attr-defined]
         text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
         write_whole(self.path / SUMMARY_FILE, text + "\n")
         if history:
@@ -234,6 +236,21 @@ class RunFolder(L.Callback):
                 **{name: version(name) for name in ("torch", "lightning", "torchmetrics", "numpy")},
             },
         }
+
+
+def baselines_of(datamodule: Any) -> dict[str, dict[str, float | None]]:
+    """Returns what simple methods reach on the part of the data that a run is judged on: name -> metric -> value."""
+    if not hasattr(datamodule, "baselines"):
+        return {}
+    try:
+        part = datamodule.last_part()
+        found = datamodule.baselines(part)
+    except Exception as error:  # the run is over, and everything else is there
+        log.warning("there are no baselines: %s: %s", type(error).__name__, error)
+        return {}
+    return {
+        name: {f"{part}/{metric}": plain(value) for metric, value in values.items()} for name, values in found.items()
+    }
 
 
 def relocate(callbacks: dict[str, Any], before: str, now: str) -> None:
