@@ -35,7 +35,7 @@ def between(name: str, pieces: Iterable[str], start: str | None, end: str | None
     Raises:
         ValueError: If a marker is not found.
     """
-    rest, begun = "", start is None
+    rest, begun, pieces = "", start is None, iter(pieces)
     for piece in pieces:
         rest += piece
         if not begun:
@@ -50,6 +50,8 @@ def between(name: str, pieces: Iterable[str], start: str | None, end: str | None
             continue
         if (place := rest.find(end)) >= 0:
             yield rest[:place]
+            for _ in pieces:  # read the file to its end, for its digest
+                pass
             return
         kept = len(end) - 1  # the marker may have begun there
         yield rest[: len(rest) - kept]

@@ -66,7 +66,7 @@ class Numbers:
 
     def values(self) -> NDArray[Any]:
         """Returns all numbers: an array, or a memory map of the file."""
-        if self.on_disk:
+        if self.on_disk and self.size:
             return np.memmap(self.file, dtype=self.dtype, mode="r")
         self.pieces = [np.concatenate([np.zeros(0, self.dtype), *self.pieces])]
         return self.pieces[0]

@@ -124,6 +124,7 @@ class TextData(SequenceData):
         self.start_marker, self.end_marker, self.normalization = start_marker, end_marker, normalization
         self.symbols, self.min_count, self.vocab_size, self.tokenizer = symbols, min_count, vocab_size, tokenizer
         self.predict_inputs = predict_inputs
+        self.advance: Callable[[int], Any] = _ignore  # called with the number of bytes that were read
 
     @abstractmethod
     def documents(self) -> Mapping[str, "Text"]:
@@ -156,7 +157,10 @@ class TextData(SequenceData):
         if cache.outdated:
             self.note(f"{cache.outdated} has changed: encoding the texts again")
         stamps = list(map(stamp_of, files))
-        self.encoded = TextEncoder(self).encode(cache.scratch, MOST_IN_MEMORY)
+        total, shown = sum(size for size, _ in stamps), sys.stderr.isatty()
+        with tqdm(total=total, unit="B", unit_scale=True, desc="encoding", disable=not shown, leave=False) as bar:
+            self.advance = bar.update
+            self.encoded = TextEncoder(self).encode(cache.scratch, MOST_IN_MEMORY)
         if not isinstance(next(iter(self.encoded.parts.values())).values, np.memmap):
             return None
         vocab = self.encoded.vocab
@@ -183,15 +187,12 @@ class TextData(SequenceData):
 
     def _options(self) -> dict[str, Any]:
         """Returns everything that the encoded texts depend on, apart from the files."""
-        names = [
-            *("strip_lines", "ascii_only", "join_lines", "start_marker", "end_marker"),
-            *("min_count", "vocab_size"),
-        ]
-        names += ["val_fraction", "test_fraction", "on_unknown"]
+        names = ("strip_lines", "ascii_only", "join_lines", "start_marker", "end_marker", "min_count", "vocab_size")
+        parts = ("val_fraction", "test_fraction", "on_unknown")
         tokenizer = read_tokenizer(self.tokenizer) if self.tokenizer is not None else None
         facts = {fact: self.facts[fact] for fact in ("vocab", "symbols", "tokenizer") if fact in self.facts}
         own = {"class": type(self).__name__, "symbols": self.symbols, "tokenizer": tokenizer, "facts": facts}
-        return {**own, **self.spec_of_text, **{name: getattr(self, name) for name in names}}
+        return {**own, **self.spec_of_text, **{name: getattr(self, name) for name in (*names, *parts)}}
 
     def read(self, name: str) -> str:
         """Returns a document, cleaned as set by the options."""
@@ -398,14 +399,10 @@ class TextFile(TextData):
 
     def documents(self) -> Mapping[str, "Text"]:
         """See `TextData`."""
-        files = self.files()
-        total = sum(stamp_of(file)[0] for file in files)
-        shown = total > MOST_UNCACHED and sys.stderr.isatty()
-        self._bar = tqdm(total=total, unit="B", unit_scale=True, desc="encoding", disable=not shown, leave=False)
-        return {file: partial(self._read, file) for file in files}
+        return {file: partial(self._read, file) for file in self.files()}
 
     def _read(self, file: str) -> Iterator[str]:
-        source = Source(file, self._bar.update)
+        source = Source(file, self.advance)
         try:
             yield from source.pieces(self.encoding, self.on_error)
         except ValueError as error:
@@ -446,6 +443,10 @@ class TextString(TextData):
         """See `TextData`."""
         self.record_source("text", self.text.encode())
         return {"text": self.text}
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 def book_path(book: int) -> Path:

@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,13 @@ def test_other_encodings_are_read_skipped_or_replaced(tmp_path: Path) -> None:
     data = TextFile(str(latin), on_error="replace", seq_len=5, **WHOLE)
     data.setup()
     assert data.read(str(latin)).startswith("caf\ufffd au")
+
+
+def test_the_digest_is_of_the_whole_file_also_with_an_end_marker(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("once upon a time. END " + "x" * 10**7)
+    data = TextFile(str(tmp_path / "a.txt"), end_marker="END", seq_len=5, **WHOLE)
+    data.setup()
+    assert data.sources == {f"{tmp_path}/a.txt": hashlib.sha256((tmp_path / "a.txt").read_bytes()).hexdigest()}
 
 
 @pytest.mark.parametrize("symbols", ["characters", "bytes", "words", "bpe"])
