@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.base import SequenceData as SequenceData
+    from datamodules.labelled import LabelledSequences as LabelledSequences
     from datamodules.mnist import MNISTRows as MNISTRows
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Gutenberg": "datamodules.text",
+    "LabelledSequences": "datamodules.labelled",
     "MNISTRows": "datamodules.mnist",
     "NumericSequences": "datamodules.numeric",
     "SequenceData": "datamodules.base",

@@ -13,7 +13,7 @@ import baselines
 import generation
 import results
 import training_loop
-from baselines import ngram_bits
+from datamodules.baselines.counting import ngram_bits
 from support import CONFIGS, ROOT, needs_alice, needs_grimm, needs_mnist, run_zoo
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.classification import MulticlassConfusionMatrix
+from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassF1Score
 
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import SeqClassifierModel
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 class SeqClassifier(Task):
     """Trains a model to predict the class of a sequence of features or symbols.
+
+    Validation and test report `accuracy` and `macro_f1`: the mean over the classes of the F1 score, without
+    the classes that neither occur nor are predicted.
 
     Args:
         classes: Names of the classes in the order of their ids. None: taken from the data.
@@ -95,6 +98,9 @@ class SeqClassifier(Task):
         metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
             # the underscore: its counts are drawn, not logged
+            metrics["macro_f1"] = MulticlassF1Score(
+                len(self.model.config.classes), average="macro", ignore_index=IGNORE
+            )
             metrics["_confusion"] = MulticlassConfusionMatrix(len(self.model.config.classes), ignore_index=IGNORE)
         return metrics
 
@@ -108,6 +114,7 @@ class SeqClassifier(Task):
         predicted = logits.argmax(-1)
         self.metric(stage, "accuracy").update((predicted == batch.targets).sum(), count)
         if stage != "train":
+            self.metric(stage, "macro_f1").update(predicted, batch.targets)
             self.metric(stage, "_confusion").update(predicted, batch.targets)
         return Loss(total, count)
 
