@@ -124,6 +124,7 @@ class TextEncoder:
         """Returns what turns provisional numbers into ids. Counts the symbols of a part that are unknown."""
         if numbering.symbols == "bpe":
             return by_tokenizer(vocab)
+        vocab.encode("", self.data.on_unknown)  # raises ValueError for unk without <unk>
         names = numbering.names
         found = counted(count(values, bounds, len(names)), names)
         unknown = vocab.unknown(names)
