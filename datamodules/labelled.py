@@ -26,6 +26,7 @@ from datamodules.text_files import find_files
 from zoo.batch import IGNORE, ClassBatch
 from zoo.vocab import SymbolKind
 
+SHOWN = 8  # names in a note
 PART_FILES: tuple[Part, ...] = ("train", "val", "test")
 
 
@@ -85,6 +86,8 @@ class LabelledSequences(SequenceData):
         vocab_size: For `bpe`: how many symbols to learn, at most. Default: 4,096.
         tokenizer: For `bpe`: a tokenizer.json of Hugging Face's `tokenizers` to use in place of a new one.
         max_length: Symbols of a text, at most. The rest of a longer text is left out. None: no limit.
+        class_weights: `balanced`: rare classes count more in the training loss, so that all classes count the
+            same in sum. `none`: all texts count the same.
         lowercase: Whether to convert the texts to lower case. A model that does so needs no option.
         normalization: A Unicode normal form, applied first. If the model already has one, that one.
         batch_size: Texts per optimizer step, over all devices.
@@ -111,6 +114,7 @@ class LabelledSequences(SequenceData):
         vocab_size: int | None = None,
         tokenizer: str | None = None,
         max_length: int | None = None,
+        class_weights: Literal["none", "balanced"] = "none",
         lowercase: bool = False,
         normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
         batch_size: int = 32,
@@ -127,12 +131,14 @@ class LabelledSequences(SequenceData):
             raise ValueError("val, test: got files of parts, and path; give the training part as train")
         if max_length is not None and max_length < 1:
             raise ValueError(f"max_length: got {max_length}, expected at least 1")
+        if class_weights not in ("none", "balanced"):
+            raise ValueError(f"class_weights: got {class_weights!r}, expected none or balanced")
         self.path, self.text, self.label = path, text, label
         self.train, self.val, self.test = train, val, test
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
         self.symbols, self.min_count, self.vocab_size, self.tokenizer = symbols, min_count, vocab_size, tokenizer
         self.max_length, self.lowercase, self.normalization = max_length, lowercase, normalization
-        self.predict_inputs = predict_inputs
+        self.class_weights, self.predict_inputs = class_weights, predict_inputs
 
     # -- reading and splitting
 
@@ -154,6 +160,9 @@ class LabelledSequences(SequenceData):
         self.classes = list(
             self.facts.get("classes") or sorted({row.label for found in rows.values() for row in found})
         )
+        if len(self.classes) < 2:
+            raise ValueError(f"label: got one class, {self.classes[0]!r}, expected at least 2")
+        self._note_unseen()
         self._cut = 0
         parts: Parts = {part: self._examples(part, found) for part, found in self.rows.items()}
         if self._cut:
@@ -214,7 +223,7 @@ class LabelledSequences(SequenceData):
         if twice := len(rows) - len(copies):
             self.note(f"{twice:,} of {len(rows):,} texts are duplicates: each is in the part of the first")
         if torn := sum(len({row.label for row in same}) > 1 for same in copies.values()):
-            self.note(f"{torn:,} texts have several classes")
+            self.note(f"{torn:,} of {len(copies):,} distinct texts have several classes")
         by_class: defaultdict[str, list[str]] = defaultdict(list)
         for text, same in copies.items():
             by_class[same[0].label].append(text)
@@ -229,6 +238,20 @@ class LabelledSequences(SequenceData):
             for part, places in zip(found, np.split(order, np.cumsum(sizes)[:2]), strict=True):
                 found[part] += [row for place in np.sort(places) for row in copies[texts[place]]]
         return found
+
+    def _note_unseen(self) -> None:
+        """Notes what makes results on held-out parts look better, or worse, than the model is."""
+        train = self.rows.get("train", [])
+        learned, labels = {row.text for row in train}, {row.label for row in train}
+        for part, rows in self.rows.items():
+            if part == "train" or not train:
+                continue
+            if shared := sum(row.text in learned for row in rows):
+                self.note(f"{shared:,} of {len(rows):,} texts of the {part} part are in the training part, too")
+            if unseen := sorted({row.label for row in rows} - labels):
+                more = f" and {len(unseen) - SHOWN} others" if len(unseen) > SHOWN else ""
+                names = ", ".join(map(repr, unseen[:SHOWN])) + more
+                self.note(f"classes of the {part} part without an example in the training part: {names}")
 
     # -- encoding
 
@@ -277,7 +300,7 @@ class LabelledSequences(SequenceData):
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The symbols, the classes in alphabetical order, and how texts are cleaned."""
+        """The symbols, the classes in alphabetical order, how texts are cleaned, and the weights of the classes."""
         vocab = self.vocab
         return {
             "vocab": list(vocab),
@@ -286,7 +309,20 @@ class LabelledSequences(SequenceData):
             "classes": list(self.classes),
             "lowercase": bool(self.facts.get("lowercase") or self.lowercase),
             "normalization": self.facts.get("normalization") or self.normalization,
+            "class_weights": self._weights(),
         }
+
+    def _weights(self) -> list[float] | None:
+        """Returns the weight of each class: inverse to its count in the training part, 0 if it has no example there.
+
+        Their mean over the training part is 1.
+        """
+        if self.class_weights == "none" or "train" not in self.parts:
+            return None
+        examples: Any = self.parts["train"]
+        counts = np.bincount(examples.targets.numpy(), minlength=len(self.classes))
+        share = counts.sum() / np.count_nonzero(counts)
+        return [float(share / count) if count else 0.0 for count in counts]
 
 
 def _shares(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:

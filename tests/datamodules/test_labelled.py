@@ -66,7 +66,7 @@ def test_equal_texts_are_in_one_part_and_counted(tmp_path: Path) -> None:
     assert sum(map(len, data.parts.values())) == len(rows)
     assert data.notes == [
         "11 of 47 texts are duplicates: each is in the part of the first",
-        "1 texts have several classes",
+        "1 of 36 distinct texts have several classes",
     ]
 
 
@@ -95,6 +95,27 @@ def test_files_of_parts_stay_as_they_are(table: Path, tmp_path: Path) -> None:
     assert data.baselines("test")["majority"]["accuracy"] in (0.0, 1.0)
 
 
+def test_texts_and_classes_that_files_do_not_share_are_noted(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("name,language\nHamann,German\nNagy,Hungarian\n")
+    data = LabelledSequences(
+        train=str(table), test=str(tmp_path / "test.csv"), text="name", label="language", val_fraction=0
+    )
+    data.setup()
+    assert data.notes == [
+        "1 of 2 texts of the test part are in the training part, too",
+        "classes of the test part without an example in the training part: 'Hungarian'",
+    ]
+
+
+def test_balanced_classes_count_the_same_in_sum(tmp_path: Path) -> None:
+    rows = ["aa,x", "ab,x", "ba,x", "bb,y"]
+    (tmp_path / "names.csv").write_text("name,language\n" + "\n".join(rows) + "\n")
+    options: dict[str, Any] = {"val_fraction": 0, "test_fraction": 0}
+    assert of(tmp_path / "names.csv", **options).spec["class_weights"] is None
+    weights = of(tmp_path / "names.csv", class_weights="balanced", **options).spec["class_weights"]
+    assert weights == pytest.approx([2 / 3, 2.0])
+
+
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
@@ -107,6 +128,8 @@ def test_files_of_parts_stay_as_they_are(table: Path, tmp_path: Path) -> None:
         ("name,language\na,x\n,y\n", {}, "row 2: column 'name' is empty"),
         ("name,language\na,x\nb\n", {}, "row 2: got 1 cells, expected 2: name, language"),
         ("name,language\n", {}, "got no rows"),
+        ("name,language\na,x\nb,x\n", {}, "label: got one class, 'x', expected at least 2"),
+        ("name,language\na,x\n", {"class_weights": "equal"}, "class_weights: got 'equal', expected none or balanced"),
         ("name,language\na,x\n", {"max_length": 0}, "max_length: got 0"),
     ],
 )

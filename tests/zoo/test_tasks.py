@@ -183,6 +183,35 @@ def test_accuracy_and_confusions_count_each_example_once() -> None:
     assert float(task.metric("test", "accuracy").compute()) == pytest.approx(float(counts[0, 0]) / 5)
 
 
+def test_class_weights_multiply_the_training_loss_only() -> None:
+    task = SeqClassifier(classes=["a", "b"], input_size=1, hidden_size=4, class_weights=[0.5, 3.0])
+    task.configure_model()
+    batch = ClassBatch(torch.randn(5, 2, 1), torch.tensor([0, 1, 1, 0, -100]))
+    losses = torch.nn.functional.cross_entropy(task(batch.inputs), batch.targets, reduction="none")
+    total, items = task.score(batch, "train")
+    assert total.item() == pytest.approx((losses * torch.tensor([0.5, 3.0, 3.0, 0.5, 0.0])).sum().item())
+    assert items == 4
+    assert task.score(batch, "val").total.item() == pytest.approx(losses.sum().item())
+    assert not [name for name in task.state_dict() if "weights" in name and not name.startswith("model.")]
+
+
+def test_class_weights_of_the_data_are_used_also_for_a_model_that_exists() -> None:
+    given = SeqClassifier(classes=["a", "b"], input_size=1, hidden_size=4)
+    given.configure_model()
+    task = SeqClassifier.from_model(given.model)
+    task.bind({"class_weights": [0.5, 3.0]}, "data")
+    task.configure_model()
+    assert task._weights is not None
+    assert task._weights.tolist() == [0.5, 3.0]
+
+
+def test_bad_class_weights_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"class_weights: got \[-1.0, 1.0\], expected numbers of at least 0"):
+        SeqClassifier(class_weights=[-1.0, 1.0])
+    with pytest.raises(ValueError, match="class_weights: got 3, expected 2, one for each class"):
+        SeqClassifier(classes=["a", "b"], input_size=1, class_weights=[1.0, 1.0, 1.0]).configure_model()
+
+
 # -- Seq2Seq
 
 

@@ -16,7 +16,7 @@ from torchmetrics.functional.text import edit_distance
 from zoo.batch import IGNORE
 
 
-def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """Returns the cross entropy, summed over all real targets.
 
     It is computed in float32 for float16 and bfloat16 logits: the sum over a batch exceeds the
@@ -25,6 +25,7 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     Args:
         logits: Unnormalized log-probabilities (..., V).
         targets: Class ids (...), int64; `IGNORE` for missing targets.
+        weights: Factors of the losses by class (V,). None: all are 1.
 
     Returns:
         The loss in nats, a scalar: float32, or float64 for float64 logits.
@@ -34,8 +35,9 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
         tensor(5.5452)
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    weights = None if weights is None else weights.to(logits.dtype)
     return cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORE, reduction="sum"
+        logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), weights, ignore_index=IGNORE, reduction="sum"
     )
 
 

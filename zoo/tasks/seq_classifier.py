@@ -1,7 +1,10 @@
 """Training sequence classifiers."""
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassF1Score
@@ -44,6 +47,8 @@ class SeqClassifier(Task):
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
+        class_weights: Factors of the training loss, one for each class in the order of `classes`. The loss of
+            validation and test has no weights. None: taken from the data, or all are 1.
         lr: Learning rate of Adam.
 
     Example:
@@ -68,6 +73,7 @@ class SeqClassifier(Task):
     figure_name = "confusion_matrix"
     remembers = ("_confusion",)
     model: SeqClassifierModel
+    _weights: Tensor | None
 
     def __init__(
         self,
@@ -88,10 +94,32 @@ class SeqClassifier(Task):
         dropout: float = 0.0,
         head_dropout: float = 0.0,
         init: InitName = "torch",
+        class_weights: list[float] | None = None,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
+        if class_weights is not None and not all(0.0 <= weight < math.inf for weight in class_weights):
+            raise ValueError(f"class_weights: got {class_weights}, expected numbers of at least 0")
         self._confusion: Tensor | None = None
+
+    def bind(self, spec: Mapping[str, Any], source: str) -> None:
+        """See `Task`. Takes the class weights, too: they belong to the training, and are no fact of the model."""
+        super().bind(spec, source)
+        if self.hparams.get("class_weights") is None:
+            self.hparams["class_weights"] = spec.get("class_weights")
+
+    def configure_model(self) -> None:
+        """See `Task`.
+
+        Raises:
+            ValueError: If there is not one weight for each class.
+        """
+        super().configure_model()
+        given, classes = self.hparams.get("class_weights"), self.model.config.classes
+        if given is not None and len(given) != len(classes):
+            raise ValueError(f"class_weights: got {len(given)}, expected {len(classes)}, one for each class")
+        weights = None if given is None else torch.tensor(given, dtype=torch.float32)
+        self.register_buffer("_weights", weights, persistent=False)
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
@@ -109,7 +137,7 @@ class SeqClassifier(Task):
         if stage != "train":
             self.model.check(batch)
         logits = self.model(batch.inputs, batch.lengths)
-        total = summed_cross_entropy(logits, batch.targets)
+        total = summed_cross_entropy(logits, batch.targets, self._weights if stage == "train" else None)
         count = (batch.targets != IGNORE).sum()
         predicted = logits.argmax(-1)
         self.metric(stage, "accuracy").update((predicted == batch.targets).sum(), count)
