@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datamodules.text import Gutenberg as Gutenberg
     from datamodules.text import TextFile as TextFile
     from datamodules.text import TextString as TextString
+    from datamodules.text_pairs import TextPairs as TextPairs
     from datamodules.words import WordCompletion as WordCompletion
 
 _HOMES = {
@@ -25,6 +26,7 @@ _HOMES = {
     "NumericSequences": "datamodules.numeric",
     "SequenceData": "datamodules.base",
     "TextFile": "datamodules.text",
+    "TextPairs": "datamodules.text_pairs",
     "TextString": "datamodules.text",
     "TimeSeries": "datamodules.series",
     "ToySeq2Seq": "datamodules.pairs",

@@ -6,7 +6,7 @@ import logging
 import os
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -177,8 +177,10 @@ class SequenceData(L.LightningDataModule, ABC):
             return Vocab(self.facts[fact])
         return Vocab(self.facts[fact], self.facts.get(kind, "characters"), self.facts.get(tokenizer))
 
-    def encode(self, text: str, vocab: Vocab, fact: str = "vocab") -> list[int]:
+    def encode(self, text: Iterable[str], vocab: Vocab, fact: str = "vocab") -> list[int]:
         """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says.
+
+        The text may be a list of symbols.
 
         Set `unknown.part` before, so that only the part that is used counts.
         """

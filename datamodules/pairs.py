@@ -122,7 +122,7 @@ class ToySeq2Seq(SequenceData):
         known = [  # a target without a symbol would be another target
             (ids, target)
             for (_, text), ids, target in zip(pairs, sources, targets, strict=True)
-            if ids and len(target) == len(text) + 2
+            if ids and len(target) == len(list(self.target_vocab.split(text))) + 2
         ]
         self.unknown.drop(len(pairs) - len(known), len(pairs))
         if not known:

@@ -5,6 +5,7 @@ Legend: R rows, C columns.
 
 import csv
 import difflib
+import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -82,13 +83,13 @@ def read_cells(path: str, data: bytes | None = None) -> dict[str, list[Any]]:
     else:
         cells = _split(path, check_file(path).read_bytes() if data is None else data, SEPARATORS[suffix])
     if not any(map(len, cells.values())):
-        raise ValueError(f"{path}: got no rows, expected a line of column names and a row for each time")
+        raise ValueError(f"{path}: got no rows, expected a line of column names and rows")
     return cells
 
 
 def _split(path: str, data: bytes, separator: str) -> dict[str, list[str]]:
     try:
-        lines = csv.reader(data.decode("utf-8-sig").splitlines(), delimiter=separator, strict=True)
+        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), delimiter=separator, strict=True)
         names, *rows = [line for line in lines if line] or [[]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read as CSV in UTF-8: {error}") from error

@@ -17,7 +17,7 @@ from zoo.models.config import ModelConfig
 from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_texts
 from zoo.nn import EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
-from zoo.vocab import END, START, OnUnknown, Vocab
+from zoo.vocab import END, START, OnUnknown, SymbolKind, Vocab
 
 MAX_LENGTH = 10_000  # otherwise a model that never predicts the end would decode for hours
 
@@ -29,6 +29,10 @@ class Seq2SeqConfig(ModelConfig):
     Args:
         source_vocab: The source's symbols in the order of their ids.
         target_vocab: The target's symbols, with `<start>` and `<end>`.
+        source_symbols: How sources are split: `characters`, `bytes`, `words` or `bpe`, see `zoo.symbols`.
+        target_symbols: How targets are split.
+        source_tokenizer: For `bpe`: the tokenizer of the sources, as JSON of Hugging Face's `tokenizers`.
+        target_tokenizer: That of the targets.
         embedding_dim: Width of both embeddings. None is one-hot.
         reverse_source: Read the source from its end.
         max_length: Maximum number of symbols to decode, up to 10,000.
@@ -37,6 +41,10 @@ class Seq2SeqConfig(ModelConfig):
 
     source_vocab: tuple[str, ...]
     target_vocab: tuple[str, ...]
+    source_symbols: SymbolKind = "characters"
+    target_symbols: SymbolKind = "characters"
+    source_tokenizer: str | None = None
+    target_tokenizer: str | None = None
     embedding_dim: int | None = None
     reverse_source: bool = False
     max_length: int = 50
@@ -74,12 +82,12 @@ class Seq2SeqModel(Model):
     @cached_property
     def source_vocab(self) -> Vocab:
         """The symbols that the model reads."""
-        return Vocab(self.config.source_vocab)
+        return Vocab(self.config.source_vocab, self.config.source_symbols, self.config.source_tokenizer)
 
     @cached_property
     def target_vocab(self) -> Vocab:
         """The symbols that the model predicts."""
-        return Vocab(self.config.target_vocab)
+        return Vocab(self.config.target_vocab, self.config.target_symbols, self.config.target_tokenizer)
 
     def build_network(self) -> EncoderDecoder:
         """See `Model`."""

@@ -14,6 +14,7 @@ from zoo.models.seq2seq import check_max_length
 from zoo.nn import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import Mean, Share, character_errors, summed_cross_entropy
+from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,6 +63,10 @@ class Seq2Seq(Task):
     Args:
         source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
         target_vocab: The symbols of the target, with `<start>` and `<end>`. None: taken from the data.
+        source_symbols: `characters`, `bytes`, `words` or `bpe`. None: taken from the data.
+        target_symbols: The same for the targets. None: taken from the data.
+        source_tokenizer: The JSON of the sources' BPE tokenizer. None: taken from the data.
+        target_tokenizer: The JSON of the targets' BPE tokenizer. None: taken from the data.
         hidden_size: Units per layer of encoder and decoder.
         num_layers: Number of recurrent layers in each of them.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
@@ -81,7 +86,10 @@ class Seq2Seq(Task):
 
     model_class = Seq2SeqModel
     batch_type = PairBatch
-    facts = ("source_vocab", "target_vocab")
+    facts = (
+        *("source_vocab", "target_vocab", "source_symbols", "target_symbols"),
+        *("source_tokenizer", "target_tokenizer"),
+    )
     monitor = ("val/loss", "min")  # exact_match stops improving early, but the loss does not
     shown = ("exact_match",)
     item = "pairs"
@@ -93,6 +101,10 @@ class Seq2Seq(Task):
         self,
         source_vocab: list[str] | None = None,
         target_vocab: list[str] | None = None,
+        source_symbols: SymbolKind | None = None,
+        target_symbols: SymbolKind | None = None,
+        source_tokenizer: str | None = None,
+        target_tokenizer: str | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
         cell: CellName = "lstm",
