@@ -65,10 +65,12 @@ def fit(options: str, data_dir: Path, folder: Path) -> Cost:
 
 def batches_per_lstm_step(folder: Path, data_dir: Path, steps: int = 50) -> float:
     """How many batches of 64 windows of 60 are made while a layer of 512 LSTM units learns from one."""
+    before = os.environ.get("ZOO_DATA_DIR")
     os.environ["ZOO_DATA_DIR"] = str(data_dir)
     torch.set_num_threads(1)
     data = TextFile(str(folder), batch_size=64, test_fraction=0)
     data.setup()
+    os.environ.pop("ZOO_DATA_DIR") if before is None else os.environ.update(ZOO_DATA_DIR=before)
     task = CharLM(hidden_size=512)
     task.bind(data.spec, "data")
     task.configure_model()

@@ -16,6 +16,7 @@ COMMANDS = {
     **dict.fromkeys(("runs", "compare"), "zoo.cli.runs"),
     **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
+    "data": "zoo.cli.data",
     "completion": "zoo.cli.completion",
 }
 PIPE_CLOSED = 141  # as in a shell, for a program that SIGPIPE ended
@@ -34,6 +35,7 @@ use a model: MODEL is a name from the list, the folder of a bundle or run, a che
 train a model: CONFIG is a file, or the name of a config in the package
   fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]
   fit       --run_dir DIR --resume [--override]        resume a stopped run
+  data      --config CONFIG [-o PICTURE]               what a config's data is: parts, symbols, classes, first examples
   runs      [FOLDER] [--sort METRIC] [--filter KEY=GLOB] [--group]     the runs in a folder, and their best metrics
   compare   RUN RUN... [-o PICTURE]                    what differs between runs, and their learning curves
   validate  --ckpt_path MODEL [--config CONFIG] [--on_unknown skip]    validation metrics, also on other data

@@ -1,0 +1,165 @@
+"""What some data is, as plain values and as text."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
+from zoo.vocab import Vocab, describe_symbols
+
+SHOWN = 5  # examples
+WIDTH = 72  # characters of an example
+PIECE, MOST_LOOKED_AT = 2048, 200_000  # examples
+NOTED = 12  # lines of a block
+
+
+class Overview(NamedTuple):
+    """What some data is."""
+
+    name: str  # of its class
+    sources: dict[str, str]  # name -> SHA-256
+    parts: dict[str, int]  # examples
+    facts: dict[str, Any]
+    kind: str  # what `counted` counts: classes, lengths or symbols
+    counted: dict[str, dict[str, int]]  # part -> name -> count
+    examples: list[str]  # of the first batch
+    notes: list[str]
+
+
+def overview(data: Any) -> Overview:
+    """Returns what a datamodule is, after `setup`."""
+    parts: dict[str, Any] = getattr(data, "parts", {})
+    spec = dict(getattr(data, "spec", {}))
+    unknown = str(getattr(data, "unknown", "") or "")
+    found: dict[str, Counter[str]] = {}
+    kind = ""
+    for part, examples in parts.items():
+        kind, count = _counting(examples.batch_type, spec)
+        found[part] = Counter()
+        step = -(-len(examples) // MOST_LOOKED_AT)  # every n-th of very many
+        rows = torch.arange(0, len(examples), step)
+        for piece in rows.split(PIECE) if kind else ():
+            found[part].update(count(data.collate(examples.take(piece))))
+    return Overview(
+        type(data).__name__,
+        dict(getattr(data, "sources", {})),
+        {part: len(examples) for part, examples in parts.items()},
+        {name: value for name, value in spec.items() if value is not None},
+        kind,
+        {part: dict(counts) for part, counts in found.items()},
+        _first_examples(data, spec),
+        [*getattr(data, "notes", []), *([unknown] if unknown else [])],
+    )
+
+
+def _counting(batch_type: type, spec: Mapping[str, Any]) -> tuple[str, Callable[[Any], Any]]:
+    """Returns what to count in a batch, classes, symbols or lengths, and how. An empty name if there is nothing."""
+    if issubclass(batch_type, ClassBatch):
+        return "classes", lambda batch: [spec["classes"][i] for i in batch.targets.tolist() if i != IGNORE]
+    if issubclass(batch_type, TextBatch):
+        return "symbols", lambda batch: _symbols(batch, spec["vocab"])
+    if issubclass(batch_type, PairBatch):
+        return "lengths of sources", lambda batch: map(str, batch.source_lengths.tolist())
+    return "", lambda _: ()
+
+
+def _symbols(batch: TextBatch, vocab: list[str]) -> dict[str, int]:
+    counts = np.bincount(batch.targets[batch.targets != IGNORE].numpy(), minlength=len(vocab))
+    return {vocab[i]: int(counts[i]) for i in np.flatnonzero(counts)}
+
+
+# -- examples
+
+
+def _first_examples(data: Any, spec: Mapping[str, Any]) -> list[str]:
+    parts = getattr(data, "parts", None)
+    loader = data.train_dataloader() if parts is None or "train" in parts else data.loader(data.last_part())
+    batch = next(iter(loader))
+    if not isinstance(batch, tuple):
+        return []
+    size = len(batch[0])
+    rows = range(0, size, max(1, size // SHOWN))[:SHOWN]  # from all of the batch, which may be sorted by length
+    return [_example(batch, row, spec) for row in rows]
+
+
+def _example(batch: Any, row: int, spec: Mapping[str, Any]) -> str:
+    """Returns an example as text: what the model reads, an arrow, and what it learns to predict."""
+    if isinstance(batch, TextBatch):
+        real = batch.targets[row] != IGNORE
+        return _short(repr(_text(batch.inputs[row][real], spec, "")))
+    if isinstance(batch, ClassBatch):
+        target = spec["classes"][int(batch.targets[row])]
+        if spec.get("vocab") is None:
+            return f"{' x '.join(map(str, batch.inputs[row].shape))} numbers -> {target}"
+        length = len(batch.inputs[row]) if batch.lengths is None else int(batch.lengths[row])
+        return f"{_short(repr(_text(batch.inputs[row, :length], spec, '')))} -> {target}"
+    if isinstance(batch, PairBatch):
+        source = _text(batch.source[row, : int(batch.source_lengths[row])], spec, "source_")
+        target = batch.target[row, 1:]
+        return f"{_short(repr(source))} -> {_short(repr(_text(target[target != IGNORE], spec, 'target_')))}"
+    if isinstance(batch, ValueBatch):
+        return f"{_numbers(batch.inputs[row])} -> {_numbers(batch.targets[row])}"
+    fields = (f"{name} {tuple(value.shape)}" for name, value in batch._asdict().items() if value is not None)
+    return ", ".join(fields)
+
+
+def _text(ids: torch.Tensor, spec: Mapping[str, Any], side: str) -> str:
+    kind: Any = spec.get(f"{side}symbols") or "characters"
+    return Vocab(spec[f"{side}vocab"], kind, spec.get(f"{side}tokenizer")).decode(ids.tolist())
+
+
+def _numbers(values: torch.Tensor, most: int = 4) -> str:
+    flat = values.flatten().tolist()
+    shown = " ".join(f"{value:.4g}" for value in flat[-most:])
+    return f"... {shown}" if len(flat) > most else shown
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
+
+
+# -- as text
+
+
+def show(found: Overview) -> str:
+    """Returns an overview as text."""
+    lines = [found.name]
+    lines += _block("parts", [f"{part:<6}{size:>12,} examples" for part, size in found.parts.items()])
+    lines += _block("facts", [f"{name}: {_fact(value)}" for name, value in found.facts.items()])
+    lines += _block("examples of a batch", found.examples)
+    lines += _block(found.kind, _counts(found))
+    lines += _block("notes", found.notes)
+    lines += _block("sources", [f"{name}   SHA-256 {digest[:12]}..." for name, digest in found.sources.items()])
+    return "\n".join(lines)
+
+
+def _block(title: str, rows: list[str]) -> list[str]:
+    shown = [*rows[:NOTED], *([f"and {len(rows) - NOTED:,} more"] if len(rows) > NOTED else [])]
+    return ["", title, *(f"  {row}" for row in shown)] if rows else []
+
+
+def _counts(found: Overview) -> list[str]:
+    if found.kind.startswith("lengths"):
+        rows = []
+        for part, counts in found.counted.items():
+            lengths = np.repeat([int(name) for name in counts], list(counts.values()))
+            middle = int(np.median(lengths))
+            rows.append(f"{part:<6} {lengths.min()} to {lengths.max()}, median {middle}")
+        return rows
+    names: Counter[str] = Counter()
+    for counts in found.counted.values():
+        names.update(counts)
+    width = max((len(repr(name)) for name in names), default=0)
+    return [
+        f"{name!r:<{width}}  " + "  ".join(f"{part} {counts.get(name, 0):,}" for part, counts in found.counted.items())
+        for name, _ in names.most_common()
+    ]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return f"{len(value):,}: {describe_symbols(value)}"
+    return _short(str(value))
