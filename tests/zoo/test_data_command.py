@@ -21,6 +21,7 @@ def test_it_shows_the_data_of_every_config(config: Path, zoo_command: Callable) 
     assert sorted(Path().iterdir()) == []
 
 
+@pytest.mark.draws
 def test_it_shows_parts_examples_counts_and_what_was_left_out(zoo_command: Callable) -> None:
     rows = [f"{name}{i},{label}" for i in range(10) for name, label in (("Kowal", "Polish"), ("Ross", "Italian"))]
     Path("names.csv").write_text("\n".join(["name,language", *rows, rows[0]]))
