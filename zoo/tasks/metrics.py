@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics import Metric
 from torchmetrics.functional.text import edit_distance
+from torchmetrics.text import CHRFScore, SacreBLEUScore
 
 from zoo.batch import IGNORE
 
@@ -107,6 +108,16 @@ def leave_inference_mode(metrics: nn.Module) -> None:
                     setattr(metric, name, state.clone())
 
 
+def keeping_dtype(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Returns a function that moves a tensor to another device as `fn` does, but keeps its dtype."""
+
+    def move(state: Tensor) -> Tensor:
+        moved = fn(state)
+        return moved if moved.dtype == state.dtype else state.to(moved.device)
+
+    return move
+
+
 class Mean(Metric):
     """The mean of all values over batches and ranks, computed from their sum and their number.
 
@@ -157,12 +168,7 @@ class Mean(Metric):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
         """Moves the states to another device as `fn` does, but keeps their dtypes."""
-
-        def move(state: Tensor) -> Tensor:
-            moved = fn(state)
-            return moved if moved.dtype == state.dtype else state.to(moved.device)
-
-        return super()._apply(move, exclude_state)
+        return super()._apply(keeping_dtype(fn), exclude_state)
 
 
 class Share(Mean):
@@ -185,3 +191,28 @@ class Perplexity(Mean):
     def compute(self) -> Tensor:
         """Returns the perplexity, a float32 scalar."""
         return super().compute().exp()
+
+
+class Bleu(SacreBLEUScore):
+    """BLEU of texts, in [0, 1] (Papineni et al. 2002), as torchmetrics computes it. It keeps its counts in float32.
+
+    sacreBLEU's signature: `nrefs:1|case:mixed|eff:no|tok:13a|smooth:none`.
+    """
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
+        """Moves the states to another device as `fn` does, but keeps their dtypes."""
+        return super()._apply(keeping_dtype(fn), exclude_state)
+
+
+class Chrf(CHRFScore):
+    """The chrF of texts, in [0, 1] (Popovic 2015), as torchmetrics computes it. It keeps its counts in float32.
+
+    sacreBLEU's signature: `nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(n_char_order=6, n_word_order=0, beta=2.0)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> Any:
+        """Moves the states to another device as `fn` does, but keeps their dtypes."""
+        return super()._apply(keeping_dtype(fn), exclude_state)

@@ -13,7 +13,7 @@ from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
 from zoo.nn import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import Mean, Share, character_errors, summed_cross_entropy
+from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, character_errors, summed_cross_entropy
 from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Seq2Seq(Task):
     In training, the teacher forcing ratio is the probability that a decoder step gets the true
     previous symbol instead of the predicted one. It is drawn for each row and step. Validation reports
     the loss with teacher forcing, and `exact_match` and `char_error_rate` without it: the decoder
-    then gets only its own symbols.
+    then gets only its own symbols. If targets may have several words, it also reports `bleu`, and the test `chrf`,
+    both in [0, 1]: see `zoo.tasks.metrics`.
 
     Args:
         source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
@@ -134,7 +135,16 @@ class Seq2Seq(Task):
         if stage != "train":
             metrics["exact_match"] = Share()
             metrics["char_error_rate"] = Mean()
+            if self._has_sentences():
+                metrics["bleu"] = Bleu()
+                if stage == "test":  # it takes a hundredth of a second for each sentence
+                    metrics["chrf"] = Chrf()
         return metrics
+
+    def _has_sentences(self) -> bool:
+        """Returns whether the targets may have several words."""
+        vocab = self.model.target_vocab
+        return vocab.kind != "characters" or " " in vocab
 
     def score(self, batch: PairBatch, stage: Stage) -> Loss:
         """See `Task`."""
@@ -186,6 +196,10 @@ class Seq2Seq(Task):
         self.metric(stage, "exact_match").update(torch.tensor(right), torch.tensor(len(rows)))
         errors = character_errors([row["prediction"] for row in rows], [row["target"] for row in rows])
         self.metric(stage, "char_error_rate").update(*errors)
+        for name in ("bleu", "chrf"):
+            if rows and name in self.metrics[f"{stage}_metrics"]:  # type: ignore[operator]
+                texts = [row["prediction"] for row in rows], [[row["target"]] for row in rows]
+                self.metric(stage, name).update(*texts)
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 
