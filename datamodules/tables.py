@@ -18,6 +18,7 @@ from datamodules.files import check_file, read_table
 from datamodules.times import Step, Times, check_order, find_gap, parse_times, place_on_grid, show, step_of
 
 Fill = Literal["none", "forward", "linear"]
+TEXTS = (".txt", ".text", ".md")
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 MISSING = {"", "na", "n/a", "nan", "null", "none"}  # cells without a number, in lower case
 
@@ -105,6 +106,10 @@ def _split(path: str, data: bytes, separator: str) -> dict[str, list[str]]:
 def check_columns(path: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Raises ValueError for a column that does not exist. The message has the most similar name."""
     known = list(known)
+    if Path(path).suffix.lower() in TEXTS:
+        raise ValueError(
+            f"{path}: got a text, expected a table with the columns {', '.join(names)}; TextFile takes texts"
+        )
     for name in names:
         if name not in known:
             found = difflib.get_close_matches(name, known, 1, 0.5)

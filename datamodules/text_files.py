@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 PIECE_BYTES = 4 * 2**20
 SUFFIXES = (".txt", ".text", ".md")  # of the files that are taken from a folder
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 PACKED = (".gz", ".zst")
 OnError = Literal["stop", "skip", "replace"]
 
@@ -35,6 +36,10 @@ def find_files(paths: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
             if not files:
                 raise ValueError(f"{path}: the folder has no text files, expected names that end in {_names()}")
         elif os.path.isfile(expanded):
+            if os.path.splitext(path)[1].lower() in TABLES:
+                raise ValueError(
+                    f"{path}: got a table, expected a text; LabelledSequences, TextPairs and TimeSeries take tables"
+                )
             files = [path]
         elif glob.has_magic(path):
             files = sorted(file for file in glob.glob(expanded, recursive=True) if os.path.isfile(file))

@@ -146,6 +146,8 @@ def test_empty_files_folders_and_missing_paths_are_named(tmp_path: Path) -> None
     (tmp_path / "A.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"A.txt: the file is empty"):
         LabelledSequences(str(tmp_path)).setup()
+    with pytest.raises(ValueError, match=r"A.txt: got a text, expected a table with the columns text, label; TextFile"):
+        LabelledSequences(str(tmp_path / "A.txt")).setup()
     with pytest.raises(FileNotFoundError, match=r"none.csv: file not found"):
         LabelledSequences(str(tmp_path / "none.csv")).setup()
     with pytest.raises(ValueError, match="path, train: got neither, expected one of them"):

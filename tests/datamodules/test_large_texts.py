@@ -120,6 +120,7 @@ def test_files_folders_patterns_and_packed_files_are_documents(books: Path) -> N
         ("empty", {}, "empty: the folder has no text files, expected names that end in .txt"),
         ("*.text", {}, "no file matches this pattern"),
         ("none.txt", {}, "none.txt: file not found"),
+        ("a.csv", {}, "a.csv: got a table, expected a text; LabelledSequences, TextPairs and TimeSeries take tables"),
         ("a.txt", {"exclude": "a*"}, "exclude: a\\* leaves no file of 1"),
         ("a.txt", {"encoding": "utf-9"}, "encoding: got 'utf-9', expected one that Python knows"),
         ("a.txt", {"on_error": "ignore"}, "on_error: got 'ignore', expected one of stop, skip, replace"),
@@ -138,6 +139,7 @@ def test_bad_files_are_named(
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     Path("a.txt").write_text(LINES)
+    Path("a.csv").write_text("a,b")
     Path("latin.txt").write_bytes(b"caf\xe9 au lait")
     Path("broken.txt.gz").write_bytes(b"not gzip at all")
     Path("cut.txt.zst").write_bytes(zstandard.compress(LINES.encode())[:-20])
