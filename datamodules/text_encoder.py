@@ -74,6 +74,8 @@ class TextEncoder:
                 continue
             names.append(name)
             ends.append(numbers.size)
+        if not names:
+            raise ValueError(f"no file can be read: {'; '.join(self.data.notes)}")
         values = numbers.values()
         bounds = self._split(values, ends, kind)
         vocab = self._vocab(values, bounds, numbering)

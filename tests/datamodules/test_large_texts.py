@@ -158,6 +158,8 @@ def test_other_encodings_are_read_skipped_or_replaced(tmp_path: Path) -> None:
     data.setup()
     assert data.notes == [f"{latin}: not UTF-8 at byte 3 (left out)"]
     assert list(data.sources) == [str(good)]
+    with pytest.raises(ValueError, match="no file can be read: .*latin.txt: not UTF-8 at byte 3"):
+        TextFile(str(latin), on_error="skip", seq_len=5).setup()
     data = TextFile(str(latin), on_error="replace", seq_len=5, **WHOLE)
     data.setup()
     assert data.read(str(latin)).startswith("caf\ufffd au")
