@@ -54,6 +54,7 @@ def fit(options: str, data_dir: Path, folder: Path) -> Cost:
     run = str(folder / f"run{time.time()}")
     command = [sys.executable, "-m", "zoo", "fit", *options.split(), *FIT.split(), "--run_dir", run]
     environment = {**os.environ, "ZOO_DATA_DIR": str(data_dir), "OMP_NUM_THREADS": "1"}
+    os.sync()  # what was written before is not part of it
     start = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = process.stderr.read() if process.stderr else b""

@@ -128,9 +128,10 @@ class TextEncoder:
             return by_tokenizer(vocab)
         vocab.encode("", self.data.on_unknown)  # raises ValueError for unk without <unk>
         names = numbering.names
-        found = counted(count(values, bounds, len(names)), names)
-        unknown = vocab.unknown(names)
-        found = Counter({name: found[name] for name in unknown if found[name]})
+        found: Counter[str] = Counter()
+        if unknown := vocab.unknown(names):  # otherwise, there is nothing to count
+            counts = counted(count(values, bounds, len(names)), names)
+            found = Counter({name: counts[name] for name in unknown if counts[name]})
         self.data.unknown.add("vocab", found, sum(end - start for start, end in bounds))
         refused = self.data.on_unknown == "error" or (self.data.on_unknown is None and UNK not in vocab)
         if found and refused:
