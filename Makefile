@@ -55,6 +55,7 @@ bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIS
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/data.py 100
 
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.base import SequenceData as SequenceData
+    from datamodules.gutenberg import Gutenberg as Gutenberg
     from datamodules.labelled import LabelledSequences as LabelledSequences
     from datamodules.mnist import MNISTRows as MNISTRows
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
     from datamodules.series import TimeSeries as TimeSeries
-    from datamodules.text import Gutenberg as Gutenberg
-    from datamodules.text import TextFile as TextFile
     from datamodules.text import TextString as TextString
+    from datamodules.text_files import TextFile as TextFile
     from datamodules.text_pairs import TextPairs as TextPairs
     from datamodules.words import WordCompletion as WordCompletion
 
 _HOMES = {
-    "Gutenberg": "datamodules.text",
+    "Gutenberg": "datamodules.gutenberg",
     "LabelledSequences": "datamodules.labelled",
     "MNISTRows": "datamodules.mnist",
     "NumericSequences": "datamodules.numeric",
     "SequenceData": "datamodules.base",
-    "TextFile": "datamodules.text",
+    "TextFile": "datamodules.text_files",
     "TextPairs": "datamodules.text_pairs",
     "TextString": "datamodules.text",
     "TimeSeries": "datamodules.series",

@@ -1,12 +1,10 @@
 """The base class of all datamodules: parts, loaders, sources and facts."""
 
 import hashlib
-import inspect
 import logging
 import os
-import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from datamodules.checks import check_seed
+from datamodules.checks import check_seed, check_sizes
+from datamodules.description import describe
 from datamodules.examples import NONE, Examples, as_examples
 from datamodules.files import check_file
 from datamodules.loader import BatchLoader, BucketSampler, EpochSampler, Sampler
@@ -26,7 +25,6 @@ from zoo.vocab import UNK, OnUnknown, Vocab
 
 log = logging.getLogger(__name__)
 
-SHOWN_SOURCES = 3
 
 EVALUATED = {"validate": "val", "test": "test"}  # stage -> the part that it needs
 PART_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -58,8 +56,7 @@ class SequenceData(L.LightningDataModule, ABC):
 
     def __init__(self, batch_size: int, seed: int | None = None) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise ValueError(f"batch_size: got {batch_size}, expected at least 1")
+        check_sizes(batch_size=batch_size)
         check_seed("seed", seed or 0)
         self.batch_size, self.seed = batch_size, seed
         self.parts: dict[Part, Examples] = {}
@@ -72,19 +69,7 @@ class SequenceData(L.LightningDataModule, ABC):
 
     def __repr__(self) -> str:
         """The arguments that are not the default, and after `setup` the parts, facts and sources."""
-        name = (
-            f"{type(self).__name__}({', '.join(f'{key}={reprlib.repr(value)}' for key, value in _given(self).items())})"
-        )
-        if not vars(self).get("parts"):
-            return f"{name}\n  before setup"
-        parts = ", ".join(f"{part} {len(examples):,}" for part, examples in self.parts.items())
-        lines = [name, f"parts: {parts}, in batches of {self.batch_size}"]
-        facts = [f"{key} {_short(value)}" for key, value in self.spec.items() if value is not None]
-        sources = [f"{source} (SHA-256 {digest[:8]}...)" for source, digest in self._sources.items()]
-        lines += [f"facts: {', '.join(facts)}"] if facts else []
-        more = [f"and {len(sources) - SHOWN_SOURCES} more"] if len(sources) > SHOWN_SOURCES else []
-        lines += [f"sources: {', '.join([*sources[:SHOWN_SOURCES], *more])}"] if sources else []
-        return "\n  ".join(lines)
+        return describe(self)
 
     __str__ = __repr__  # Lightning's own would build a loader for each part
 
@@ -168,14 +153,26 @@ class SequenceData(L.LightningDataModule, ABC):
 
     # -- encoding with the facts of a model
 
-    def vocab_of(self, own: Sequence[str] | Vocab, fact: str = "vocab") -> Vocab:
-        """Returns the model's vocabulary, or a vocabulary of the data's own symbols if no model has one."""
+    def vocab_of(self, own: Sequence[str] | Callable[[], Vocab], fact: str = "vocab") -> Vocab:
+        """Returns the model's vocabulary, or the data's own if no model has one.
+
+        Args:
+            own: The data's own symbols, or a function that learns its vocabulary.
+            fact: What the model calls it.
+        """
         if fact not in self.facts:
-            return own if isinstance(own, Vocab) else Vocab(own)
+            return own() if callable(own) else Vocab(own)
         kind, tokenizer = fact.removesuffix("vocab") + "symbols", fact.removesuffix("vocab") + "tokenizer"
         if not fact.endswith("vocab"):  # names, for example of classes
             return Vocab(self.facts[fact])
         return Vocab(self.facts[fact], self.facts.get(kind, "characters"), self.facts.get(tokenizer))
+
+    def cleaning_of(self, lowercase: bool, normalization: str | None) -> dict[str, Any]:
+        """Returns how texts are cleaned, as facts: as for the model, if it says so, else as the options say."""
+        return {
+            "lowercase": bool(self.facts.get("lowercase") or lowercase),
+            "normalization": self.facts.get("normalization") or normalization,
+        }
 
     def encode(self, text: Iterable[str], vocab: Vocab, fact: str = "vocab") -> list[int]:
         """Returns the ids of a text's symbols. Counts unknown symbols, and treats them as `on_unknown` says.
@@ -346,26 +343,3 @@ class SequenceData(L.LightningDataModule, ABC):
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-
-
-def _given(data: SequenceData) -> dict[str, Any]:
-    """Returns the arguments of a datamodule that are not the default, as far as its attributes have their names."""
-    defaults: dict[str, Any] = {}
-    for cls in type(data).__mro__[: type(data).__mro__.index(L.LightningDataModule)]:
-        for name, entry in inspect.signature(cls).parameters.items():
-            defaults.setdefault(name, entry.default)
-    known = {name: vars(data)[name] for name in defaults if name in vars(data)}
-    return {name: value for name, value in known.items() if value is not defaults[name] and value != defaults[name]}
-
-
-def _short(value: Any) -> str:
-    """Returns a fact in a few characters: of a list, only its length."""
-    return (
-        f"of {len(value)}"
-        if isinstance(value, list | tuple)
-        else f"{value:.6g}"
-        if isinstance(value, float)
-        else reprlib.repr(value).strip("'")
-        if isinstance(value, str)
-        else str(value)
-    )

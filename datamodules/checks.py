@@ -7,6 +7,13 @@ def check_seed(name: str, seed: int) -> None:
         raise ValueError(f"{name}: got {seed}, expected at least 0")
 
 
+def check_sizes(**sizes: int | None) -> None:
+    """Raises ValueError if a size is below 1. None means that there is no limit."""
+    for name, size in sizes.items():
+        if size is not None and size < 1:
+            raise ValueError(f"{name}: got {size}, expected at least 1")
+
+
 def check_predict_inputs(inputs: list[str]) -> None:
     """Raises ValueError if there is no input, or if one is empty."""
     if not inputs or not all(inputs):

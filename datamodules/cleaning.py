@@ -61,6 +61,12 @@ def between(name: str, pieces: Iterable[str], start: str | None, end: str | None
         raise ValueError(f"{argument}: {marker!r} not found in {name}; null takes the whole text")
 
 
+def plain(text: str, lowercase: bool, normalization: Any) -> str:
+    """Returns a text in a Unicode normal form, or as it is if that is None, and in lower case if asked."""
+    text = text if normalization is None else unicodedata.normalize(normalization, text)
+    return text.lower() if lowercase else text
+
+
 def strip_lines(text: str) -> str:
     """Returns a text without white space at both ends of its lines."""
     return "\n".join(line.strip() for line in text.split("\n"))

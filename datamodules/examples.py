@@ -157,8 +157,12 @@ def check_void(part: Any) -> None:
 
 def take(part: Any, index: Tensor) -> Any:
     """Returns the rows `index` (B,) of all fields. The method `void` of the batch marks rows with index `NONE`."""
-    missing = index == NONE
-    any_missing = bool(missing.any())
-    rows = index.clamp(min=0) if any_missing else index
+    rows = index.clamp(min=0)
     batch = type(part)(*(None if values is None else values.index_select(0, rows) for values in part))
-    return batch.void(missing) if any_missing else batch
+    return void_missing(batch, index)
+
+
+def void_missing(batch: Any, index: Tensor) -> Any:
+    """Voids the rows of a batch whose index (B,) is `NONE`."""
+    missing = index == NONE
+    return batch.void(missing) if bool(missing.any()) else batch

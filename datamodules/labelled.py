@@ -3,7 +3,6 @@
 Legend: N examples, B batch size, T time steps.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +15,16 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import SequenceData
-from datamodules.baselines import classes as simple
-from datamodules.checks import check_fractions, check_predict_inputs, check_seed
-from datamodules.examples import NONE, Mapped
-from datamodules.parts import Part, Parts, split_sizes, with_validation
+from datamodules.baselines.classes import text_baselines
+from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
+from datamodules.cleaning import plain
+from datamodules.examples import NONE, Mapped, void_missing
+from datamodules.parts import Part, Parts, overlap, split_sizes, with_validation
 from datamodules.symbols import check_symbols, learn_vocab
 from datamodules.tables import check_columns, read_cells
-from datamodules.text_files import find_files
+from datamodules.text_files import decode, find_files
 from zoo.batch import IGNORE, ClassBatch
-from zoo.vocab import SymbolKind
+from zoo.vocab import SymbolKind, Vocab
 
 SHOWN = 8  # names in a note
 PART_FILES: tuple[Part, ...] = ("train", "val", "test")
@@ -56,9 +56,7 @@ class LabelledExamples:
     def take(self, index: Tensor) -> ClassBatch:
         """See `Examples`."""
         inputs, lengths = self.texts.padded(index)
-        missing = index == NONE
-        batch = ClassBatch(inputs, self.targets[index.clamp(min=0)], lengths)
-        return batch.void(missing) if missing.any() else batch
+        return void_missing(ClassBatch(inputs, self.targets[index.clamp(min=0)], lengths), index)
 
 
 class LabelledSequences(SequenceData):
@@ -127,10 +125,11 @@ class LabelledSequences(SequenceData):
         check_seed("split_seed", split_seed)
         if (path is None) == (train is None):
             raise ValueError(f"path, train: got {'neither' if path is None else 'both'}, expected one of them")
+        if text == label:
+            raise ValueError(f"text, label: got {text!r} for both, expected two columns")
         if path is not None and (val is not None or test is not None):
             raise ValueError("val, test: got files of parts, and path; give the training part as train")
-        if max_length is not None and max_length < 1:
-            raise ValueError(f"max_length: got {max_length}, expected at least 1")
+        check_sizes(max_length=max_length)
         if class_weights not in ("none", "balanced"):
             raise ValueError(f"class_weights: got {class_weights!r}, expected none or balanced")
         self.path, self.text, self.label = path, text, label
@@ -144,22 +143,10 @@ class LabelledSequences(SequenceData):
 
     def load(self) -> Parts:
         """See `SequenceData`."""
-        rows = self._split()
-        self.rows: dict[Part, list[Labelled]] = {part: found for part, found in rows.items() if found}
-        if "train" not in self.rows and "vocab" not in self.facts:
-            learn = [row for found in self.rows.values() for row in found]
-        else:
-            learn = self.rows.get("train", [])
-        others = [row.text for part, found in self.rows.items() if part != "train" for row in found]
-        if "vocab" in self.facts:
-            self.vocab = self.vocab_of([])
-        else:
-            options = {"min_count": self.min_count, "vocab_size": self.vocab_size, "tokenizer": self.tokenizer}
-            texts = [row.text for row in learn]
-            self.vocab = learn_vocab(texts, others, symbols=self.symbols, **options)  # type: ignore[arg-type]
-        self.classes = list(
-            self.facts.get("classes") or sorted({row.label for found in rows.values() for row in found})
-        )
+        self.rows: dict[Part, list[Labelled]] = {part: found for part, found in self._split().items() if found}
+        self.vocab = self.vocab_of(self._learn)
+        labels = {row.label for found in self.rows.values() for row in found}
+        self.classes = list(self.facts.get("classes") or sorted(labels))
         if len(self.classes) < 2:
             raise ValueError(f"label: got one class, {self.classes[0]!r}, expected at least 2")
         self._note_unseen()
@@ -168,6 +155,17 @@ class LabelledSequences(SequenceData):
         if self._cut:
             self.note(f"{self._cut:,} texts are cut to {self.max_length} symbols (max_length)")
         return with_validation(parts)
+
+    def _learn(self) -> Vocab:
+        everything = [row.text for found in self.rows.values() for row in found]
+        return learn_vocab(
+            [row.text for row in self.rows["train"]] if "train" in self.rows else everything,
+            everything,
+            symbols=self.symbols,
+            min_count=self.min_count,
+            vocab_size=self.vocab_size,
+            tokenizer=self.tokenizer,
+        )
 
     def _split(self) -> dict[Part, list[Labelled]]:
         files = {"train": self.train, "val": self.val, "test": self.test}
@@ -197,11 +195,7 @@ class LabelledSequences(SequenceData):
     def _folder(self, path: str) -> list[Labelled]:
         folder, rows = Path(path).expanduser(), []
         for file in map(Path, find_files([path])):
-            data = self.read_source(file, str(file.relative_to(folder)))
-            try:
-                text = data.decode("utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise ValueError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+            text = decode(str(file), self.read_source(file, str(file.relative_to(folder))))
             by_line = file.parent == folder
             texts = [line for line in text.splitlines() if line.strip()] if by_line else [text]
             label = file.stem if by_line else file.relative_to(folder).parts[0]
@@ -211,9 +205,7 @@ class LabelledSequences(SequenceData):
         return rows
 
     def _clean(self, text: str) -> str:
-        form = self.facts.get("normalization") or self.normalization
-        text = text if form is None else unicodedata.normalize(form, text)
-        return text.lower() if self.facts.get("lowercase") or self.lowercase else text
+        return plain(text, **self.cleaning_of(self.lowercase, self.normalization))
 
     def _draw(self, rows: list[Labelled], val_fraction: float, test_fraction: float) -> dict[Part, list[Labelled]]:
         """Returns the parts: of each class the same share. Equal texts are in one part."""
@@ -241,14 +233,11 @@ class LabelledSequences(SequenceData):
 
     def _note_unseen(self) -> None:
         """Notes what makes results on held-out parts look better, or worse, than the model is."""
-        train = self.rows.get("train", [])
-        learned, labels = {row.text for row in train}, {row.label for row in train}
+        for text in overlap({part: [row.text for row in rows] for part, rows in self.rows.items()}, "texts"):
+            self.note(text)
+        labels = {row.label for row in self.rows.get("train", [])}
         for part, rows in self.rows.items():
-            if part == "train" or not train:
-                continue
-            if shared := sum(row.text in learned for row in rows):
-                self.note(f"{shared:,} of {len(rows):,} texts of the {part} part are in the training part, too")
-            if unseen := sorted({row.label for row in rows} - labels):
+            if labels and (unseen := sorted({row.label for row in rows} - labels)):
                 more = f" and {len(unseen) - SHOWN} others" if len(unseen) > SHOWN else ""
                 names = ", ".join(map(repr, unseen[:SHOWN])) + more
                 self.note(f"classes of the {part} part without an example in the training part: {names}")
@@ -278,7 +267,7 @@ class LabelledSequences(SequenceData):
         other = other or train  # validation on the training part
         if not train:
             return {}
-        return simple.text_baselines(
+        return text_baselines(
             [row.text for row in train],
             [row.label for row in train],
             [row.text for row in other],
@@ -307,8 +296,7 @@ class LabelledSequences(SequenceData):
             "symbols": vocab.kind,
             "tokenizer": vocab.tokenizer,
             "classes": list(self.classes),
-            "lowercase": bool(self.facts.get("lowercase") or self.lowercase),
-            "normalization": self.facts.get("normalization") or self.normalization,
+            **self.cleaning_of(self.lowercase, self.normalization),
             "class_weights": self._weights(),
         }
 

@@ -5,7 +5,6 @@ Legend: N examples, B batch size over all ranks, L lanes.
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,14 +20,15 @@ POOL_BATCHES = 64
 
 
 class Sampler(Protocol):
-    """Yields one index tensor per batch, with `NONE` for a row without an example."""
+    """Gives one index tensor per batch, with `NONE` for a row without an example."""
 
     epoch: int
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch, from 0. Lightning calls it before each epoch."""
 
-    def __iter__(self) -> Iterator[Tensor]: ...
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Yields the batches of the epoch from number `start` on."""
 
     def __len__(self) -> int: ...
 
@@ -130,7 +130,11 @@ class BucketSampler:
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Tensor]:
-        for batch in self._batches():
+        return self.batches(0)
+
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Yields the batches of this epoch from number `start` on."""
+        for batch in self._batches()[start:]:
             yield share(torch.from_numpy(batch), self.rank, self.world_size)
 
     def _batches(self) -> list[NDArray[np.int64]]:
@@ -287,9 +291,7 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Any]:
         at, self._resume_at = self._resume_at, None
         start = at["batch"] if at is not None and at["epoch"] == self.sampler.epoch else 0
-        skipping = getattr(self.sampler, "batches", None)
-        order = islice(self.sampler, start, None) if skipping is None else skipping(start)
-        for number, index in enumerate(order, start + 1):
+        for number, index in enumerate(self.sampler.batches(start), start + 1):
             self.batch = number
             if len(index):
                 batch = self.examples.take(index)

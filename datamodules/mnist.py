@@ -72,8 +72,8 @@ class MNISTRows(SequenceData):
         if "train" not in self.parts:
             return {}
         examples: list[Any] = [self.parts["train"], self.parts[part]]  # in memory
-        train, answers = ([str(row) for row in found.rows.targets.tolist()] for found in examples)
-        return {"majority": {"accuracy": counting.share(counting.majority(train, len(answers)), answers)}}
+        train, answers = (list(map(str, found.rows.targets.tolist())) for found in examples)
+        return {"majority": {"accuracy": counting.majority(train, answers)}}
 
     def _read(self, prefix: str) -> tuple[torch.Tensor, torch.Tensor]:
         images = self._read_idx(f"{prefix}-images-idx3-ubyte", axes=3)  # (N, 28, 28) uint8

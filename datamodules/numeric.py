@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from datamodules.base import SequenceData
-from datamodules.checks import check_fractions
+from datamodules.checks import check_fractions, check_sizes
 from datamodules.files import FACTS, read_table
 from datamodules.parts import Part, Parts, split_sizes, with_validation
 from zoo.batch import ValueBatch
@@ -60,8 +60,7 @@ class NumericSequences(SequenceData):
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
-        if window < 1:
-            raise ValueError(f"window: got {window}, expected at least 1")
+        check_sizes(window=window)
         if normalize not in ("none", "dataset", "instance"):
             raise ValueError(f"normalize: got {normalize!r}, expected none, dataset or instance")
         if column is not None and path is None:
@@ -75,6 +74,7 @@ class NumericSequences(SequenceData):
         name = self.path or str(THREE_STEPS)
         data = self.read_source(name, Path(name).name)
         table = read_numbers(name, None if self.column is None else [self.column], data)
+        self.steps = table.shape[1] - 1 if self.column is None else self.window
         sizes = split_sizes(len(table), self.val_fraction, self.test_fraction)
         pieces = dict(zip(("train", "val", "test"), np.split(table, np.cumsum(sizes)[:2]), strict=True))
         parts: Parts = {}
@@ -120,8 +120,7 @@ class NumericSequences(SequenceData):
         """Numbers per step, numbers to predict, steps, and the scaling, which the model applies."""
         normalize = self.facts.get("normalize", self.normalize)
         scaling = {} if normalize == "none" else {"mean": self.mean, "scale": self.scale}
-        steps = self.parts[self.last_part()].take(torch.zeros(1, dtype=torch.long)).inputs.shape[1]
-        return {"input_size": 1, "target_size": 1, "num_steps": steps, "normalize": normalize, **scaling}
+        return {"input_size": 1, "target_size": 1, "num_steps": self.steps, "normalize": normalize, **scaling}
 
 
 def read_numbers(path: str, columns: list[str] | None, data: bytes | None = None) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from datamodules.base import SequenceData
 from datamodules.baselines import counting
-from datamodules.checks import check_fractions, check_predict_inputs
+from datamodules.checks import check_fractions, check_predict_inputs, check_sizes
 from datamodules.files import FACTS, distinct, read_table
 from datamodules.parts import Part, Parts, random_split, with_validation
 from zoo.batch import IGNORE, PairBatch
@@ -74,16 +74,12 @@ class ToySeq2Seq(SequenceData):
         check_fractions(val_fraction, test_fraction)
         if task not in ("en_ko", "reverse", "addition"):
             raise ValueError(f"task: got {task!r}, expected en_ko, reverse or addition")
-        for name, value in (("num_examples", num_examples), ("digits", digits), ("min_length", min_length)):
-            if value < 1:
-                raise ValueError(f"{name}: got {value}, expected at least 1")
+        check_sizes(num_examples=num_examples, digits=digits, min_length=min_length, min_count=min_count)
         if max_length < min_length:
             raise ValueError(f"max_length: got {max_length}, expected at least min_length, {min_length}")
         self.task, self.path, self.num_examples, self.digits = task, path, num_examples, digits
         self.min_length, self.max_length = min_length, max_length
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
-        if min_count is not None and min_count < 1:
-            raise ValueError(f"min_count: got {min_count}, expected at least 1")
         self.min_count, self.predict_inputs = min_count, predict_inputs
 
     def pairs(self) -> list[Pair]:
@@ -149,8 +145,8 @@ class ToySeq2Seq(SequenceData):
         if "train" not in self.parts:
             return {}
         examples: list[Any] = [self.parts["train"], self.parts[part]]  # in memory
-        train, answers = ([str(row) for row in found.rows.target.tolist()] for found in examples)
-        return {"majority": {"exact_match": counting.share(counting.majority(train, len(answers)), answers)}}
+        train, answers = (list(map(str, found.rows.target.tolist())) for found in examples)
+        return {"majority": {"exact_match": counting.majority(train, answers)}}
 
     def predict_dataloader(self) -> Any:
         """Returns batches of `predict_inputs`, or of the last part if there are none."""

@@ -1,5 +1,6 @@
 """The parts of data, and how it is split into them."""
 
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -49,6 +50,19 @@ def _check_rows(where: str, rows: Any) -> None:
     if len(set(sizes.values())) != 1 or 0 in sizes.values():
         found = ", ".join(f"{field} {size}" for field, size in sizes.items())
         raise ValueError(f"{where}: expected the same number of examples in all fields, at least 1, got {found}")
+
+
+def overlap(rows: Mapping[Part, Sequence[Hashable]], what: str) -> Iterator[str]:
+    """Yields a note for each held-out part that has rows of the training part.
+
+    Args:
+        rows: The rows of each part.
+        what: What a row is, in the plural, for the notes.
+    """
+    known = set(rows.get("train", ()))
+    for part, found in rows.items():
+        if part != "train" and (shared := sum(row in known for row in found)):
+            yield f"{shared:,} of {len(found):,} {what} of the {part} part are in the training part, too"
 
 
 def split_sizes(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ Legend: R rows of the series, N windows, B batch size, T steps of a window, D in
 K targets, C columns: the inputs, and then the targets that are no inputs.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -15,8 +16,8 @@ from torch import Tensor
 
 from datamodules.base import SequenceData
 from datamodules.baselines import series as simple
-from datamodules.checks import check_fractions
-from datamodules.examples import NONE
+from datamodules.checks import check_fractions, check_sizes
+from datamodules.examples import void_missing
 from datamodules.files import FACTS
 from datamodules.parts import Part, Parts, split_sizes, with_validation
 from datamodules.tables import (
@@ -31,6 +32,8 @@ from datamodules.tables import (
 )
 from datamodules.times import parse_times
 from zoo.batch import ValueBatch
+
+log = logging.getLogger(__name__)
 
 CO2 = FACTS / "co2.csv"
 Scale = Literal["none", "standard", "instance"]
@@ -77,7 +80,6 @@ class SeriesWindows:
 
     def take(self, index: Tensor) -> ValueBatch:
         """See `Examples`."""
-        missing = index == NONE
         window, horizon = self.layout.window, self.layout.horizon
         rows = self.starts[index.clamp(min=0).numpy()][:, None] + np.arange(window + horizon)  # (B, T + H)
         block = torch.from_numpy(np.asarray(self.values[rows]))  # (B, T + H, C)
@@ -86,7 +88,7 @@ class SeriesWindows:
             block[:, window:, self.layout.targets],
             torch.from_numpy(np.asarray(self.times[rows])),
         )
-        return batch.void(missing) if bool(missing.any()) else batch
+        return void_missing(batch, index)
 
     def windows(self, numbers: int) -> Iterator[simple.Windows]:
         """Yields all windows in float64, some at a time: at most so many numbers, if a window has not more."""
@@ -166,9 +168,7 @@ class TimeSeries(SequenceData):
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
-        for name, value in {"window": window, "horizon": horizon, "stride": stride, "season": season}.items():
-            if value < 1:
-                raise ValueError(f"{name}: got {value}, expected at least 1")
+        check_sizes(window=window, horizon=horizon, stride=stride, season=season)
         choices: dict[str, tuple[Any, Any]] = {"normalize": (Scale, [normalize]), "fill": (Fill, [fill])}
         for name, (kind, values) in {**choices, "calendar": (Calendar, calendar or [])}.items():
             if wrong := [value for value in values if value not in get_args(kind)]:
@@ -361,10 +361,10 @@ class TimeSeries(SequenceData):
         numbers = len(train) * self.window * len(self.layout.inputs)
         stride = -(-numbers // MAX_NUMBERS)
         if stride > 1:
-            self.note(f"{RIDGE}: learns from every {stride}th window of the training part")
+            log.info("%s: learns from every %sth window of the training part", RIDGE, stride)
         chosen = SeriesWindows(train.values, train.times, train.starts[::stride], train.layout)
         validation: Any = self.parts.get("val", train)
         parts = [next(examples.windows(2 * MAX_NUMBERS)) for examples in (chosen, validation)]
         model, alpha = simple.ridge(parts[0], parts[1], self._scaling())
-        self.note(f"{RIDGE}: penalty {alpha:g}, chosen on the validation part")
+        log.info("%s: penalty %g, chosen on the validation part", RIDGE, alpha)
         return model

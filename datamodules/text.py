@@ -1,18 +1,15 @@
-"""Texts as sequences of symbols: books of Project Gutenberg, text files, a literal string.
+"""Texts as sequences of symbols: what all of them have in common, and a literal string.
 
 Legend: B batch, T time steps.
 """
 
-import codecs
 import math
-import re
 import sys
-import unicodedata
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,17 +18,15 @@ from tqdm import tqdm
 
 from datamodules.base import SequenceData
 from datamodules.baselines import counting
-from datamodules.cache import cached
 from datamodules.checks import check_fractions, check_predict_inputs
-from datamodules.cleaning import cleaned
+from datamodules.cleaning import cleaned, plain
 from datamodules.examples import Mapped
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
 from datamodules.parts import Part, Parts
 from datamodules.symbols import check_symbols, read_tokenizer
 from datamodules.text_cache import TextCache, stamp_of
-from datamodules.text_encoder import Encoded, SkipError, TextEncoder
-from datamodules.text_examples import Chunks, Windows, chunk_counts
-from datamodules.text_files import OnError, Source, find_files
+from datamodules.text_encoder import Encoded, TextEncoder
+from datamodules.text_examples import Chunks, Windows
 from datamodules.unknown import Unknown
 from zoo.batch import IGNORE, TextBatch
 from zoo.vocab import SymbolKind, Vocab
@@ -42,7 +37,6 @@ MOST_UNCACHED = 2**24  # bytes of all files; larger texts are encoded once, into
 MOST_IN_MEMORY = 2**24  # bytes of provisional numbers
 MOST_COUNTED = 600_000  # characters that are counted for a baseline, which takes some seconds
 LANE_CHARACTERS, MOST_LANES = 4000, 16  # of `eval_lanes: auto`; see docs/data.md for what they cost and gain
-GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 
 
 class TextData(SequenceData):
@@ -149,8 +143,10 @@ class TextData(SequenceData):
         if meta is not None:
             self._take(cache, meta)
         self.vocab = self.encoded.vocab
-        build = self._windows if self.mode == "windows" else self._chunks
-        return {part: build(part, documents) for part, documents in self._long_enough().items()}
+        documents = self._long_enough()
+        if self.mode == "windows":
+            return {part: Windows(found, self.seq_len) for part, found in documents.items()}
+        return {part: Chunks(found, self.seq_len, partial(self._lanes, part)) for part, found in documents.items()}
 
     def _encode_into(self, cache: TextCache, files: list[str]) -> dict[str, Any] | None:
         """Encodes the texts, and writes them into the cache. Returns its facts, or None if they are small."""
@@ -204,17 +200,17 @@ class TextData(SequenceData):
         Raises:
             ValueError: If a marker is not found, or if the text is empty.
         """
-        given = size = 0
+        blank, size = True, 0
 
-        def counted(pieces: Iterable[str]) -> Iterator[str]:
-            nonlocal given
+        def watched(pieces: Iterable[str]) -> Iterator[str]:
+            nonlocal blank
             for piece in pieces:
-                given += len(piece.strip())
+                blank = blank and piece.isspace()
                 yield piece
 
         for piece in cleaned(
             name,
-            counted([text] if isinstance(text, str) else text()),
+            watched([text] if isinstance(text, str) else text()),
             normalization=self.spec_of_text["normalization"],
             start_marker=self.start_marker,
             end_marker=self.end_marker,
@@ -226,7 +222,7 @@ class TextData(SequenceData):
             size += len(piece)
             yield piece
         if not size:
-            raise ValueError(f"{name}: the text is empty{' after cleaning' if given else ''}")
+            raise ValueError(f"{name}: the text is empty{'' if blank else ' after cleaning'}")
 
     def cut(self) -> dict[Part, list[NDArray[Any]]]:
         """Returns the ids of each part: one array per document. Available after `setup`."""
@@ -264,22 +260,7 @@ class TextData(SequenceData):
     @property
     def spec_of_text(self) -> dict[str, Any]:
         """How texts are cleaned, for the model: `lowercase` and `normalization`."""
-        return {
-            "lowercase": bool(self.facts.get("lowercase") or self.lowercase),
-            "normalization": self.facts.get("normalization") or self.normalization,
-        }
-
-    def _clean_input(self, text: str) -> str:
-        form = self.spec_of_text["normalization"]
-        text = text if form is None else unicodedata.normalize(form, text)
-        return text.lower() if self.spec_of_text["lowercase"] else text
-
-    def _windows(self, part: Part, documents: Mapped) -> Windows:
-        return Windows(documents, self.seq_len)
-
-    def _chunks(self, part: Part, documents: Mapped) -> Chunks:
-        chunks = int(chunk_counts(documents, self.seq_len).sum())
-        return Chunks(documents, self.seq_len, self._lanes(part, chunks))
+        return self.cleaning_of(self.lowercase, self.normalization)
 
     def _lanes(self, part: Part, chunks: int) -> int:
         if part == "train":
@@ -291,8 +272,8 @@ class TextData(SequenceData):
     def sampler(self, part: Part, shuffle: bool) -> Sampler:
         """See `SequenceData`. A stream is never shuffled."""
         if self.mode == "stream":
-            chunks = len(self.parts[part])
-            return LaneSampler(chunks, self._lanes(part, chunks), **self.place())
+            chunks: Any = self.parts[part]
+            return LaneSampler(len(chunks), chunks.lanes, **self.place())
         return super().sampler(part, shuffle)
 
     def predict_dataloader(self) -> Any:
@@ -300,7 +281,7 @@ class TextData(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader() if self.mode == "windows" else self.loader(self.last_part())
         check_predict_inputs(self.predict_inputs)
-        texts = map(self._clean_input, self.predict_inputs)
+        texts = (plain(text, **self.spec_of_text) for text in self.predict_inputs)
         rows = [torch.tensor(self.encode_input(text, self.vocab)) for text in texts]
         inputs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=IGNORE)
         sampler = EpochSampler(len(rows), 1, fill=False, **self.place())
@@ -316,103 +297,6 @@ class TextData(SequenceData):
         """The vocabulary (by default, the distinct characters of all parts, sorted), and how texts are cleaned."""
         vocab = self.vocab
         return {"vocab": list(vocab), "symbols": vocab.kind, "tokenizer": vocab.tokenizer, **self.spec_of_text}
-
-
-class Gutenberg(TextData):
-    """Books of Project Gutenberg, by number.
-
-    A book that is not in the cache (`gutenberg/<number>.txt`) is downloaded from gutenberg.org.
-
-    Args:
-        books: Ebook numbers, such as 11 for Alice's Adventures in Wonderland.
-        strip_license: Whether to remove Project Gutenberg's header and license.
-        **options: See `TextData`.
-    """
-
-    def __init__(self, books: list[int], strip_license: bool = False, **options: Any) -> None:
-        super().__init__(**options)
-        if not books or min(books) < 1:
-            raise ValueError(f"books: got {books}, expected one or more ebook numbers")
-        self.books, self.strip_license = books, strip_license
-
-    def prepare_data(self) -> None:
-        """Downloads the books that are missing."""
-        for book in self.books:
-            book_path(book)
-
-    def files(self) -> list[str]:
-        """See `TextData`."""
-        return [str(book_path(book)) for book in self.books]
-
-    def documents(self) -> Mapping[str, "Text"]:
-        """See `TextData`."""
-        return {f"book {book}": partial(self._book, book) for book in self.books}
-
-    def _book(self, book: int) -> Iterator[str]:
-        yield read_book(self, book, self.strip_license)
-
-    def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "strip_license": self.strip_license}
-
-
-class TextFile(TextData):
-    """Your own text files, of any size.
-
-    Up to 16 MB of files are read at each start. More are encoded once, in the folder `texts` of the cache,
-    and mapped into memory from there. If a file changes, all are encoded again.
-
-    Args:
-        paths: Files, folders, and patterns such as `books/*.txt`: one, or a list. A folder stands for
-            all of its text files (`.txt`, `.text`, `.md`), also in its subfolders. Each file is a
-            document. Files that end in `.gz` or `.zst` are decompressed.
-        exclude: Patterns of files to leave out, for example `draft*`.
-        encoding: The encoding of the files.
-        on_error: What to do if a file is not in this encoding: `stop` with an error, `skip` the file, or
-            `replace` what can't be read with U+FFFD.
-        **options: See `TextData`.
-    """
-
-    def __init__(
-        self,
-        paths: str | list[str],
-        exclude: str | list[str] | None = None,
-        encoding: str = "utf-8",
-        on_error: OnError = "stop",
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        if not paths:
-            raise ValueError("paths: got none, expected at least one file")
-        if on_error not in get_args(OnError):
-            raise ValueError(f"on_error: got {on_error!r}, expected one of {', '.join(get_args(OnError))}")
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise ValueError(f"encoding: got {encoding!r}, expected one that Python knows, such as latin-1") from None
-        self.paths = [paths] if isinstance(paths, str) else paths
-        self.exclude = [exclude] if isinstance(exclude, str) else exclude or []
-        self.encoding, self.on_error = encoding, on_error
-
-    def files(self) -> list[str]:
-        """See `TextData`."""
-        return find_files(self.paths, self.exclude)
-
-    def documents(self) -> Mapping[str, "Text"]:
-        """See `TextData`."""
-        return {file: partial(self._read, file) for file in self.files()}
-
-    def _read(self, file: str) -> Iterator[str]:
-        source = Source(file, self.advance)
-        try:
-            yield from source.pieces(self.encoding, self.on_error)
-        except ValueError as error:
-            if self.on_error == "skip":
-                raise SkipError(str(error).partition(";")[0]) from error
-            raise
-        self._sources[file] = source.digest.hexdigest()
-
-    def _options(self) -> dict[str, Any]:
-        return {**super()._options(), "encoding": self.encoding, "on_error": self.on_error}
 
 
 class TextString(TextData):
@@ -447,53 +331,3 @@ class TextString(TextData):
 
 def _ignore(_: int) -> None:
     pass
-
-
-def book_path(book: int) -> Path:
-    """Returns the path of a book in the cache. A missing book is downloaded."""
-    return cached(f"gutenberg/{book}.txt", GUTENBERG_URL.format(book=book), _check_book)
-
-
-def read_book(datamodule: SequenceData, book: int, strip_license: bool = False) -> str:
-    """Returns the text of a book, with line feeds as line ends.
-
-    Args:
-        datamodule: The datamodule that records the file in its `sources`.
-        book: The ebook number.
-        strip_license: Whether to remove Project Gutenberg's header and license.
-
-    Raises:
-        ValueError: If the book is not UTF-8, or if its header and license are not found.
-    """
-    path = book_path(book)
-    data = datamodule.read_source(path, f"gutenberg/{book}.txt")
-    text = decode(str(path), data).replace("\r\n", "\n")
-    if not strip_license:
-        return text
-    lines = text.split("\n")
-    marks = [i for i, line in enumerate(lines) if line.startswith("***") and "PROJECT GUTENBERG EBOOK" in line]
-    if len(marks) < 2:
-        raise ValueError(
-            f"strip_license: Project Gutenberg's '*** START OF' and '*** END OF' lines not found in {path}"
-        )
-    body = "\n".join(lines[marks[0] + 1 : marks[-1]]).strip("\n")
-    last = body.rpartition("\n")[2]  # older books end with an extra line by Project Gutenberg
-    return body.removesuffix(last).rstrip("\n") if re.match("End of (the )?Project Gutenberg", last) else body
-
-
-def decode(name: str, data: bytes) -> str:
-    """Decodes UTF-8, without a byte order mark.
-
-    Raises:
-        ValueError: If it is not UTF-8. The message gives the position of the first invalid byte.
-    """
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-
-
-def _check_book(path: Path) -> None:
-    text = path.read_bytes()
-    if b"Project Gutenberg" not in text or b"END OF TH" not in text:
-        raise ValueError("it is not a complete book of Project Gutenberg")

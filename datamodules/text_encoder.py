@@ -78,7 +78,7 @@ class TextEncoder:
             raise ValueError(f"no file can be read: {'; '.join(self.data.notes)}")
         values = numbers.values()
         bounds = self._split(values, ends, kind)
-        vocab = self._vocab(values, bounds, numbering)
+        vocab = self.data.vocab_of(lambda: self._learn(values, bounds, numbering))
         parts: dict[Part, Mapped] = {}
         for part, stretches in bounds.items():
             self.data.unknown.part = part
@@ -102,10 +102,8 @@ class TextEncoder:
                 found[part].append(bounds)
         return found
 
-    def _vocab(self, values: NDArray[Any], bounds: Bounds, numbering: Numbering) -> Vocab:
-        """Returns the model's vocabulary, or that of the texts."""
-        if "vocab" in self.data.facts:
-            return self.data.vocab_of([])
+    def _learn(self, values: NDArray[Any], bounds: Bounds, numbering: Numbering) -> Vocab:
+        """Returns the vocabulary of the texts."""
         names = numbering.names
         if numbering.symbols == "bytes":
             return Vocab(names, "bytes")

@@ -3,6 +3,7 @@
 Legend: N examples, B batch size, T time steps.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.examples import NONE, Mapped
+from datamodules.examples import Mapped, void_missing
 from datamodules.loader import LaneSampler
 from zoo.batch import IGNORE, TextBatch
 
@@ -38,9 +39,7 @@ class Windows:
         """See `Examples`."""
         starts, _, _ = places(self.documents, self.ends, index, self.seq_len)
         values = self.documents.gather(starts, self.seq_len + 1)
-        batch = TextBatch(values[:, :-1].contiguous(), values[:, 1:].contiguous())
-        missing = index == NONE
-        return batch.void(missing) if missing.any() else batch
+        return void_missing(TextBatch(values[:, :-1].contiguous(), values[:, 1:].contiguous()), index)
 
 
 class Chunks:
@@ -49,15 +48,16 @@ class Chunks:
     Args:
         documents: The ids of each document.
         seq_len: T.
-        lanes: How many lanes the chunks are divided into, see `LaneSampler`.
+        lanes: Gives the number of lanes that so many chunks are divided into, see `LaneSampler`.
     """
 
     batch_type = TextBatch
 
-    def __init__(self, documents: Mapped, seq_len: int, lanes: int) -> None:
-        self.documents, self.seq_len, self.lanes = documents, seq_len, lanes
-        self.ends = np.cumsum(chunk_counts(documents, seq_len))  # of each document, in chunks
-        self.starts = LaneSampler.bounds(len(self), lanes)[: min(lanes, len(self))]  # of the lanes
+    def __init__(self, documents: Mapped, seq_len: int, lanes: Callable[[int], int]) -> None:
+        self.documents, self.seq_len = documents, seq_len
+        self.ends = np.cumsum(-(-(documents.lengths - 1).clip(min=0) // seq_len))  # of each document, in chunks
+        self.lanes = lanes(len(self))
+        self.starts = LaneSampler.bounds(len(self), self.lanes)[: min(self.lanes, len(self))]  # of the lanes
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -69,13 +69,7 @@ class Chunks:
         after = torch.arange(self.seq_len) >= torch.from_numpy(left)[:, None]  # the document has ended
         resets = torch.from_numpy(first) | torch.isin(index, self.starts)
         batch = TextBatch(values[:, :-1].masked_fill(after, 0), values[:, 1:].masked_fill(after, IGNORE), resets)
-        missing = index == NONE
-        return batch.void(missing) if missing.any() else batch
-
-
-def chunk_counts(documents: Mapped, seq_len: int) -> NDArray[np.int64]:
-    """Returns the number of chunks of each document."""
-    return -(-(documents.lengths - 1).clip(min=0) // seq_len)
+        return void_missing(batch, index)
 
 
 def places(

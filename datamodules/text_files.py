@@ -1,14 +1,18 @@
-"""Finding text files, and reading them in pieces."""
+"""Text files: finding them, reading them in pieces, and training on them."""
 
 import codecs
 import glob
 import gzip
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from datamodules.text import Text, TextData
+from datamodules.text_encoder import SkipError
 
 PIECE_BYTES = 4 * 2**20
 SUFFIXES = (".txt", ".text", ".md")  # of the files that are taken from a folder
@@ -156,3 +160,75 @@ class Source:
                 offset += len(data)
                 if text:
                     yield text
+
+
+def decode(name: str, data: bytes) -> str:
+    """Decodes UTF-8, without a byte order mark.
+
+    Raises:
+        ValueError: If it is not UTF-8. The message gives the position of the first invalid byte.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+
+
+class TextFile(TextData):
+    """Your own text files, of any size.
+
+    Up to 16 MB of files are read at each start. More are encoded once, in the folder `texts` of the cache,
+    and mapped into memory from there. If a file changes, all are encoded again.
+
+    Args:
+        paths: Files, folders, and patterns such as `books/*.txt`: one, or a list. A folder stands for
+            all of its text files (`.txt`, `.text`, `.md`), also in its subfolders. Each file is a
+            document. Files that end in `.gz` or `.zst` are decompressed.
+        exclude: Patterns of files to leave out, for example `draft*`.
+        encoding: The encoding of the files.
+        on_error: What to do if a file is not in this encoding: `stop` with an error, `skip` the file, or
+            `replace` what can't be read with U+FFFD.
+        **options: See `TextData`.
+    """
+
+    def __init__(
+        self,
+        paths: str | list[str],
+        exclude: str | list[str] | None = None,
+        encoding: str = "utf-8",
+        on_error: OnError = "stop",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        if not paths:
+            raise ValueError("paths: got none, expected at least one file")
+        if on_error not in get_args(OnError):
+            raise ValueError(f"on_error: got {on_error!r}, expected one of {', '.join(get_args(OnError))}")
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(f"encoding: got {encoding!r}, expected one that Python knows, such as latin-1") from None
+        self.paths = [paths] if isinstance(paths, str) else paths
+        self.exclude = [exclude] if isinstance(exclude, str) else exclude or []
+        self.encoding, self.on_error = encoding, on_error
+
+    def files(self) -> list[str]:
+        """See `TextData`."""
+        return find_files(self.paths, self.exclude)
+
+    def documents(self) -> Mapping[str, Text]:
+        """See `TextData`."""
+        return {file: partial(self._read, file) for file in self.files()}
+
+    def _read(self, file: str) -> Iterator[str]:
+        source = Source(file, self.advance)
+        try:
+            yield from source.pieces(self.encoding, self.on_error)
+        except ValueError as error:
+            if self.on_error == "skip":
+                raise SkipError(str(error).partition(";")[0]) from error
+            raise
+        self._sources[file] = source.digest.hexdigest()
+
+    def _options(self) -> dict[str, Any]:
+        return {**super()._options(), "encoding": self.encoding, "on_error": self.on_error}

@@ -1,25 +1,25 @@
 """Pairs of texts: two columns of a table, or two files line by line."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from datamodules.base import SequenceData
-from datamodules.checks import check_fractions, check_predict_inputs, check_seed
-from datamodules.examples import NONE, Mapped
-from datamodules.parallel import Pair, read_lines, read_pair_table, split_by_source
-from datamodules.parts import Part, Parts, with_validation
+from datamodules.baselines import counting
+from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
+from datamodules.examples import NONE, Mapped, void_missing
+from datamodules.pair_files import Pair, read_lines, read_pair_table, split_by_source
+from datamodules.parts import Part, Parts, overlap, with_validation
 from datamodules.symbols import check_symbols, learn_vocab
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, SymbolKind, Vocab
 
 Files = str | list[str]
-MAJORITY = "most frequent target"
 
 
 class PairExamples:
@@ -46,10 +46,8 @@ class PairExamples:
 
     def take(self, index: torch.Tensor) -> PairBatch:
         """See `Examples`."""
-        missing = index == NONE
         source, lengths = self.sources.padded(index)
-        batch = PairBatch(source, lengths, self.targets.padded(index, IGNORE)[0])
-        return batch.void(missing) if bool(missing.any()) else batch
+        return void_missing(PairBatch(source, lengths, self.targets.padded(index, IGNORE)[0]), index)
 
 
 class Sides(NamedTuple):
@@ -108,9 +106,9 @@ class TextPairs(SequenceData):
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         split_seed: int = 0,
-        symbols: Literal["characters", "bytes", "words", "bpe"] = "characters",
-        source_symbols: Literal["characters", "bytes", "words", "bpe"] | None = None,
-        target_symbols: Literal["characters", "bytes", "words", "bpe"] | None = None,
+        symbols: SymbolKind = "characters",
+        source_symbols: SymbolKind | None = None,
+        target_symbols: SymbolKind | None = None,
         shared: bool = False,
         min_count: int | None = None,
         vocab_size: int | None = None,
@@ -123,8 +121,7 @@ class TextPairs(SequenceData):
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
         check_seed("split_seed", split_seed)
-        if max_length is not None and max_length < 1:
-            raise ValueError(f"max_length: got {max_length}, expected at least 1")
+        check_sizes(max_length=max_length)
         self.path, self.source, self.target = path, source, target
         self.source_path, self.target_path = source_path, target_path
         self.train, self.val, self.test = train, val, test
@@ -175,10 +172,8 @@ class TextPairs(SequenceData):
         given: dict[Part, Files | None] = {"train": self.train, "val": self.val, "test": self.test}
         if any(given.values()):
             found = {part: self._pairs(files) for part, files in given.items() if files}
-            known = set(found.get("train", ()))
-            for part, pairs in found.items():
-                if part != "train" and (seen := sum(pair in known for pair in pairs)):
-                    self.note(f"{seen:,} of {len(pairs):,} pairs of the {part} part are in the training part, too")
+            for text in overlap(found, "pairs"):
+                self.note(text)
             return found
         pairs = self._pairs(self.path or [str(self.source_path), str(self.target_path)])
         return split_by_source(pairs, self.val_fraction, self.test_fraction, self.split_seed)
@@ -211,9 +206,9 @@ class TextPairs(SequenceData):
             both = self._learn(self.kinds.source, [*train, *more], [*held_out, *more_held_out], specials[1])
             return both, both
         found = []
-        for side, fact in enumerate(("source_vocab", "target_vocab")):  # learning may take long
-            own = () if fact in self.facts else self._learn(self.kinds[side], *sides[side], specials[side])
-            found.append(self.vocab_of(own, fact))
+        for side, fact in enumerate(("source_vocab", "target_vocab")):
+            learn = partial(self._learn, self.kinds[side], *sides[side], specials[side])
+            found.append(self.vocab_of(learn, fact))
         return found[0], found[1]
 
     def _learn(self, kind: SymbolKind, train: Iterable[str], others: Iterable[str], specials: Sequence[str]) -> Vocab:
@@ -277,11 +272,8 @@ class TextPairs(SequenceData):
         if "train" not in self.parts:
             return {}
         train, wanted = self._targets("train"), self._targets(part)
-        counts = Counter(target for target in train if target is not None)
-        if not counts:
-            return {}
-        best = counts.most_common(1)[0][0]
-        return {MAJORITY: {"exact_match": wanted.count(best) / len(wanted)}}
+        known = [target for target in train if target is not None]
+        return {"majority": {"exact_match": counting.majority(known, wanted)}} if known else {}
 
     def _targets(self, part: Part) -> list[bytes | None]:
         """Returns each target of a part in a form to compare; None if it has an unknown symbol."""

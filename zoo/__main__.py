@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     for log in map(logging.getLogger, ("zoo", "datamodules")):
         if not log.handlers:
             log.addHandler(Notes())
-            log.setLevel(logging.INFO)
+        log.setLevel(logging.INFO)
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()  # a closed pipe raises here, and not when the interpreter ends

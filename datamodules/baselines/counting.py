@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 
 ORDER = 5  # of the n-grams
 
 
-def majority(train: list[str], count: int) -> list[str]:
-    """Returns the most common answer, as often as asked."""
-    return [Counter(train).most_common(1)[0][0]] * count
+def majority(train: Iterable[Hashable], answers: Sequence[Hashable]) -> float:
+    """Returns the share of answers that are the most common one of the training part."""
+    return answers.count(Counter(train).most_common(1)[0][0]) / len(answers)
 
 
 def backoff(train: list[str], words: list[str]) -> list[str]:

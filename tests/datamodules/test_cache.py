@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import Gutenberg, text
+from datamodules import Gutenberg, gutenberg
 from datamodules.cache import cached, check_sha256
 from support import serving
 
@@ -48,7 +48,7 @@ def test_a_broken_download_leaves_nothing(server: str, fault: str, tmp_path: Pat
 
 
 def test_a_book_is_fetched_from_its_address(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "GUTENBERG_URL", server + "/{book}")
+    monkeypatch.setattr(gutenberg, "GUTENBERG_URL", server + "/{book}")
     data = Gutenberg([7], seq_len=10, val_fraction=0, test_fraction=0)
     data.prepare_data()
     data.setup()

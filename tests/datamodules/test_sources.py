@@ -16,8 +16,8 @@ from datamodules import (
     TextString,
     ToySeq2Seq,
     WordCompletion,
+    gutenberg,
     mnist,
-    text,
 )
 
 MARK = "OF THE PROJECT GUTENBERG EBOOK"
@@ -42,7 +42,7 @@ def digest(data: bytes) -> str:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr(text, "GUTENBERG_URL", "http://127.0.0.1:1/{book}")
+    monkeypatch.setattr(gutenberg, "GUTENBERG_URL", "http://127.0.0.1:1/{book}")
     (tmp_path / "gutenberg").mkdir()
     return tmp_path
 

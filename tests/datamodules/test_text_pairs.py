@@ -123,7 +123,7 @@ def test_the_sides_may_have_different_symbols() -> None:
 def test_the_baseline_is_the_most_frequent_target() -> None:
     train, test = [("a", "x"), ("b", "x"), ("c", "y")], [("d", "x"), ("e", "y"), ("f", "y"), ("g", "y")]
     data = ready(train=write("a.csv", train), test=write("b.csv", test))
-    assert data.baselines("test") == {"most frequent target": {"exact_match": 0.25}}
+    assert data.baselines("test") == {"majority": {"exact_match": 0.25}}
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

@@ -70,7 +70,7 @@ def _missing(source: str, files: list[str], argv: list[str]) -> tuple[list[str],
     if {"model", "data"} <= named:
         return [], None
     config, found = config_of(source)
-    own = _content(config) if config is not None else {}
+    own = read_config(config) if config is not None else {}
     classes = {key: _value_of(f"--{key}", argv) for key in ("model", "data")}
     if not files and config is not None and classes["data"] is None:
         return [config], found
@@ -115,12 +115,12 @@ def _keys_of(files: list[str]) -> set[str]:
     found: set[str] = set()
     for name in files:
         with suppress(OSError, UnicodeError, yaml.YAMLError):
-            content = _content(name)
+            content = read_config(name)
             found |= content.keys() if isinstance(content, dict) else set()
     return found
 
 
-def _content(config: str) -> Any:
+def read_config(config: str) -> Any:
     """Returns the content of a config: a path, or text of several lines."""
     text = config if "\n" in config else Path(config).read_text(encoding="utf-8")
     check_yaml(text)

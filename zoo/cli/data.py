@@ -15,7 +15,6 @@ from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, explain, first_cause
 from zoo.cli.overview import Overview, overview, show
 from zoo.cli.train import CLASS_NAMES, quieten
-from zoo.files.limits import check_yaml
 
 KEPT = ("data", "seed_everything")  # of a config
 
@@ -86,11 +85,9 @@ def load(names: list[str], options: list[str]) -> L.LightningDataModule:
 
 def _of_data(name: str) -> str:
     """Returns the text of a config with its data alone."""
-    text = Path(configs.find_config(name)).read_text(encoding="utf-8")
     try:
-        check_yaml(text)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = configs.read_config(configs.find_config(name))
+    except (yaml.YAMLError, UnicodeError) as error:
         raise UsageError(f"{name}: not a config: {str(error).splitlines()[0]}") from error
     if not isinstance(content, dict) or "data" not in content:
         raise UsageError(f"{name}: the config has no data")
@@ -99,11 +96,11 @@ def _of_data(name: str) -> str:
 
 def draw(found: Overview, file: Path) -> None:
     """Draws the data into a file."""
-    from zoo import histograms
+    from zoo import plots
 
     if not found.kind:
         raise UsageError(f"--output: {found.name} has no classes, symbols or lengths to draw")
-    figure = histograms.data(found.kind, found.counted)
+    figure = plots.counts(found.kind, found.counted)
     try:
         figure.savefig(file, dpi=120)
     except OSError as error:

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from zoo.batch import ValueBatch
 from zoo.checks import check_choice
 from zoo.models import RegressorModel
-from zoo.models.regressor import Normalize, Strategy
+from zoo.models.regressor_config import Normalize, Strategy
 from zoo.models.times import Calendar
 from zoo.nn import CellName, InitName
 from zoo.tasks.base import Loss, Stage, Task
@@ -198,7 +198,7 @@ class Regressor(Task):
         return plots.predicted_against_true(predicted[known].numpy(), true[known].numpy())
 
     def _draw_forecasts(self) -> "Figure":
-        from zoo.forecast_plots import Forecast, forecasts
+        from zoo.plots import Forecast, forecasts
 
         config, kept = self.model.config, self._last_predictions
         chosen = [kept[round(i * (len(kept) - 1) / (SHOWN_FORECASTS - 1))] for i in range(SHOWN_FORECASTS)]

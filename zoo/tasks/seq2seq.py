@@ -137,7 +137,7 @@ class Seq2Seq(Task):
             metrics["char_error_rate"] = Mean()
             if self._has_sentences():
                 metrics["bleu"] = Bleu()
-                if stage == "test":  # it takes a hundredth of a second for each sentence
+                if stage == "test":  # it is slow to count
                     metrics["chrf"] = Chrf()
         return metrics
 

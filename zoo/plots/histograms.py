@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from zoo import fonts
-from zoo.plots import Figure
+from zoo.plots.figure import Figure
 
 MOST_BARS = 40
 
 
-def data(kind: str, counted: Mapping[str, Mapping[str, int]]) -> Figure:
+def counts(kind: str, counted: Mapping[str, Mapping[str, int]]) -> Figure:
     """Draws the counts of each part of some data, as shares of the part.
 
     Args:

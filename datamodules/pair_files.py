@@ -4,7 +4,7 @@ from typing import Any
 
 from datamodules.parts import Part, random_split
 from datamodules.tables import check_columns, read_cells
-from datamodules.text import decode
+from datamodules.text_files import decode
 
 Pair = tuple[str, str]
 

@@ -1,4 +1,4 @@
-"""Pictures of forecasts. Works without a display, as `zoo.plots` does.
+"""Predicted numbers, and forecasts with their quantiles.
 
 Legend: T steps of a window, H steps ahead, K targets, Q quantiles.
 """
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from zoo.plots import Figure
+from zoo.plots.figure import Figure
 
 SHOWN_TARGETS = 3
 SHOWN_PAST = 3  # times the horizon
@@ -59,4 +59,17 @@ def forecasts(found: Sequence[Forecast], names: Sequence[str], levels: Sequence[
                 axis.set_xlabel("steps after the window")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize="small")
+    return figure
+
+
+def predicted_against_true(predicted: ArrayLike, true: ArrayLike) -> Figure:
+    """Draws predicted against true values (N,). Perfect predictions lie on the diagonal."""
+    x, y = np.asarray(true), np.asarray(predicted)
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axis = figure.subplots()
+    axis.axline((float(x.mean()), float(x.mean())), slope=1, color="grey", linewidth=1)
+    axis.plot(x, y, ".", alpha=0.7)
+    error = float(np.abs(x - y).mean())
+    axis.set(xlabel="true", ylabel="predicted", title=f"mean absolute error {error:.4g}")
+    axis.grid(alpha=0.3)
     return figure
