@@ -20,6 +20,7 @@ from datamodules.examples import NONE, Examples, as_examples
 from datamodules.files import check_file
 from datamodules.loader import BatchLoader, BucketSampler, EpochSampler, Sampler
 from datamodules.parts import Part, Parts, check_parts
+from datamodules.symbols import read_tokenizer
 from datamodules.unknown import Unknown
 from zoo.vocab import UNK, OnUnknown, Vocab
 
@@ -159,13 +160,20 @@ class SequenceData(L.LightningDataModule, ABC):
         Args:
             own: The data's own symbols, or a function that learns its vocabulary.
             fact: What the model calls it.
+
+        Raises:
+            ValueError: If the data has a file for its option `tokenizer`, and it is not that of the model.
         """
         if fact not in self.facts:
             return own() if callable(own) else Vocab(own)
         kind, tokenizer = fact.removesuffix("vocab") + "symbols", fact.removesuffix("vocab") + "tokenizer"
         if not fact.endswith("vocab"):  # names, for example of classes
             return Vocab(self.facts[fact])
-        return Vocab(self.facts[fact], self.facts.get(kind, "characters"), self.facts.get(tokenizer))
+        found = Vocab(self.facts[fact], self.facts.get(kind, "characters"), self.facts.get(tokenizer))
+        file: str | None = getattr(self, "tokenizer", None)
+        if file is not None and found.tokenizer is not None and read_tokenizer(file) != found.tokenizer:
+            raise ValueError(f"tokenizer: {file} is not the one of the model; leave it out, the model has its own")
+        return found
 
     def cleaning_of(self, lowercase: bool, normalization: str | None) -> dict[str, Any]:
         """Returns how texts are cleaned, as facts: as for the model, if it says so, else as the options say."""

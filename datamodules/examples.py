@@ -75,9 +75,11 @@ class Mapped:
         self.values, self.bounds = values, bounds
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[int]]) -> Self:
-        """Stores sequences of symbols in memory."""
+    def of(cls, sequences: Sequence[Any]) -> Self:
+        """Stores sequences in memory: lists of symbols, or arrays of numbers (T, D)."""
         bounds = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
+        if any(getattr(steps, "ndim", 1) == 2 for steps in sequences):
+            return cls(np.concatenate(sequences), bounds)
         top = max((max(ids) for ids in sequences if len(ids)), default=0)
         flat = np.concatenate(
             [np.zeros(0, symbol_type(top)), *(np.asarray(ids, symbol_type(top)) for ids in sequences)]

@@ -1,28 +1,29 @@
-"""Texts with a class: from a table, from a folder, or from a file for each part.
+"""Sequences with a class, texts or numbers: from a table, from a folder, from a file for each part, or from the Hub.
 
-Legend: N examples, B batch size, T time steps.
+Legend: N examples, B batch size, T time steps, D features.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from datamodules import hub
 from datamodules.base import SequenceData
-from datamodules.baselines.classes import text_baselines
+from datamodules.baselines.classes import number_baselines, text_baselines
 from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
 from datamodules.cleaning import plain
 from datamodules.examples import NONE, Mapped, void_missing
-from datamodules.parts import Part, Parts, overlap, split_sizes, with_validation
+from datamodules.labelled_files import read_folder
+from datamodules.labelled_tables import Columns, Labelled, read_rows
+from datamodules.parts import Part, Parts, overlap, stratified_split, with_validation
 from datamodules.symbols import check_symbols, learn_vocab
-from datamodules.tables import check_columns, read_cells
-from datamodules.text_files import decode, find_files
+from datamodules.tables import read_cells
 from zoo.batch import IGNORE, ClassBatch
 from zoo.vocab import SymbolKind, Vocab
 
@@ -30,51 +31,52 @@ SHOWN = 8  # names in a note
 PART_FILES: tuple[Part, ...] = ("train", "val", "test")
 
 
-class Labelled(NamedTuple):
-    """A text and the name of its class."""
-
-    text: str
-    label: str
-
-
 class LabelledExamples:
-    """Symbols of texts, and their classes. Only the texts of a batch are padded.
+    """Sequences and their classes. Only the sequences of a batch are padded.
 
     Args:
-        texts: The ids of each text.
-        targets: The class of each text (N,), int64.
+        sequences: The ids of each text, or numbers with D features.
+        targets: The class of each sequence (N,), int64.
     """
 
     batch_type = ClassBatch
 
-    def __init__(self, texts: Mapped, targets: Tensor) -> None:
-        self.texts, self.targets = texts, targets
+    def __init__(self, sequences: Mapped, targets: Tensor) -> None:
+        self.sequences, self.targets = sequences, targets
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def take(self, index: Tensor) -> ClassBatch:
         """See `Examples`."""
-        inputs, lengths = self.texts.padded(index)
+        inputs, lengths = self.sequences.padded(index)
         return void_missing(ClassBatch(inputs, self.targets[index.clamp(min=0)], lengths), index)
 
 
 class LabelledSequences(SequenceData):
-    """Texts and their classes, for example names and their languages, or reviews and their stars.
+    """Texts or sequences of numbers, and their classes, for example names and their languages.
 
-    Give `path`, or `train` with or without `val` and `test`. Parts are drawn at random with
-    `split_seed`, in each class the same share. Examples with the same text are in the same part.
-    Texts of a batch have similar lengths.
+    Give `path`; or `train` with or without `val` and `test`; or `dataset`. Parts that are not given are drawn at
+    random with `split_seed`, in each class the same share. Equal sequences are in the same part. Sequences of a batch
+    have similar lengths.
 
     Args:
         path: A table: CSV or TSV with column names in the first line, JSON lines, or Parquet. Or a folder:
-            with a folder for each class, and a text file for each example; or with a text file for each
-            class (`French.txt`), and an example on each line.
-        text: The column of the texts.
+            with a folder for each class, and a file for each example; or with a file for each class
+            (`French.txt`), and an example on each line.
+        text: The column of the texts. A cell may be a list of symbols, which are joined with spaces.
         label: The column of the classes.
+        features: The columns of numbers, in place of a text. A cell is a number, or a list of numbers with one
+            for each step.
+        sequence: For numbers: the column that tells which rows are the steps of a sequence, in their order.
+            None: each row has a whole sequence, as lists; or each file of a folder is one.
         train: A table with the training part.
         val: A table with the validation part. None: `val_fraction` of the training part.
         test: A table with the test part. None: `test_fraction` of the training part.
+        dataset: The name of a dataset of the Hugging Face Hub, `user/name`, with its own parts. It is downloaded
+            once.
+        subset: For `dataset`: which of its subsets. None: the default.
+        revision: For `dataset`: a commit, branch or tag. None: the newest.
         val_fraction: Fraction held out for validation.
         test_fraction: Fraction held out for the test.
         split_seed: Determines which examples are held out.
@@ -83,13 +85,15 @@ class LabelledSequences(SequenceData):
             None: for characters, the vocabulary has those of all parts, and no `<unk>`; for words, 1.
         vocab_size: For `bpe`: how many symbols to learn, at most. Default: 4,096.
         tokenizer: For `bpe`: a tokenizer.json of Hugging Face's `tokenizers` to use in place of a new one.
-        max_length: Symbols of a text, at most. The rest of a longer text is left out. None: no limit.
+        max_length: Steps of a sequence, at most. The model does not read the rest of a longer one. None: no limit.
         class_weights: `balanced`: rare classes count more in the training loss, so that all classes count the
-            same in sum. `none`: all texts count the same.
+            same in sum. `none`: all sequences count the same.
         lowercase: Whether to convert the texts to lower case. A model that does so needs no option.
         normalization: A Unicode normal form, applied first. If the model already has one, that one.
-        batch_size: Texts per optimizer step, over all devices.
-        predict_inputs: Texts for `predict`. Default: the last part.
+        normalize: How the model scales numbers. `standard`: minus each column's mean in the training part, over its
+            standard deviation. `none`.
+        batch_size: Sequences per optimizer step, over all devices.
+        predict_inputs: Texts for `predict`, or sequences of numbers (N, T, D). Default: the last part.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
             `seed_everything`.
     """
@@ -101,9 +105,14 @@ class LabelledSequences(SequenceData):
         path: str | None = None,
         text: str = "text",
         label: str = "label",
+        features: list[str] | None = None,
+        sequence: str | None = None,
         train: str | None = None,
         val: str | None = None,
         test: str | None = None,
+        dataset: str | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         split_seed: int = 0,
@@ -115,36 +124,76 @@ class LabelledSequences(SequenceData):
         class_weights: Literal["none", "balanced"] = "none",
         lowercase: bool = False,
         normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
+        normalize: Literal["none", "standard"] = "standard",
         batch_size: int = 32,
-        predict_inputs: list[str] | None = None,
+        predict_inputs: list[str] | list[list[list[float]]] | None = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed)
         check_fractions(val_fraction, test_fraction)
         check_symbols(symbols, min_count, vocab_size, tokenizer)
         check_seed("split_seed", split_seed)
-        if (path is None) == (train is None):
-            raise ValueError(f"path, train: got {'neither' if path is None else 'both'}, expected one of them")
-        if text == label:
-            raise ValueError(f"text, label: got {text!r} for both, expected two columns")
-        if path is not None and (val is not None or test is not None):
-            raise ValueError("val, test: got files of parts, and path; give the training part as train")
         check_sizes(max_length=max_length)
         if class_weights not in ("none", "balanced"):
             raise ValueError(f"class_weights: got {class_weights!r}, expected none or balanced")
-        self.path, self.text, self.label = path, text, label
-        self.train, self.val, self.test = train, val, test
+        if normalize not in ("none", "standard"):
+            raise ValueError(f"normalize: got {normalize!r}, expected none or standard")
+        self.path, self.train, self.val, self.test = path, train, val, test
+        self.dataset, self.subset, self.revision = dataset, subset, revision
+        self.text, self.label, self.features, self.sequence = text, label, features, sequence
+        self.columns = Columns(text, label, tuple(features or ()), sequence)
         self.val_fraction, self.test_fraction, self.split_seed = val_fraction, test_fraction, split_seed
         self.symbols, self.min_count, self.vocab_size, self.tokenizer = symbols, min_count, vocab_size, tokenizer
         self.max_length, self.lowercase, self.normalization = max_length, lowercase, normalization
-        self.class_weights, self.predict_inputs = class_weights, predict_inputs
+        self.class_weights, self.normalize, self.predict_inputs = class_weights, normalize, predict_inputs
+        self._check_origin()
+        self._check_columns()
+
+    def _check_origin(self) -> None:
+        """Checks that the sequences have one origin."""
+        origins = {"path": self.path, "train": self.train, "dataset": self.dataset}
+        given = [name for name, value in origins.items() if value is not None]
+        if len(given) != 1:
+            raise ValueError(f"path, train, dataset: got {' and '.join(given) or 'none'}, expected one of them")
+        if self.train is None and (self.val is not None or self.test is not None):
+            raise ValueError(f"val, test: got files of parts, and {given[0]}; give the training part as train")
+        for name in ("subset", "revision"):
+            if self.dataset is None and getattr(self, name) is not None:
+                raise ValueError(f"{name}: got {getattr(self, name)!r}, but no dataset of the Hub")
+
+    def _check_columns(self) -> None:
+        """Checks that each column has one use, and that options for texts are not given for numbers."""
+        columns, features = self.columns, self.features
+        if features is not None and (not features or len(set(features)) < len(features)):
+            raise ValueError(f"features: got {features}, expected at least one column, and each once")
+        if not features:
+            if columns.text == columns.label:
+                raise ValueError(f"text, label: got {columns.text!r} for both, expected two columns")
+            if columns.sequence is not None:
+                raise ValueError(f"sequence: got {columns.sequence!r}, but no features: a text is in one row")
+            return
+        for name, column in {"label": columns.label, "sequence": columns.sequence}.items():
+            if column in features:
+                raise ValueError(f"features, {name}: got {column!r} for both, expected two columns")
+        unset = {"symbols": "characters", "lowercase": False}
+        for name in ("symbols", "min_count", "vocab_size", "tokenizer", "lowercase", "normalization"):
+            if (value := getattr(self, name)) != unset.get(name):
+                raise ValueError(f"{name}: got {value!r}, but features are numbers, and have no symbols")
 
     # -- reading and splitting
+
+    def prepare_data(self) -> None:
+        """Downloads a dataset of the Hub."""
+        if self.dataset is not None:
+            hub.download(self.dataset, self.revision)
 
     def load(self) -> Parts:
         """See `SequenceData`."""
         self.rows: dict[Part, list[Labelled]] = {part: found for part, found in self._split().items() if found}
-        self.vocab = self.vocab_of(self._learn)
+        if self.columns.features:
+            self._measure()
+        else:
+            self.vocab = self.vocab_of(self._learn)
         labels = {row.label for found in self.rows.values() for row in found}
         self.classes = list(self.facts.get("classes") or sorted(labels))
         if len(self.classes) < 2:
@@ -153,13 +202,23 @@ class LabelledSequences(SequenceData):
         self._cut = 0
         parts: Parts = {part: self._examples(part, found) for part, found in self.rows.items()}
         if self._cut:
-            self.note(f"{self._cut:,} texts are cut to {self.max_length} symbols (max_length)")
+            self.note(f"{self._cut:,} {self.what} are cut to {self.spec['max_length']} {self.steps} (max_length)")
         return with_validation(parts)
 
+    @property
+    def what(self) -> str:
+        """What an example is, in the plural, for messages."""
+        return "sequences" if self.columns.features else "texts"
+
+    @property
+    def steps(self) -> str:
+        """What it consists of, in the plural, for messages."""
+        return "steps" if self.columns.features else "symbols"
+
     def _learn(self) -> Vocab:
-        everything = [row.text for found in self.rows.values() for row in found]
+        everything = [row.value for found in self.rows.values() for row in found]
         return learn_vocab(
-            [row.text for row in self.rows["train"]] if "train" in self.rows else everything,
+            [row.value for row in self.rows["train"]] if "train" in self.rows else everything,
             everything,
             symbols=self.symbols,
             min_count=self.min_count,
@@ -167,73 +226,74 @@ class LabelledSequences(SequenceData):
             tokenizer=self.tokenizer,
         )
 
+    def _measure(self) -> None:
+        """Takes mean and standard deviation of each column from the training part."""
+        rows = self.rows.get("train") or [row for found in self.rows.values() for row in found]
+        steps = np.concatenate([row.value for row in rows]).astype(np.float64)
+        deviation = steps.std(axis=0)
+        self.mean: list[float] = steps.mean(axis=0).tolist()
+        self.scale: list[float] = np.where(deviation > 0, deviation, 1.0).tolist()
+
     def _split(self) -> dict[Part, list[Labelled]]:
-        files = {"train": self.train, "val": self.val, "test": self.test}
         if self.path is not None:
-            rows = self._folder(self.path) if Path(self.path).expanduser().is_dir() else self._table(self.path)
-            return self._draw(rows, self.val_fraction, self.test_fraction)
-        given: dict[Part, list[Labelled]] = {
-            part: self._table(str(files[part])) for part in PART_FILES if files[part] is not None
-        }
+            if Path(self.path).expanduser().is_dir():
+                rows = read_folder(self.path, self.columns, self._read_member)
+                return self._draw(self._cleaned(rows), self.val_fraction, self.test_fraction)
+            return self._draw(self._table(self.path), self.val_fraction, self.test_fraction)
+        given = self._hub_parts() if self.dataset is not None else self._files()
+        if "train" not in given:
+            return given
         missing = [0.0 if part in given else getattr(self, f"{part}_fraction") for part in ("val", "test")]
         drawn = self._draw(given["train"], *missing)
         return {**drawn, **{part: rows for part, rows in given.items() if part != "train"}}
 
+    def _files(self) -> dict[Part, list[Labelled]]:
+        files = {"train": self.train, "val": self.val, "test": self.test}
+        return {part: self._table(str(files[part])) for part in PART_FILES if files[part] is not None}
+
     def _table(self, path: str) -> list[Labelled]:
         cells = read_cells(path, self.read_source(path, Path(path).name))
-        check_columns(path, [self.text, self.label], cells)
-        rows = []
-        for number, (text, label) in enumerate(zip(cells[self.text], cells[self.label], strict=True), 1):
-            for name, cell in ((self.text, text), (self.label, label)):
-                if cell is None or not str(cell).strip():
-                    raise ValueError(f"{path}: row {number}: column {name!r} is empty")
-            rows.append(Labelled(self._clean(str(text)), str(label).strip()))
-        if not rows:
-            raise ValueError(f"{path}: got no rows, expected at least one")
-        return rows
+        return self._cleaned(read_rows(path, cells, self.columns))
 
-    def _folder(self, path: str) -> list[Labelled]:
-        folder, rows = Path(path).expanduser(), []
-        for file in map(Path, find_files([path])):
-            text = decode(str(file), self.read_source(file, str(file.relative_to(folder))))
-            by_line = file.parent == folder
-            texts = [line for line in text.splitlines() if line.strip()] if by_line else [text]
-            label = file.stem if by_line else file.relative_to(folder).parts[0]
-            rows += [Labelled(self._clean(text.strip()), label) for text in texts if text.strip()]
-            if not texts or not texts[0].strip():
-                raise ValueError(f"{file}: the file is empty")
-        return rows
+    def _read_member(self, file: Path) -> bytes:
+        """Reads a file of the folder `path`."""
+        return self.read_source(file, str(file.relative_to(Path(str(self.path)).expanduser())))
+
+    def _hub_parts(self) -> dict[Part, list[Labelled]]:
+        name = str(self.dataset)
+        found = hub.read_dataset(name, self.subset, self.revision)
+        parts: dict[Part, list[Labelled]] = {}
+        for part, cells in found.parts.items():
+            where = f"{name}, {part} part"
+            if part != "train" and not any(cell is not None for cell in cells.get(self.columns.label, [""])):
+                self.note(f"{where}: it has no classes, and is left out")
+                continue
+            self.record_source(f"{name}@{found.commit[:12]}/{part}", json.dumps(cells, default=str).encode())
+            parts[part] = self._cleaned(read_rows(where, cells, self.columns))
+        return parts
+
+    def _cleaned(self, rows: list[Labelled]) -> list[Labelled]:
+        return rows if self.columns.features else [row._replace(value=self._clean(row.value)) for row in rows]
 
     def _clean(self, text: str) -> str:
         return plain(text, **self.cleaning_of(self.lowercase, self.normalization))
 
     def _draw(self, rows: list[Labelled], val_fraction: float, test_fraction: float) -> dict[Part, list[Labelled]]:
-        """Returns the parts: of each class the same share. Equal texts are in one part."""
-        copies: defaultdict[str, list[Labelled]] = defaultdict(list)
-        for row in rows:
-            copies[row.text].append(row)
-        if twice := len(rows) - len(copies):
-            self.note(f"{twice:,} of {len(rows):,} texts are duplicates: each is in the part of the first")
-        if torn := sum(len({row.label for row in same}) > 1 for same in copies.values()):
-            self.note(f"{torn:,} of {len(copies):,} distinct texts have several classes")
-        by_class: defaultdict[str, list[str]] = defaultdict(list)
-        for text, same in copies.items():
-            by_class[same[0].label].append(text)
-        found: dict[Part, list[Labelled]] = {"train": [], "val": [], "test": []}
-        held_out = 1 not in (val_fraction, test_fraction) and max(val_fraction, test_fraction) > 0
-        for number, label in enumerate(sorted(by_class)):
-            texts = by_class[label]
-            if held_out and len(texts) == 1:
-                raise ValueError(f"label: class {label!r} has one example, expected at least 2 to hold some out")
-            order = np.random.RandomState([self.split_seed, number]).permutation(len(texts))
-            sizes = _shares(len(texts), val_fraction, test_fraction)
-            for part, places in zip(found, np.split(order, np.cumsum(sizes)[:2]), strict=True):
-                found[part] += [row for place in np.sort(places) for row in copies[texts[place]]]
-        return found
+        """Returns the parts: of each class the same share. Equal sequences are in one part, and are noted."""
+        keys, labels = [row.key for row in rows], [row.label for row in rows]
+        classes: dict[Any, set[str]] = {}
+        for key, label in zip(keys, labels, strict=True):
+            classes.setdefault(key, set()).add(label)
+        if twice := len(rows) - len(classes):
+            self.note(f"{twice:,} of {len(rows):,} {self.what} are duplicates: each is in the part of the first")
+        if torn := sum(len(found) > 1 for found in classes.values()):
+            self.note(f"{torn:,} of {len(classes):,} distinct {self.what} have several classes")
+        drawn = stratified_split(keys, labels, val_fraction, test_fraction, self.split_seed)
+        return {part: [rows[place] for place in places] for part, places in drawn.items()}
 
     def _note_unseen(self) -> None:
         """Notes what makes results on held-out parts look better, or worse, than the model is."""
-        for text in overlap({part: [row.text for row in rows] for part, rows in self.rows.items()}, "texts"):
+        for text in overlap({part: [row.key for row in rows] for part, rows in self.rows.items()}, self.what):
             self.note(text)
         labels = {row.label for row in self.rows.get("train", [])}
         for part, rows in self.rows.items():
@@ -246,31 +306,38 @@ class LabelledSequences(SequenceData):
 
     def _examples(self, part: Part, rows: list[Labelled]) -> LabelledExamples:
         self.unknown.part = part
-        texts = [self.encode(row.text, self.vocab) for row in rows]
+        numeric = bool(self.columns.features)
+        sequences: list[Any] = [row.value if numeric else self.encode(row.value, self.vocab) for row in rows]
         targets = self.encode_classes([row.label for row in rows], self.classes)
-        known = [i for i, ids in enumerate(texts) if ids and targets[i] != NONE]
+        known = [i for i, steps in enumerate(sequences) if len(steps) and targets[i] != NONE]
         self.unknown.drop(len(rows) - len(known), len(rows))
         if not known:
-            raise ValueError(f"no text of the {part} part can be used: the model knows none of its symbols or classes")
-        most = self.max_length or max(map(len, texts))
-        self._cut += sum(len(texts[i]) > most for i in known)
-        return LabelledExamples(Mapped.of([texts[i][:most] for i in known]), targets[known])
+            unknown = "its class" if numeric else "its symbols or classes"
+            raise ValueError(f"no example of the {part} part can be used: the model knows none of {unknown}")
+        most = self.spec["max_length"] or max(map(len, sequences))
+        self._cut += sum(len(sequences[i]) > most for i in known)
+        return LabelledExamples(Mapped.of([sequences[i][:most] for i in known]), targets[known])
 
     def lengths(self, part: Part) -> NDArray[np.int64] | None:
         """See `SequenceData`."""
         examples: Any = self.parts[part]
-        return examples.texts.lengths
+        return examples.sequences.lengths
 
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
-        """Returns what the most common class, and naive Bayes over character n-grams, reach: see `SequenceData`."""
+        """Returns what simple methods reach: see `SequenceData`.
+
+        They are the most common class; for texts, naive Bayes over character n-grams; and for numbers, a logistic
+        regression on a summary of each sequence.
+        """
         train, other = (self.rows.get(name, []) for name in ("train", part))
         other = other or train  # validation on the training part
         if not train:
             return {}
-        return text_baselines(
-            [row.text for row in train],
+        simple = number_baselines if self.columns.features else text_baselines
+        return simple(
+            [row.value for row in train],
             [row.label for row in train],
-            [row.text for row in other],
+            [row.value for row in other],
             [row.label for row in other],
         )
 
@@ -278,25 +345,52 @@ class LabelledSequences(SequenceData):
         """Returns batches of `predict_inputs`, or of the last part, in their order, if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
-        check_predict_inputs(self.predict_inputs)
-        texts = [self.encode_input(self._clean(text), self.vocab) for text in self.predict_inputs]
-        return self.predict_loader(self._batch(texts))
+        given: list[Any] = self.predict_inputs
+        check_predict_inputs(given)
+        sequences = [self._input(value) for value in given]
+        most = self.spec["max_length"]
+        examples = Mapped.of([steps[:most] for steps in sequences])
+        return self.predict_loader(LabelledExamples(examples, torch.full((len(given),), IGNORE)))
 
-    def _batch(self, texts: Sequence[list[int]]) -> ClassBatch:
-        rows = [torch.tensor(ids[: self.max_length]) for ids in texts]
-        lengths = torch.tensor([len(row) for row in rows])
-        return ClassBatch(pad_sequence(rows, batch_first=True), torch.full((len(rows),), IGNORE), lengths)
+    def _input(self, value: Any) -> Any:
+        """Returns one of the `predict_inputs` as ids, or as numbers (T, D)."""
+        size = len(self.columns.features)
+        if not size:
+            if not isinstance(value, str):
+                raise ValueError(f"predict_inputs: got {value!r}, expected a text")
+            return self.encode_input(self._clean(value), self.vocab)
+        try:
+            found = np.asarray(value, dtype=np.float32)
+        except (TypeError, ValueError):
+            found = np.empty(0, np.float32)
+        if found.ndim != 2 or found.shape[1] != size or not np.isfinite(found).all():
+            raise ValueError(f"predict_inputs: expected sequences of {size} numbers for each step, got {value!r:.60}")
+        return found
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The symbols, the classes in alphabetical order, how texts are cleaned, and the weights of the classes."""
-        vocab = self.vocab
+        """The symbols or columns, the classes in alphabetical order, how sequences are prepared, and class weights."""
+        own: Mapping[str, Any]
+        if self.columns.features:
+            scaling = {} if self.normalize == "none" else {"mean": self.mean, "scale": self.scale}
+            own = {
+                "input_size": len(self.columns.features),
+                "input_columns": list(self.columns.features),
+                "sequence_column": self.columns.sequence,
+                **{name: self.facts.get(name, value) for name, value in scaling.items()},
+            }
+        else:
+            vocab = self.vocab
+            own = {
+                "vocab": list(vocab),
+                "symbols": vocab.kind,
+                "tokenizer": vocab.tokenizer,
+                **self.cleaning_of(self.lowercase, self.normalization),
+            }
         return {
-            "vocab": list(vocab),
-            "symbols": vocab.kind,
-            "tokenizer": vocab.tokenizer,
+            **own,
             "classes": list(self.classes),
-            **self.cleaning_of(self.lowercase, self.normalization),
+            "max_length": self.facts.get("max_length", self.max_length),
             "class_weights": self._weights(),
         }
 
@@ -311,13 +405,3 @@ class LabelledSequences(SequenceData):
         counts = np.bincount(examples.targets.numpy(), minlength=len(self.classes))
         share = counts.sum() / np.count_nonzero(counts)
         return [float(share / count) if count else 0.0 for count in counts]
-
-
-def _shares(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
-    """Returns the sizes of the parts of a class, rounded to the nearest number; at least one example is trained on."""
-    if 1 in (val_fraction, test_fraction):
-        return split_sizes(size, val_fraction, test_fraction)
-    val, test = round(size * val_fraction), round(size * test_fraction)
-    while val + test >= size:
-        val, test = (val - 1, test) if val > test else (val, test - 1)
-    return size - val - test, val, test

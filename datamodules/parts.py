@@ -1,5 +1,6 @@
 """The parts of data, and how it is split into them."""
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
@@ -85,6 +86,50 @@ def random_split(
     train, val, _ = split_sizes(size, val_fraction, test_fraction)
     cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]
+
+
+def stratified_split(
+    keys: Sequence[Hashable], labels: Sequence[str], val_fraction: float, test_fraction: float, seed: int
+) -> dict[Part, list[int]]:
+    """Returns the example indices of each part: of each class the same share, drawn at random with the seed.
+
+    Args:
+        keys: What each example is. Equal ones are in one part, and count as the class of the first.
+        labels: The class of each example.
+        val_fraction: Fraction held out for validation.
+        test_fraction: Fraction held out for the test.
+        seed: The seed.
+
+    Raises:
+        ValueError: If a class has one example, and some are to be held out.
+    """
+    copies: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        copies[key].append(place)
+    by_class: defaultdict[str, list[Hashable]] = defaultdict(list)
+    for key, places in copies.items():
+        by_class[labels[places[0]]].append(key)
+    found: dict[Part, list[int]] = {"train": [], "val": [], "test": []}
+    held_out = 1 not in (val_fraction, test_fraction) and max(val_fraction, test_fraction) > 0
+    for number, label in enumerate(sorted(by_class)):
+        distinct = by_class[label]
+        if held_out and len(distinct) == 1:
+            raise ValueError(f"label: class {label!r} has one example, expected at least 2 to hold some out")
+        order = np.random.RandomState([seed, number]).permutation(len(distinct))
+        sizes = _shares(len(distinct), val_fraction, test_fraction)
+        for part, drawn in zip(found, np.split(order, np.cumsum(sizes)[:2]), strict=True):
+            found[part] += [place for one in np.sort(drawn) for place in copies[distinct[one]]]
+    return found
+
+
+def _shares(size: int, val_fraction: float, test_fraction: float) -> tuple[int, int, int]:
+    """Returns the sizes of the parts of a class, rounded to the nearest number; at least one example is trained on."""
+    if 1 in (val_fraction, test_fraction):
+        return split_sizes(size, val_fraction, test_fraction)
+    val, test = round(size * val_fraction), round(size * test_fraction)
+    while val + test >= size:
+        val, test = (val - 1, test) if val > test else (val, test - 1)
+    return size - val - test, val, test
 
 
 def with_validation(parts: Parts) -> Parts:

@@ -113,8 +113,8 @@ def check_columns(path: str, names: Iterable[str], known: Iterable[str]) -> None
     for name in names:
         if name not in known:
             found = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean {found[0]!r}? " if found else ""
-            raise ValueError(f"{path}: column {name!r} not found; {hint}It has {', '.join(known)}")
+            hint = f"did you mean {found[0]!r}? It" if found else "it"
+            raise ValueError(f"{path}: column {name!r} not found; {hint} has {', '.join(known)}")
 
 
 def numbers(where: str, cells: Sequence[Any]) -> NDArray[np.float64]:

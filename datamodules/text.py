@@ -249,7 +249,7 @@ class TextData(SequenceData):
                 name, length = self.encoded.names[part][0], documents.lengths[0]
                 more = "" if len(short) == 1 else f", and {len(short) - 1} others are too short"
                 raise ValueError(
-                    f"{name}: its {part} part has {length} {self.vocab.kind}, expected at least {needed} "
+                    f"{name}: its {part} part has {length} symbols, expected at least {needed} "
                     f"(seq_len is {self.seq_len}){more}; use a smaller seq_len or a larger part"
                 )
             if len(short):

@@ -56,7 +56,7 @@ class TextCache:
                 finally:
                     shutil.rmtree(self.scratch, ignore_errors=True)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR):
                 reason = os.strerror(error.errno).lower()
                 raise OSError(
                     error.errno, f"{self.folder.parent}: {reason}; set ZOO_DATA_DIR to a folder with space to write"

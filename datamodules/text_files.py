@@ -21,24 +21,27 @@ PACKED = (".gz", ".zst")
 OnError = Literal["stop", "skip", "replace"]
 
 
-def find_files(paths: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
+def find_files(paths: Sequence[str], exclude: Sequence[str] = (), suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
     """Returns the files of some paths: files, folders with their subfolders, and patterns such as `a/*.txt`.
 
     Args:
         paths: The paths. The files of a folder or pattern are sorted.
         exclude: Patterns of files to leave out. A pattern without `/` is compared with the name alone.
+        suffixes: Those of the files that are taken from a folder.
 
     Raises:
         FileNotFoundError: If a path is not found.
-        ValueError: If a folder or pattern has no text file.
+        ValueError: If a folder or pattern has no such file.
     """
     found: list[str] = []
     for path in paths:
         expanded = os.path.expanduser(path)
         if os.path.isdir(expanded):
-            files = sorted(str(file) for file in Path(expanded).rglob("*") if file.is_file() and _is_text(file))
+            inside = sorted(str(file) for file in Path(expanded).rglob("*") if file.is_file())
+            files = [file for file in inside if _ends_in(Path(file), suffixes)]
             if not files:
-                raise ValueError(f"{path}: the folder has no text files, expected names that end in {_names()}")
+                kind = "text files" if suffixes == SUFFIXES else "tables"
+                raise ValueError(f"{path}: the folder has no {kind}, expected names that end in {_names(suffixes)}")
         elif os.path.isfile(expanded):
             if os.path.splitext(path)[1].lower() in TABLES:
                 raise ValueError(
@@ -58,13 +61,14 @@ def find_files(paths: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
     return kept
 
 
-def _is_text(file: Path) -> bool:
-    name = file.name.removesuffix(file.suffix) if file.suffix in PACKED else file.name
-    return Path(name).suffix.lower() in SUFFIXES and not file.name.startswith(".")
+def _ends_in(file: Path, suffixes: tuple[str, ...]) -> bool:
+    packed = suffixes == SUFFIXES and file.suffix in PACKED
+    name = file.name.removesuffix(file.suffix) if packed else file.name
+    return Path(name).suffix.lower() in suffixes and not file.name.startswith(".")
 
 
-def _names() -> str:
-    return f"{', '.join(SUFFIXES)}, or one of them with {' or '.join(PACKED)}"
+def _names(suffixes: tuple[str, ...]) -> str:
+    return ", ".join(suffixes) + (f", or one of them with {' or '.join(PACKED)}" if suffixes == SUFFIXES else "")
 
 
 def _matches(file: str, pattern: str) -> bool:

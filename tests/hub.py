@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub: keeps models in memory, and speaks as much HTTP as its client needs."""
+"""A stand-in for the Hugging Face Hub: keeps repositories in memory, and speaks what its client needs of HTTP."""
 
 import base64
 import hashlib
@@ -54,6 +54,7 @@ class Hub:
             return self._send(request, {"errors": [], "warnings": []})
         if parts[0] == "api":
             return self._api(request, "/".join(parts[2:4]), parts[4], parts[5], body)
+        parts = parts[parts[0] == "datasets" :]
         return self._file(request, "/".join(parts[:2]), parts[3], "/".join(parts[4:]))
 
     def _api(self, request: BaseHTTPRequestHandler, repository: str, what: str, revision: str, body: bytes) -> None:

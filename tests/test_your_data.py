@@ -20,6 +20,7 @@ COMMANDS = {
 PRINTED = {
     "text.yaml": "the cat",
     "names.yaml": "Torini -> Italian",
+    "signals.yaml": "signals.csv: rises-0 -> rises",
     "pairs.yaml": "my hare likes the moon. -> mein Hase mag den Mond.",
     "load.yaml": "2024-02-29 05:00",
 }
@@ -41,7 +42,7 @@ def test_the_commands_run(config: str, files: None, zoo_command: Callable) -> No
 
 
 def test_the_files_begin_as_the_page_says(files: None) -> None:
-    assert [name for name, _ in BEGINNINGS] == ["names.csv", "pairs.csv", "load.csv"]
+    assert [name for name, _ in BEGINNINGS] == ["names.csv", "signals.csv", "pairs.csv", "load.csv"]
     for name, text in BEGINNINGS:
         assert Path(name).read_text().startswith(text.rstrip("\n")), name
 

@@ -151,7 +151,7 @@ def test_empty_files_folders_and_missing_paths_are_named(tmp_path: Path) -> None
         LabelledSequences(str(tmp_path / "A.txt")).setup()
     with pytest.raises(FileNotFoundError, match=r"none.csv: file not found"):
         LabelledSequences(str(tmp_path / "none.csv")).setup()
-    with pytest.raises(ValueError, match="path, train: got neither, expected one of them"):
+    with pytest.raises(ValueError, match="path, train, dataset: got none, expected one of them"):
         LabelledSequences()
 
 

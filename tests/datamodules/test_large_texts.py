@@ -3,6 +3,7 @@
 import errno
 import gzip
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 import zstandard
 
+import zoo
 from datamodules import TextFile, TextString, text, text_cache
 from datamodules.loader import Order
 from datamodules.text_files import Source
@@ -84,16 +86,26 @@ def test_a_file_that_changed_is_encoded_again(books: Path, large: Path) -> None:
     assert data.notes == [f"{books}/a.txt has changed: encoding the texts again"]
 
 
-def test_a_full_disk_leaves_nothing_and_says_what_to_do(
-    books: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_folder_that_is_full_or_read_only_stays_as_it_was(
+    number: int, books: Path, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fails(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(text_cache.TextCache, "write", full)
-    with pytest.raises(OSError, match="no space left on device; set ZOO_DATA_DIR to a folder with space"):
+    monkeypatch.setattr(text_cache.TextCache, "write", fails)
+    with pytest.raises(OSError, match=f"{os.strerror(number).lower()}; set ZOO_DATA_DIR to a folder with space"):
         TextFile(str(books), seq_len=5).setup()
     assert not [path for path in large.iterdir() if path.suffix != ".lock"]
+
+
+def test_a_cache_that_cannot_be_made_is_named(
+    books: Path, large: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOO_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(OSError, match="not a directory; set ZOO_DATA_DIR to a folder"):
+        TextFile(str(books), seq_len=5).setup()
 
 
 def test_what_a_killed_process_left_is_replaced(books: Path, large: Path) -> None:
@@ -200,6 +212,13 @@ def test_a_trained_tokenizer_comes_back_with_the_checkpoint(zoo_command: Callabl
         assert result.code == 0, result.err
     other = zoo_command("test", "--ckpt_path", "run", "--data.test_fraction", "1")
     assert other.code == 0, other.err
+    data = TextFile("a.txt", symbols="bpe", vocab_size=280)
+    data.setup()
+    Path("other.json").write_text(data.spec["tokenizer"])
+    Path("own.json").write_text(zoo.load("bundle").config.tokenizer)
+    other = ["test", "--ckpt_path", "run", "--data.test_fraction", "1", "--data.vocab_size", "null", "--data.tokenizer"]
+    assert "error: tokenizer: other.json is not the one of the model; leave it" in zoo_command(*other, "other.json").err
+    assert zoo_command(*other, "own.json").code == 0
 
 
 def test_the_order_of_many_examples_is_a_permutation() -> None:

@@ -101,7 +101,7 @@ def test_unicode_is_normalised_before_symbols_are_counted() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"text": "short", "seq_len": 60, **WHOLE}, r"text: its train part has 5 characters, expected at least 61"),
+        ({"text": "short", "seq_len": 60, **WHOLE}, r"text: its train part has 5 symbols, expected at least 61"),
         ({"text": "", **WHOLE}, "text: the text is empty"),
         ({"text": "abc", "start_marker": "x"}, "start_marker: 'x' not found in text"),
         ({"text": "abc", "val_fraction": 0.6, "test_fraction": 0.5}, "val_fraction, test_fraction: got 0.6 and 0.5"),

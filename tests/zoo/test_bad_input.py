@@ -68,7 +68,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], str]] = {
     "text too short": (
         "model: {class_path: CharLM}\ndata: {class_path: TextString, init_args: {text: hello}}\n",
         [],
-        "text: its train part has 5 characters, expected at least 61",
+        "text: its train part has 5 symbols, expected at least 61",
     ),
     "no inputs": (TOY, ["--data.predict_inputs", "[no]"], "got False, expected str; write it in quotes"),
     "no checkpoint in fit": (

@@ -13,7 +13,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from zoo.cli import configs, trust
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, explain, first_cause
-from zoo.cli.overview import Overview, overview, show
+from zoo.cli.overview import Overview, overview, show, targets
 from zoo.cli.train import CLASS_NAMES, quieten
 
 KEPT = ("data", "seed_everything")  # of a config
@@ -38,7 +38,7 @@ def run(command: Command) -> int:
     data = load(given.config, rest)
     found = overview(data)
     if given.output is not None:
-        draw(found, given.output)
+        draw(data, found, given.output)
     print(json.dumps(found._asdict(), ensure_ascii=False) if given.json else show(found))
     return 0
 
@@ -94,13 +94,13 @@ def _of_data(name: str) -> str:
     return f"# of {name}\n" + yaml.safe_dump({key: content[key] for key in KEPT if key in content}, allow_unicode=True)
 
 
-def draw(found: Overview, file: Path) -> None:
-    """Draws the data into a file."""
+def draw(data: Any, found: Overview, file: Path) -> None:
+    """Draws a histogram of the data into a file."""
     from zoo import plots
 
-    if not found.kind:
-        raise UsageError(f"--output: {found.name} has no classes, symbols or lengths to draw")
-    figure = plots.counts(found.kind, found.counted)
+    if not found.kind and not found.numbers:
+        raise UsageError(f"--output: {found.name} has no classes, symbols, lengths or numbers to draw")
+    figure = plots.counts(found.kind, found.counted) if found.kind else plots.ranges(targets(data))
     try:
         figure.savefig(file, dpi=120)
     except OSError as error:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
 from zoo.vocab import Vocab, describe_symbols
@@ -25,6 +26,7 @@ class Overview(NamedTuple):
     facts: dict[str, Any]
     kind: str  # what `counted` counts: classes, lengths or symbols
     counted: dict[str, dict[str, int]]  # part -> name -> count
+    numbers: dict[str, dict[str, dict[str, float]]]  # part -> target -> its minimum, mean and so on
     examples: list[str]  # of the first batch
     notes: list[str]
 
@@ -50,6 +52,7 @@ def overview(data: Any) -> Overview:
         {name: value for name, value in spec.items() if value is not None},
         kind,
         {part: dict(counts) for part, counts in found.items()},
+        {part: {name: _summary(values) for name, values in columns.items()} for part, columns in targets(data).items()},
         _first_examples(data, spec),
         [*getattr(data, "notes", []), *([unknown] if unknown else [])],
     )
@@ -64,6 +67,26 @@ def _counting(batch_type: type, spec: Mapping[str, Any]) -> tuple[str, Callable[
     if issubclass(batch_type, PairBatch):
         return "lengths of sources", lambda batch: map(str, batch.source_lengths.tolist())
     return "", lambda _: ()
+
+
+def targets(data: Any) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Returns the numbers to predict of each part, by the target's name: of each example, those of the first step."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    for part, examples in getattr(data, "parts", {}).items():
+        if not issubclass(examples.batch_type, ValueBatch):
+            continue
+        rows = torch.arange(0, len(examples), -(-len(examples) // MOST_LOOKED_AT))
+        pieces = [data.collate(examples.take(piece)).targets for piece in rows.split(PIECE)]
+        values = torch.cat([piece if piece.ndim == 2 else piece[:, 0] for piece in pieces]).numpy()
+        names = data.spec.get("target_columns") or [f"target {number}" for number in range(values.shape[1])]
+        found[part] = dict(zip(names, values.T, strict=True))
+    return found
+
+
+def _summary(values: NDArray[np.float32]) -> dict[str, float]:
+    exact = values.astype(np.float64)
+    found = {"min": exact.min(), "mean": exact.mean(), "max": exact.max(), "std": exact.std()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def _symbols(batch: TextBatch, vocab: list[str]) -> dict[str, int]:
@@ -92,9 +115,9 @@ def _example(batch: Any, row: int, spec: Mapping[str, Any]) -> str:
         return _short(repr(_text(batch.inputs[row][real], spec, "")))
     if isinstance(batch, ClassBatch):
         target = spec["classes"][int(batch.targets[row])]
-        if spec.get("vocab") is None:
-            return f"{' x '.join(map(str, batch.inputs[row].shape))} numbers -> {target}"
         length = len(batch.inputs[row]) if batch.lengths is None else int(batch.lengths[row])
+        if spec.get("vocab") is None:
+            return f"{length} x {batch.inputs.shape[2]} numbers -> {target}"
         return f"{_short(repr(_text(batch.inputs[row, :length], spec, '')))} -> {target}"
     if isinstance(batch, PairBatch):
         source = _text(batch.source[row, : int(batch.source_lengths[row])], spec, "source_")
@@ -131,6 +154,7 @@ def show(found: Overview) -> str:
     lines += _block("facts", [f"{name}: {_fact(value)}" for name, value in found.facts.items()])
     lines += _block("examples of a batch", found.examples)
     lines += _block(found.kind, _counts(found))
+    lines += _block("targets", _ranges(found))
     lines += _block("notes", found.notes)
     lines += _block("sources", [f"{name}   SHA-256 {digest[:12]}..." for name, digest in found.sources.items()])
     return "\n".join(lines)
@@ -156,6 +180,16 @@ def _counts(found: Overview) -> list[str]:
     return [
         f"{name!r:<{width}}  " + "  ".join(f"{part} {counts.get(name, 0):,}" for part, counts in found.counted.items())
         for name, _ in names.most_common()
+    ]
+
+
+def _ranges(found: Overview) -> list[str]:
+    names = {name: None for columns in found.numbers.values() for name in columns}
+    width = max(map(len, names), default=0)
+    rows = [(part, name, columns[name]) for name in names for part, columns in found.numbers.items()]
+    return [
+        f"{name:<{width}}  {part:<6}" + "  ".join(f"{measure} {value:.6g}" for measure, value in measures.items())
+        for part, name, measures in rows
     ]
 
 

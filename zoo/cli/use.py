@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from zoo import hub
-from zoo.cli import forecasts
+from zoo.cli import forecasts, sequences
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
 from zoo.cli.results import text_of
-from zoo.models import CharLMModel, Model, RegressorModel
+from zoo.models import CharLMModel, Model, RegressorModel, SeqClassifierModel
 from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
@@ -129,9 +129,12 @@ def infer(argv: list[str]) -> int:
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if isinstance(model, RegressorModel) and model.reads_tables:
         return forecasts.infer(model, words, given.json)
-    if words == ["-"]:
+    if isinstance(model, SeqClassifierModel) and model.reads_tables:
+        rows = [row for word in words for row in sequences.infer(model, word)]
+    elif words == ["-"]:
         return _infer_lines(model, given.json, how)
-    rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
+    else:
+        rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
     for row in rows:
         _print_row(row, given.json)
     return 0

@@ -71,6 +71,7 @@ class Model(
         if not isinstance(config, self.config_class):
             raise TypeError(f"config: got {type(config).__name__}, expected {self.config_class.__name__}")
         self.config, self.about = config, {}
+        self._constants: dict[Any, Tensor] = {}
         self.network = self.build_network()
 
     # -- what a subclass defines
@@ -163,6 +164,17 @@ class Model(
         finally:
             for module, training in modes:
                 module.training = training
+
+    def constant(self, name: str, value: Any, like: Tensor) -> Tensor:
+        """Returns numbers of the config as a tensor (1, 1, N), with the dtype and on the device of another one.
+
+        It is kept, because copying it at each step would block a GPU.
+        """
+        key = (name, like.dtype, like.device)
+        if key not in self._constants:
+            with torch.inference_mode(False):  # training uses it, too
+                self._constants[key] = torch.tensor(value, dtype=like.dtype, device=like.device).view(1, 1, -1)
+        return self._constants[key]
 
     # -- bundles
 

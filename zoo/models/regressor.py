@@ -43,10 +43,6 @@ class RegressorModel(Model):
     config: RegressorConfig
     network: RegressorNet
 
-    def __init__(self, config: RegressorConfig) -> None:
-        super().__init__(config)
-        self._constants: dict[Any, Tensor] = {}
-
     def build_network(self) -> RegressorNet:
         """See `Model`."""
         config = self.config
@@ -64,7 +60,7 @@ class RegressorModel(Model):
         inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
         if config.normalize == "instance":
             variance, mean = torch.var_mean(inputs, dim=1, correction=0, keepdim=True)
-            whole = self._constant("scale", config.scale, inputs) if isinstance(config.scale, tuple) else None
+            whole = self.constant("scale", config.scale, inputs) if isinstance(config.scale, tuple) else None
             least: Any = (config.scale or 1.0) if whole is None else whole[..., : config.input_size]
             scale = (variance + EPSILON * least**2).sqrt()
             if config.input_size == 1:
@@ -72,25 +68,17 @@ class RegressorModel(Model):
             places: Any = list(config.sources)
             return Scaling(mean, scale, mean[..., places], scale[..., places])
         known = config.normalize != "none"
-        mean = self._constant("mean", config.mean if known else 0.0, inputs)
-        scale = self._constant("scale", config.scale if known else 1.0, inputs)
+        mean = self.constant("mean", config.mean if known else 0.0, inputs)
+        scale = self.constant("scale", config.scale if known else 1.0, inputs)
         if mean.shape[-1] == 1:
             return Scaling(mean, scale, mean, scale)
         size = config.input_size
         return Scaling(mean[..., :size], scale[..., :size], mean[..., size:], scale[..., size:])
 
-    def _constant(self, name: str, value: Any, inputs: Tensor) -> Tensor:
-        """Returns numbers of the config as a tensor (1, 1, N). Copying them at each step would block a GPU."""
-        key = (name, inputs.dtype, inputs.device)
-        if key not in self._constants:
-            with torch.inference_mode(False):  # training uses it, too
-                self._constants[key] = torch.tensor(value, dtype=inputs.dtype, device=inputs.device).view(1, 1, -1)
-        return self._constants[key]
-
     def target_constant(self, name: str, like: Tensor) -> Tensor:
         """Returns the config's `scale` or `naive_error` of the targets (1, 1, K or 1), on a tensor's device."""
         value = getattr(self.config, name)
-        return self._constant(name, value, like)[..., -self.config.target_size :]
+        return self.constant(name, value, like)[..., -self.config.target_size :]
 
     def forward(self, inputs: Tensor, times: Tensor | None = None) -> Tensor:
         """Maps inputs (B, T, D) to predictions (B, K), or (B, H, K) with a horizon, float32, in the data's units.

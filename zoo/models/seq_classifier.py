@@ -1,19 +1,22 @@
 """Sequence classifiers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from zoo import html
 from zoo.batch import IGNORE, ClassBatch
+from zoo.checks import check_positive, check_sizes
 from zoo.models import images
 from zoo.models.base import Features, Model
 from zoo.models.texts import TextConfig, as_list, encode_text
+from zoo.models.windows import read_window
 from zoo.nn import ClassifierNet
 from zoo.nn.networks import HEAD_AXES, Pooling, input_axes
 from zoo.vocab import OnUnknown, Vocab
@@ -46,7 +49,13 @@ class SeqClassifierConfig(TextConfig):
         classes: Names of the classes in the order of their ids.
         input_size: Features of each step, or None if the inputs are symbols.
         vocab: The input symbols in the order of their ids, or None if the inputs are features.
+        input_columns: The names of the features. With names, the model reads tables.
+        sequence_column: The column of a table that tells which rows are the steps of a sequence. None: a table is
+            one sequence.
+        mean: What to subtract from each feature (D,). None: nothing.
+        scale: What to divide it by (D,). None: nothing.
         num_steps: Steps of every sequence. None takes sequences of any length.
+        max_length: Steps that the model reads. It leaves out the rest of longer sequences. None: all.
         bidirectional: Also read from the right.
         pooling: `last` state, or `mean` or `max` of the outputs over time.
         embedding_dim: Width of the symbols' embedding. None is one-hot.
@@ -56,10 +65,27 @@ class SeqClassifierConfig(TextConfig):
     classes: tuple[str, ...]
     input_size: int | None = None
     vocab: tuple[str, ...] | None = None
+    input_columns: tuple[str, ...] | None = None
+    sequence_column: str | None = None
+    mean: tuple[float, ...] | None = None
+    scale: tuple[float, ...] | None = None
     num_steps: int | None = None
+    max_length: int | None = None
     bidirectional: bool = False
     pooling: Pooling = "last"
     embedding_dim: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(**{} if self.max_length is None else {"max_length": self.max_length})
+        if (self.mean is None) != (self.scale is None):
+            raise ValueError("mean, scale: got one of them, expected both")
+        for name in ("input_columns", "mean", "scale"):
+            value = getattr(self, name)
+            if value is not None and len(value) != self.input_size:
+                raise ValueError(f"{name}: got {len(value)}, expected {self.input_size}, one for each feature")
+        for value in self.scale or ():
+            check_positive(scale=value)
 
 
 class SeqClassifierModel(Model):
@@ -102,8 +128,19 @@ class SeqClassifierModel(Model):
         }
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Maps features (B, T, D) or ids (B, T), of `lengths` (B,) real steps, to logits (B, C)."""
-        return self.network(inputs, lengths)
+        """Maps features (B, T, D) or ids (B, T), of `lengths` (B,) real steps, to logits (B, C).
+
+        Features are in the data's own units.
+        """
+        return self.network(self._scaled(inputs), lengths)
+
+    def _scaled(self, inputs: Tensor) -> Tensor:
+        """Returns features as the network reads them."""
+        if self.config.mean is None:
+            return inputs
+        inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
+        mean, scale = (self.constant(name, getattr(self.config, name), inputs) for name in ("mean", "scale"))
+        return ((inputs - mean) / scale).to(self.dtype)
 
     # -- plain values
 
@@ -112,9 +149,10 @@ class SeqClassifierModel(Model):
         """Predicts the class of some inputs.
 
         Args:
-            inputs: One input, or a list of inputs. If the model reads symbols: texts. If it reads
-                features: arrays or nested lists (T, D), an array (N, T, D), or PIL images of T x D
-                grey pixels, white on black. Integers from 0 to 255 are divided by 255. Floats must
+            inputs: One input, or a list of inputs. If the model reads symbols: texts. If it reads tables: column
+                name -> T numbers, for example a dict or a data frame; or arrays (T, D), in the data's own units. If
+                it reads other features: arrays or nested lists (T, D), an array (N, T, D), or PIL images of
+                T x D grey pixels, white on black. Integers from 0 to 255 are divided by 255. Floats must
                 be in the data's own units (pixels in [0, 1]).
             on_unknown: What to do with unknown symbols of texts, see `zoo.Vocab.encode`.
 
@@ -167,7 +205,8 @@ class SeqClassifierModel(Model):
         steps = batch.inputs.shape[1]
         lengths = torch.full((len(batch.inputs),), steps) if batch.lengths is None else batch.lengths
         with self.evaluating():
-            outputs, state = self.network.recurrent(self.network.input(batch.inputs), lengths=batch.lengths)
+            inputs = self.network.input(self._scaled(batch.inputs))
+            outputs, state = self.network.recurrent(inputs, lengths=batch.lengths)
         return Features(outputs, lengths, state)
 
     @torch.no_grad()
@@ -175,6 +214,11 @@ class SeqClassifierModel(Model):
         """Returns the probability of each class (B, C), float32."""
         with self.evaluating():
             return self(batch.inputs, batch.lengths).float().softmax(-1)
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether the model reads tables, by the names of their columns."""
+        return self.config.input_columns is not None
 
     def parse(self, word: str) -> Any:
         """See `Model`: a text, or the path of an image."""
@@ -186,10 +230,14 @@ class SeqClassifierModel(Model):
         steps = self.config.num_steps
         if self.vocab is not None:
             return "texts" if steps is None else f"texts of {steps} symbols"
+        if self.config.input_columns is not None:
+            return f"tables with the columns {', '.join(self.config.input_columns)}"
         return f"images or arrays of {steps or 'any number of'} steps x {self.config.input_size} features"
 
     def _batch(self, inputs: Any, on_unknown: OnUnknown | None = None) -> ClassBatch:
         steps = self.config.num_steps
+        if self.reads_tables:
+            return self._padded([torch.tensor(table, dtype=self.dtype) for table in self._tables(inputs)])
         if self.vocab is None:
             features = images.features(inputs, steps, self.config.input_size or 0).to(self.device, self.dtype)
             return ClassBatch(features, torch.full((len(features),), IGNORE))
@@ -198,10 +246,35 @@ class SeqClassifierModel(Model):
         for text, row in zip(texts, rows, strict=True):
             if steps is not None and len(row) != steps:
                 raise ValueError(f"{text!r} has {len(row)} symbols, expected {steps}")
+        return self._padded(rows)
+
+    def _padded(self, rows: list[Tensor]) -> ClassBatch:
+        """Returns a batch of sequences, cut to `max_length`."""
+        rows = [row[: self.config.max_length] for row in rows]
         lengths = torch.tensor([len(row) for row in rows])
-        return ClassBatch(
-            pad_sequence(rows, batch_first=True).to(self.device), torch.full((len(rows),), IGNORE), lengths
-        )
+        padded = pad_sequence(rows, batch_first=True).to(self.device)
+        return ClassBatch(padded, torch.full((len(rows),), IGNORE), lengths)
+
+    def _tables(self, inputs: Any) -> list[Any]:
+        """Returns tables or arrays as arrays (T, D)."""
+        names, single = self.config.input_columns or (), isinstance(inputs, Mapping) or hasattr(inputs, "columns")
+        rows: list[Any] = []
+        for table in [inputs] if single or getattr(inputs, "ndim", 0) == 2 else inputs:
+            if isinstance(table, Mapping) or hasattr(table, "columns"):
+                rows.append(read_window(table, names)[0])
+                continue
+            try:
+                found = np.asarray(table, dtype=np.float64)
+            except (TypeError, ValueError, OverflowError):
+                raise ValueError(f"expected tables with the columns {', '.join(names)}, or arrays (T, D)") from None
+            if found.ndim != 2 or found.shape[1] != len(names) or not found.size:
+                raise ValueError(f"got shape {found.shape}, expected (T, {len(names)}): {', '.join(names)}")
+            if not np.isfinite(found).all():
+                raise ValueError("got a number that is not finite")
+            rows.append(found)
+        if not rows:
+            raise ValueError("got no table, expected at least one")
+        return rows
 
     def check(self, batch: ClassBatch) -> None:
         """Raises ValueError if a row of a batch does not have the number of steps that the model takes."""

@@ -2,7 +2,7 @@
 
 from zoo.plots.classes import confusion
 from zoo.plots.figure import Figure
-from zoo.plots.histograms import counts
+from zoo.plots.histograms import counts, ranges
 from zoo.plots.texts import GREEN, RED, decoded_pairs, text_samples
 from zoo.plots.training import Series, compared_curves, curves, samples, search
 from zoo.plots.values import Forecast, forecasts, predicted_against_true
@@ -20,6 +20,7 @@ __all__ = [
     "decoded_pairs",
     "forecasts",
     "predicted_against_true",
+    "ranges",
     "samples",
     "search",
     "text_samples",

@@ -1,13 +1,15 @@
-"""Pictures of data: how often each class, symbol or length occurs."""
+"""Pictures of data: how often each class, symbol, length or number occurs."""
 
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo import fonts
 from zoo.plots.figure import Figure
 
 MOST_BARS = 40
+MOST_PANELS = 12
 
 
 def counts(kind: str, counted: Mapping[str, Mapping[str, int]]) -> Figure:
@@ -45,4 +47,29 @@ def counts(kind: str, counted: Mapping[str, Mapping[str, int]]) -> Figure:
         axis.set_xlabel(kind + more)
     axis.set_ylabel("share of the part")
     axis.legend()
+    return figure
+
+
+def ranges(numbers: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> Figure:
+    """Draws a histogram of each target of some data, a panel each.
+
+    Args:
+        numbers: Part -> target -> its numbers.
+    """
+    names = list(dict.fromkeys(name for columns in numbers.values() for name in columns))[:MOST_PANELS]
+    across = min(3, len(names))
+    down = -(-len(names) // across)
+    figure = Figure(figsize=(max(6, 4 * across), 1 + 3 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False).flatten()
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
+    for panel, name in zip(panels, names, strict=False):
+        found = {part: columns[name] for part, columns in numbers.items() if name in columns}
+        edges = np.histogram_bin_edges(np.concatenate(list(found.values())), MOST_BARS).tolist()
+        for part, values in found.items():
+            weights = np.full(len(values), 1 / len(values))
+            panel.hist(values, edges, weights=weights, histtype="step", label=f"{part} ({len(values):,})")
+        panel.set_xlabel(fonts.drawable(name, fonts.SANS).text)
+    panels[0].set_ylabel("share of the part")
+    panels[0].legend()
     return figure

@@ -37,7 +37,12 @@ class SeqClassifier(Task):
         tokenizer: The JSON of a BPE tokenizer. None: taken from the data.
         lowercase: Whether the model converts texts to lower case. None: taken from the data.
         normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
+        input_columns: Names of the features. None: taken from the data, or they have none.
+        sequence_column: The column that tells which rows of a table are a sequence. None: taken from the data.
+        mean: What the model subtracts from each feature. None: taken from the data, or nothing.
+        scale: What the model divides each feature by. None: taken from the data, or nothing.
         num_steps: Steps of each sequence, T. None: taken from the data, or any length.
+        max_length: Steps that the model reads of each sequence. None: taken from the data, or all.
         hidden_size: Units per layer and direction.
         num_layers: Number of recurrent layers.
         cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
@@ -64,9 +69,12 @@ class SeqClassifier(Task):
 
     model_class = SeqClassifierModel
     batch_type = ClassBatch
-    facts = ("classes", "input_size", "vocab", "symbols", "tokenizer", "lowercase", "normalization", "num_steps")
+    facts = (
+        *("classes", "input_size", "vocab", "symbols", "tokenizer", "lowercase", "normalization", "input_columns"),
+        *("sequence_column", "mean", "scale", "num_steps", "max_length"),
+    )
     requires = (("classes",), ("input_size", "vocab"))
-    keeps = ("lowercase", "normalization", "num_steps")
+    keeps = ("lowercase", "normalization", "sequence_column", "mean", "scale", "num_steps", "max_length")
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
@@ -84,7 +92,12 @@ class SeqClassifier(Task):
         tokenizer: str | None = None,
         lowercase: bool | None = None,
         normalization: Normalization | None = None,
+        input_columns: list[str] | None = None,
+        sequence_column: str | None = None,
+        mean: list[float] | None = None,
+        scale: list[float] | None = None,
         num_steps: int | None = None,
+        max_length: int | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
         cell: CellName = "lstm",

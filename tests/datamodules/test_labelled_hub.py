@@ -1,0 +1,53 @@
+"""`LabelledSequences` of the Hugging Face Hub: downloaded once, at a revision, and read without a network."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hub import Hub
+from support import ROOT
+
+TRAIN = "name,language\n" + "".join(f"{stem}{end},{end}\n" for stem in "abcdefgh" for end in ("ini", "ski"))
+CODE = """
+import json, sys
+from datamodules import LabelledSequences
+data = LabelledSequences(dataset="me/names", text="name", label="language", **json.loads(sys.argv[1]))
+try:
+    data.prepare_data()
+    data.setup()
+    print(json.dumps([{part: len(rows) for part, rows in data.parts.items()}, data.notes, sorted(data.sources)]))
+except (OSError, ValueError) as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def test_a_dataset_of_the_hub_is_read_with_and_without_a_network(tmp_path: Path) -> None:
+    """In fresh processes: the Hub's client reads its settings when it is imported."""
+    hub = Hub()
+    commit = hub.commit("me/names", {"train.csv": TRAIN.encode(), "README.md": b"# Names\n"})
+    environment = {**os.environ, "HF_ENDPOINT": hub.url, "PYTHONPATH": str(ROOT)}
+
+    def read(home: str, offline: bool = False, **options: Any) -> Any:
+        more = {"HF_HOME": str(tmp_path / home), "HF_HUB_OFFLINE": str(int(offline))}
+        command = [sys.executable, "-c", CODE, json.dumps(options)]
+        done = subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    assert "me/names is not in the cache, and the Hugging Face Hub can't be reached" in read("empty", offline=True)
+    parts, notes, sources = first = read("home")
+    assert (parts, notes) == ({"train": 12, "val": 2, "test": 2}, [])
+    assert sources == [f"me/names@{commit[:12]}/train"]
+    newer = {"test.csv": b"name,language\nzini,ini\n"}
+    assert commit != hub.commit("me/names", newer)
+    asked = len(hub.requests)
+    assert read("home", offline=True) == first
+    assert read("home", offline=True, revision=commit) == first
+    assert len(hub.requests) == asked
+    assert read("home")[0] == {"train": 14, "val": 2, "test": 1}
+    assert read("home", revision=commit) == first
+    assert "at revision nowhere is not in the cache" in read("home", offline=True, revision="nowhere")
+    assert "me/names can't be read" in read("home", subset="nothing")

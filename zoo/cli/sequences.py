@@ -1,0 +1,33 @@
+"""Classifying the sequences of a table."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from datamodules.labelled_tables import Columns, read_sequences
+from datamodules.tables import read_cells
+from zoo.cli.errors import UsageError
+from zoo.models import SeqClassifierModel
+
+STANDARD_INPUT = "standard input.csv"
+
+
+def infer(model: SeqClassifierModel, path: str) -> list[dict[str, Any]]:
+    """Returns a row for each sequence of a file, see `Model.infer`. `-` reads CSV from standard input.
+
+    A file without the model's `sequence_column` is one sequence.
+
+    Raises:
+        UsageError: If the file can't be read, or does not fit the model.
+    """
+    config = model.config
+    name = STANDARD_INPUT if path == "-" else path
+    try:
+        cells = read_cells(name, sys.stdin.buffer.read() if path == "-" else None)
+        by = config.sequence_column if config.sequence_column in cells else None
+        found = read_sequences(name, cells, Columns("", "", config.input_columns or (), by))
+        rows = model.infer([steps for _, steps in found])
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    where = "" if len(found) == 1 and by is None else f"{Path(name).name}: "
+    return [{**row, "input": path if not where else f"{where}{key}"} for row, (key, _) in zip(rows, found, strict=True)]
