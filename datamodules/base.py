@@ -197,8 +197,8 @@ class SequenceData(L.LightningDataModule, ABC):
             return vocab.encode(symbols, "skip")
         return vocab.encode(symbols, self.on_unknown)
 
-    def encode_input(self, text: str, vocab: Vocab) -> list[int]:
-        """Returns the ids of one of the `predict_inputs`.
+    def encode_input(self, text: Iterable[str], vocab: Vocab) -> list[int]:
+        """Returns the ids of one of the `predict_inputs`, a text or a list of symbols.
 
         Raises:
             ValueError: If a symbol is unknown (see `on_unknown`), or if no symbol is known.

@@ -1,5 +1,6 @@
 """Datasets of the Hugging Face Hub."""
 
+import csv
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ class HubDataset(NamedTuple):
 
     commit: str
     parts: dict[Part, dict[str, list[Any]]]  # column name -> cells
+    others: list[str]  # names of parts that are left out
 
 
 def download(name: str, revision: str | None, *, only_cached: bool = False) -> Path:
@@ -35,7 +37,12 @@ def download(name: str, revision: str | None, *, only_cached: bool = False) -> P
         FileNotFoundError: If it is not in the cache, and the Hub does not have it or can't be reached.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.errors import (
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     options: dict[str, Any] = {"repo_type": "dataset", "revision": revision, "allow_patterns": PATTERNS}
     try:
@@ -53,8 +60,12 @@ def download(name: str, revision: str | None, *, only_cached: bool = False) -> P
             f"dataset: {name}{version} is not in the cache, and the Hugging Face Hub can't be reached; "
             "run once with a network, or download it by hand and give its file as path"
         ) from error
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(f"dataset: {name} has no revision {revision!r}") from error
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError(f"dataset: the Hub has no {name}, or it is private") from error
     except OSError as error:  # the Hub's own errors are a kind of OSError
-        raise FileNotFoundError(f"dataset: {name}: {str(error).strip().splitlines()[0]}") from error
+        raise FileNotFoundError(f"dataset: {name}: {_reason(error)}") from error
 
 
 def read_dataset(name: str, subset: str | None, revision: str | None) -> HubDataset:
@@ -76,20 +87,49 @@ def read_dataset(name: str, subset: str | None, revision: str | None) -> HubData
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     with tempfile.TemporaryDirectory() as cache:
         try:
-            found = datasets.load_dataset(str(folder), subset, cache_dir=cache, keep_in_memory=True)
+            builder = datasets.load_dataset_builder(str(folder), subset, cache_dir=cache)
+            _keep_texts(builder)
+            builder.download_and_prepare()
+            found: Any = builder.as_dataset(in_memory=True)
         except Exception as error:  # datasets wraps the errors of its readers
-            reason = str(error.__cause__ or error).replace(str(folder), name).strip().splitlines()
-            raise ValueError(
-                f"dataset: {name} can't be read: {reason[0] if reason else error!r}; a dataset that is a program has "
-                "tables at revision refs/convert/parquet"
-            ) from error
+            reason = _reason(error.__cause__ or error).replace(str(folder), name)
+            hint = "" if subset or "Config name" not in reason else "; choose one of them as subset"
+            if "No (supported) data files" in reason:
+                hint = "; a dataset that is a program may have tables at revision refs/convert/parquet"
+            raise ValueError(f"dataset: {name} can't be read: {reason}{hint}") from error
         parts: dict[Part, dict[str, list[Any]]] = {}
+        others = []
         for split, table in found.items():
-            if str(split) in SPLITS:
-                parts[SPLITS[str(split)]] = _cells(table)
+            part = SPLITS.get(str(split).lower())
+            if part is None or part in parts:
+                others.append(str(split))
+            else:
+                parts[part] = _cells(table)
     if not {"train", "test"} & parts.keys():
         raise ValueError(f"dataset: {name} has the parts {', '.join(map(str, found))}, expected train")
-    return HubDataset(folder.name, parts)
+    return HubDataset(folder.name, parts, others)
+
+
+def _keep_texts(builder: Any) -> None:
+    """Has the cells of CSV files read as texts. Otherwise, 007 would be the number 7, and NA a missing value."""
+    if not hasattr(builder.config, "keep_default_na") or builder.config.features is not None:  # no CSV
+        return
+    from datasets import Features, Value
+
+    file = next(str(file) for files in builder.config.data_files.values() for file in files)
+    if Path(file).suffix.lower() not in (".csv", ".tsv"):  # it is packed
+        return
+    separator = "\t" if Path(file).suffix.lower() == ".tsv" else builder.config.sep
+    with open(file, newline="", encoding="utf-8-sig") as lines:
+        names = next(csv.reader(lines, delimiter=separator), [])
+    builder.config.sep, builder.config.keep_default_na = separator, False
+    builder.config.features = builder.info.features = Features(dict.fromkeys(names, Value("string")))
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the message of an error of a library in one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _cells(table: Any) -> dict[str, list[Any]]:

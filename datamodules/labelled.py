@@ -25,7 +25,7 @@ from datamodules.parts import Part, Parts, overlap, stratified_split, with_valid
 from datamodules.symbols import check_symbols, learn_vocab
 from datamodules.tables import read_cells
 from zoo.batch import IGNORE, ClassBatch
-from zoo.vocab import SymbolKind, Vocab
+from zoo.vocab import UNK, SymbolKind, Vocab
 
 SHOWN = 8  # names in a note
 PART_FILES: tuple[Part, ...] = ("train", "val", "test")
@@ -164,6 +164,8 @@ class LabelledSequences(SequenceData):
     def _check_columns(self) -> None:
         """Checks that each column has one use, and that options for texts are not given for numbers."""
         columns, features = self.columns, self.features
+        if isinstance(features, str):
+            raise ValueError(f"features: got {features!r}, expected a list of columns")
         if features is not None and (not features or len(set(features)) < len(features)):
             raise ValueError(f"features: got {features}, expected at least one column, and each once")
         if not features:
@@ -172,7 +174,10 @@ class LabelledSequences(SequenceData):
             if columns.sequence is not None:
                 raise ValueError(f"sequence: got {columns.sequence!r}, but no features: a text is in one row")
             return
-        for name, column in {"label": columns.label, "sequence": columns.sequence}.items():
+        used = {"label": columns.label, "sequence": columns.sequence}
+        if self.path is not None and Path(self.path).expanduser().is_dir():
+            del used["label"]  # names of folders or files are the classes
+        for name, column in used.items():
             if column in features:
                 raise ValueError(f"features, {name}: got {column!r} for both, expected two columns")
         unset = {"symbols": "characters", "lowercase": False}
@@ -189,6 +194,11 @@ class LabelledSequences(SequenceData):
 
     def load(self) -> Parts:
         """See `SequenceData`."""
+        other = "vocab" if self.columns.features else "input_size"
+        if self.facts.get(other) is not None:
+            kinds = ("texts", "numbers") if self.columns.features else ("numbers", "texts")
+            raise ValueError(f"the model reads {kinds[0]}, and these sequences are {kinds[1]}")
+        self._cut = 0
         self.rows: dict[Part, list[Labelled]] = {part: found for part, found in self._split().items() if found}
         if self.columns.features:
             self._measure()
@@ -199,10 +209,9 @@ class LabelledSequences(SequenceData):
         if len(self.classes) < 2:
             raise ValueError(f"label: got one class, {self.classes[0]!r}, expected at least 2")
         self._note_unseen()
-        self._cut = 0
         parts: Parts = {part: self._examples(part, found) for part, found in self.rows.items()}
         if self._cut:
-            self.note(f"{self._cut:,} {self.what} are cut to {self.spec['max_length']} {self.steps} (max_length)")
+            self.note(f"{self._cut:,} {self.what} cut to {self.spec['max_length']} {self.steps} (max_length)")
         return with_validation(parts)
 
     @property
@@ -263,17 +272,31 @@ class LabelledSequences(SequenceData):
         name = str(self.dataset)
         found = hub.read_dataset(name, self.subset, self.revision)
         parts: dict[Part, list[Labelled]] = {}
+        self.note(f"{name}: commit {found.commit}")
+        if found.others:
+            self.note(f"{name}: parts that are left out: {', '.join(found.others)}")
         for part, cells in found.parts.items():
             where = f"{name}, {part} part"
             if part != "train" and not any(cell is not None for cell in cells.get(self.columns.label, [""])):
                 self.note(f"{where}: it has no classes, and is left out")
                 continue
-            self.record_source(f"{name}@{found.commit[:12]}/{part}", json.dumps(cells, default=str).encode())
+            self.record_source(f"{name}/{part}", json.dumps(cells, default=str).encode())
             parts[part] = self._cleaned(read_rows(where, cells, self.columns))
         return parts
 
     def _cleaned(self, rows: list[Labelled]) -> list[Labelled]:
-        return rows if self.columns.features else [row._replace(value=self._clean(row.value)) for row in rows]
+        """Returns rows as a model reads them: texts are cleaned, and numbers are cut."""
+        if not self.columns.features:
+            return [row._replace(value=self._clean(row.value)) for row in rows]
+        most = self._most
+        self._cut += sum(most is not None and len(row.value) > most for row in rows)
+        return [row._replace(value=row.value[:most]) for row in rows]
+
+    @property
+    def _most(self) -> int | None:
+        """How many steps a model reads."""
+        most: int | None = self.facts.get("max_length", self.max_length)
+        return most
 
     def _clean(self, text: str) -> str:
         return plain(text, **self.cleaning_of(self.lowercase, self.normalization))
@@ -307,16 +330,20 @@ class LabelledSequences(SequenceData):
     def _examples(self, part: Part, rows: list[Labelled]) -> LabelledExamples:
         self.unknown.part = part
         numeric = bool(self.columns.features)
-        sequences: list[Any] = [row.value if numeric else self.encode(row.value, self.vocab) for row in rows]
+        sequences: list[Any] = [row.value if numeric else self._encoded(row.value) for row in rows]
         targets = self.encode_classes([row.label for row in rows], self.classes)
         known = [i for i, steps in enumerate(sequences) if len(steps) and targets[i] != NONE]
         self.unknown.drop(len(rows) - len(known), len(rows))
         if not known:
-            unknown = "its class" if numeric else "its symbols or classes"
-            raise ValueError(f"no example of the {part} part can be used: the model knows none of {unknown}")
-        most = self.spec["max_length"] or max(map(len, sequences))
-        self._cut += sum(len(sequences[i]) > most for i in known)
-        return LabelledExamples(Mapped.of([sequences[i][:most] for i in known]), targets[known])
+            unknown = "their classes" if numeric else "their symbols or classes"
+            raise ValueError(f"no {self.what} of the {part} part can be used: the model knows none of {unknown}")
+        return LabelledExamples(Mapped.of([sequences[i] for i in known]), targets[known])
+
+    def _encoded(self, text: str) -> list[int]:
+        """Returns the ids of a text, as far as a model reads it."""
+        symbols = list(self.vocab.split(text))
+        self._cut += self._most is not None and len(symbols) > self._most
+        return self.encode(symbols[: self._most], self.vocab)
 
     def lengths(self, part: Part) -> NDArray[np.int64] | None:
         """See `SequenceData`."""
@@ -335,21 +362,30 @@ class LabelledSequences(SequenceData):
             return {}
         simple = number_baselines if self.columns.features else text_baselines
         return simple(
-            [row.value for row in train],
+            [self._seen(row) for row in train],
             [row.label for row in train],
-            [row.value for row in other],
+            [self._seen(row) for row in other],
             [row.label for row in other],
         )
+
+    def _seen(self, row: Labelled) -> Any:
+        """Returns what a model reads of a sequence."""
+        if self.columns.features or self._most is None:
+            return row.value
+        symbols = list(self.vocab.split(row.value))[: self._most]
+        return self.vocab.decode(self.vocab.encode(symbols, "unk" if UNK in self.vocab else "skip"))
 
     def predict_dataloader(self) -> Any:
         """Returns batches of `predict_inputs`, or of the last part, in their order, if there are none."""
         if self.predict_inputs is None:
             return super().predict_dataloader()
         given: list[Any] = self.predict_inputs
-        check_predict_inputs(given)
-        sequences = [self._input(value) for value in given]
-        most = self.spec["max_length"]
-        examples = Mapped.of([steps[:most] for steps in sequences])
+        if self.columns.features:
+            if not len(given):
+                raise ValueError("predict_inputs: got no sequence, expected at least one")
+        else:
+            check_predict_inputs(given)
+        examples = Mapped.of([self._input(value) for value in given])
         return self.predict_loader(LabelledExamples(examples, torch.full((len(given),), IGNORE)))
 
     def _input(self, value: Any) -> Any:
@@ -358,14 +394,14 @@ class LabelledSequences(SequenceData):
         if not size:
             if not isinstance(value, str):
                 raise ValueError(f"predict_inputs: got {value!r}, expected a text")
-            return self.encode_input(self._clean(value), self.vocab)
+            return self.encode_input(list(self.vocab.split(self._clean(value)))[: self._most], self.vocab)
         try:
-            found = np.asarray(value, dtype=np.float32)
+            found = np.asarray(value, dtype=np.float64)
         except (TypeError, ValueError):
-            found = np.empty(0, np.float32)
-        if found.ndim != 2 or found.shape[1] != size or not np.isfinite(found).all():
+            found = np.empty(0)
+        if found.ndim != 2 or found.shape[1] != size or not found.size or not np.isfinite(found).all():
             raise ValueError(f"predict_inputs: expected sequences of {size} numbers for each step, got {value!r:.60}")
-        return found
+        return found[: self._most]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -390,7 +426,7 @@ class LabelledSequences(SequenceData):
         return {
             **own,
             "classes": list(self.classes),
-            "max_length": self.facts.get("max_length", self.max_length),
+            "max_length": self._most,
             "class_weights": self._weights(),
         }
 

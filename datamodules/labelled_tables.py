@@ -27,7 +27,7 @@ class Columns(NamedTuple):
 class Labelled(NamedTuple):
     """A sequence and the name of its class."""
 
-    value: Any  # a text, or numbers (T, D), float32
+    value: Any  # a text, or numbers (T, D), float64
     label: str
 
     @property
@@ -59,10 +59,11 @@ def read_rows(path: str, cells: Cells, columns: Columns) -> list[Labelled]:
             "tells which rows belong together; or a list of numbers in each row"
         )
     found = read_sequences(path, cells, columns)
-    if columns.sequence is None:
+    if columns.sequence is None or holds_lists(cells, columns):
         return [Labelled(values, label) for (_, values), label in zip(found, labels, strict=True)]
     classes: dict[str, str] = {}
-    for row, (name, label) in enumerate(zip(map(str, cells[columns.sequence]), labels, strict=True), 1):
+    names = [_filled(path, columns.sequence, row, cell) for row, cell in enumerate(cells[columns.sequence], 1)]
+    for row, (name, label) in enumerate(zip(names, labels, strict=True), 1):
         if classes.setdefault(name, label) != label:
             raise ValueError(
                 f"{path}: row {row}: column {columns.label!r}: got {label!r}, but the sequence {name!r} "
@@ -71,19 +72,25 @@ def read_rows(path: str, cells: Cells, columns: Columns) -> list[Labelled]:
     return [Labelled(values, classes[name]) for name, values in found]
 
 
-def read_sequences(path: str, cells: Cells, columns: Columns) -> list[tuple[str, NDArray[np.float32]]]:
+def read_sequences(path: str, cells: Cells, columns: Columns) -> list[tuple[str, NDArray[np.float64]]]:
     """Returns the sequences of numbers of a table, each with its name, in the order of their first rows.
 
-    Without a column `sequence`, each row is one if its cells are lists; otherwise, the table is.
+    Each row is one if its cells are lists. Otherwise, the rows with the same `sequence` are one; or without this
+    column, all rows.
 
     Raises:
         ValueError: If a column does not exist, or a cell is no number. The message gives the row.
     """
-    check_columns(path, [*columns.features, *([] if columns.sequence is None else [columns.sequence])], cells)
+    check_columns(path, columns.features, cells)
     if holds_lists(cells, columns):
         rows = zip(*(cells[name] for name in columns.features), strict=True)
-        return [(str(row), _listed(path, columns, row, lists)) for row, lists in enumerate(rows, 1)]
-    values = np.stack([_complete(path, name, cells[name]) for name in columns.features], axis=1).astype(np.float32)
+        names = map(str, cells.get(columns.sequence or "", range(1, len(cells[columns.features[0]]) + 1)))
+        return [
+            (name, _listed(path, columns, row, lists))
+            for row, (name, lists) in enumerate(zip(names, rows, strict=True), 1)
+        ]
+    check_columns(path, [] if columns.sequence is None else [columns.sequence], cells)
+    values = np.stack([_complete(path, name, cells[name]) for name in columns.features], axis=1)
     if columns.sequence is None:
         return [(Path(path).name, values)]
     members: dict[str, list[int]] = {}
@@ -98,7 +105,7 @@ def holds_lists(cells: Cells, columns: Columns) -> bool:
     return len(first) > 0 and isinstance(first[0], list | tuple | np.ndarray)
 
 
-def _listed(path: str, columns: Columns, row: int, lists: Sequence[Any]) -> NDArray[np.float32]:
+def _listed(path: str, columns: Columns, row: int, lists: Sequence[Any]) -> NDArray[np.float64]:
     """Returns the sequence of a row whose cells are lists."""
     for name, cell in zip(columns.features, lists, strict=True):
         if not isinstance(cell, list | tuple | np.ndarray) or not len(cell):
@@ -107,10 +114,12 @@ def _listed(path: str, columns: Columns, row: int, lists: Sequence[Any]) -> NDAr
         raise ValueError(f"{path}: row {row}: its lists have {min(sizes)} to {max(sizes)} numbers, expected the same")
     where = f"{path}: row {row}"
     found = [_complete(where, name, cell) for name, cell in zip(columns.features, lists, strict=True)]
-    return np.stack(found, axis=1).astype(np.float32)
+    return np.stack(found, axis=1)
 
 
 def _complete(where: str, name: str, cells: Sequence[Any]) -> NDArray[np.float64]:
+    if any(isinstance(cell, list | tuple | np.ndarray) for cell in cells):
+        raise ValueError(f"{where}: column {name!r}: got lists in a list, expected numbers; give each column a name")
     found = numbers(f"{where}: column {name!r}", cells)
     if len(missing := np.flatnonzero(np.isnan(found))):
         raise ValueError(f"{where}: column {name!r}, row {missing[0] + 1}: no number")

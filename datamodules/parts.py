@@ -114,7 +114,8 @@ def stratified_split(
     for number, label in enumerate(sorted(by_class)):
         distinct = by_class[label]
         if held_out and len(distinct) == 1:
-            raise ValueError(f"label: class {label!r} has one example, expected at least 2 to hold some out")
+            what = "one example" if len(copies[distinct[0]]) == 1 else "one distinct example"
+            raise ValueError(f"label: class {label!r} has {what}, expected at least 2 to hold some out")
         order = np.random.RandomState([seed, number]).permutation(len(distinct))
         sizes = _shares(len(distinct), val_fraction, test_fraction)
         for part, drawn in zip(found, np.split(order, np.cumsum(sizes)[:2]), strict=True):

@@ -37,7 +37,7 @@ class TextBatch(NamedTuple):
 class ClassBatch(NamedTuple):
     """Sequences and their classes."""
 
-    inputs: "Tensor"  # (B, T, D) float32 features, or (B, T) int64 symbols
+    inputs: "Tensor"  # (B, T, D) features, float32 or float64, or (B, T) int64 symbols
     targets: "Tensor"  # (B,) int64, IGNORE where there is none
     lengths: "Tensor | None" = None  # (B,) int64 on the CPU; None: all rows have T steps
 

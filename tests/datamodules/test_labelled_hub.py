@@ -39,15 +39,16 @@ def test_a_dataset_of_the_hub_is_read_with_and_without_a_network(tmp_path: Path)
 
     assert "me/names is not in the cache, and the Hugging Face Hub can't be reached" in read("empty", offline=True)
     parts, notes, sources = first = read("home")
-    assert (parts, notes) == ({"train": 12, "val": 2, "test": 2}, [])
-    assert sources == [f"me/names@{commit[:12]}/train"]
-    newer = {"test.csv": b"name,language\nzini,ini\n"}
+    assert (parts, notes) == ({"train": 12, "val": 2, "test": 2}, [f"me/names: commit {commit}"])
+    assert sources == ["me/names/train"]
+    newer = {"test.csv": b"name,language\nNA,ini\n007,ski\n"}  # texts, not a missing value and a number
     assert commit != hub.commit("me/names", newer)
     asked = len(hub.requests)
     assert read("home", offline=True) == first
     assert read("home", offline=True, revision=commit) == first
     assert len(hub.requests) == asked
-    assert read("home")[0] == {"train": 14, "val": 2, "test": 1}
+    assert read("home")[0] == {"train": 14, "val": 2, "test": 2}
     assert read("home", revision=commit) == first
     assert "at revision nowhere is not in the cache" in read("home", offline=True, revision="nowhere")
     assert "me/names can't be read" in read("home", subset="nothing")
+    assert "me/names has no revision 'gone'" in read("home", revision="gone")

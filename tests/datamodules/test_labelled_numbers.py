@@ -41,7 +41,7 @@ def sequences(data: LabelledSequences, part: str) -> list[tuple[str, bytes]]:
     return sorted((data.classes[target], steps[:length].numpy().tobytes()) for steps, length, target in lines)
 
 
-EXPECTED = sorted((kind, steps.astype(np.float32).tobytes()) for _, kind, steps in SIGNALS)
+EXPECTED = sorted((kind, steps.tobytes()) for _, kind, steps in SIGNALS)
 
 
 def as_a_table(folder: Path) -> dict[str, Any]:
@@ -82,12 +82,31 @@ def test_parts_are_stratified_and_the_training_part_gives_the_scale(tmp_path: Pa
     found = {part: sequences(data, part) for part in ("train", "val", "test")}
     assert sorted(sum(found.values(), [])) == EXPECTED
     assert [Counter(kind for kind, _ in part)["low"] for part in found.values()] == [6, 3, 3]
-    steps = np.concatenate([np.frombuffer(numbers, np.float32).reshape(-1, 2) for _, numbers in found["train"]])
+    steps = np.concatenate([np.frombuffer(numbers).reshape(-1, 2) for _, numbers in found["train"]])
     assert data.spec["mean"] == pytest.approx(steps.mean(0).tolist(), rel=1e-5)
     assert data.spec["scale"] == pytest.approx(steps.std(0).tolist(), rel=1e-5)
     assert "mean" not in of(**as_a_table(tmp_path), normalize="none").spec
     (majority, regression) = data.baselines("test").values()
     assert (majority["accuracy"], regression["accuracy"]) == (0.5, 1.0)
+
+
+def test_large_numbers_keep_their_differences_and_a_long_sequence_is_cut_first(tmp_path: Path) -> None:
+    far = [(name, kind, steps + np.array([1.7e9, 0])) for name, kind, steps in SIGNALS]
+    (tmp_path / "far.csv").write_text(rows(far))
+    data = of(path=str(tmp_path / "far.csv"), sequence="id", max_length=3, **WHOLE)
+    assert data.notes == ["19 sequences cut to 3 steps (max_length)"]
+    assert data.spec["scale"][0] == pytest.approx(5, rel=0.1)
+    batch = next(iter(data.train_dataloader()))
+    spec = {name: tuple(data.spec[name]) for name in ("mean", "scale", "classes")}
+    model = SeqClassifierModel(SeqClassifierConfig(**spec, input_size=2))
+    assert model._scaled(batch.inputs)[..., 0].abs().mean() == pytest.approx(1, rel=0.1)
+
+
+def test_ids_are_read_without_spaces_and_rows_may_lie_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,kind,x,y\n a,p,1,2\nb,q,3,4\na ,p,5,6\nb,q,7,8\n")
+    data = of(path=str(tmp_path / "a.csv"), sequence="id", **WHOLE)
+    batch = next(iter(data.val_dataloader()))
+    assert sorted(batch.inputs[:, :, 0].tolist()) == [[1, 5], [3, 7]]
 
 
 def test_a_model_scales_what_it_reads_and_does_not_read_padding() -> None:
@@ -123,6 +142,10 @@ def test_they_are_learned_and_a_table_is_classified(tmp_path: Path, zoo_command:
     result = zoo_command("export", "run", "-o", "bundle")
     assert result.code == 0, result.err
     assert zoo.load("bundle").classify([[[5.0, 100.0]]])[0].label == "high"
+    Path("texts.csv").write_text("kind,text\nhigh,up\nlow,down\n")
+    more = ["--data.features", "null", "--data.sequence", "null", "--data.test_fraction", "1"]
+    refused = zoo_command("test", "--ckpt_path", "run", "--data.path", "texts.csv", *more)
+    assert "the model reads numbers, and these sequences are texts" in refused.err
     Path("new.csv").write_text("x\n5.1\n")
     assert "column 'y' not found; it has x" in zoo_command("infer", "run", "new.csv").err
 
@@ -136,8 +159,9 @@ def test_they_are_learned_and_a_table_is_classified(tmp_path: Path, zoo_command:
         ("id,kind,x,y\na,p,1,z\nb,q,1,2\n", {}, "column 'y', row 1: got 'z', expected a number"),
         ("id,kind,x,y\na,p,1,2\nb,,1,2\n", {}, "row 2: column 'kind' is empty"),
         ("id,kind,x,y\na,p,1,2\n,q,1,2\n", {}, "row 2: column 'id' is empty"),
-        ("id,kind,x,y\na,p,1,2\nb,q,1,2\n", {}, "class 'p' has one example, expected at least 2"),
+        ("id,kind,x,y\na,p,1,2\nb,q,3,4\n", {}, "class 'p' has one example, expected at least 2"),
         ("id,kind,x,y\na,p,1,2\n", {"sequence": None}, "column 'x' has a number in each row, expected sequence"),
+        ("id,kind,x,y\na,p,1,2\na,p,1,2\n", {"features": "xy"}, "features: got 'xy', expected a list of columns"),
         ("id,kind,x,y\na,p,1,2\n", {"symbols": "words"}, "symbols: got 'words', but features are numbers"),
         ("id,kind,x,y\na,p,1,2\n", {"features": []}, r"features: got \[\], expected at least one column"),
         ("id,kind,x,y\na,p,1,2\n", {"features": ["x", "id"]}, "features, sequence: got 'id' for both"),

@@ -10,6 +10,7 @@ from zoo.cli.errors import UsageError
 from zoo.models import SeqClassifierModel
 
 STANDARD_INPUT = "standard input.csv"
+AT_ONCE = 32  # sequences
 
 
 def infer(model: SeqClassifierModel, path: str) -> list[dict[str, Any]]:
@@ -26,7 +27,10 @@ def infer(model: SeqClassifierModel, path: str) -> list[dict[str, Any]]:
         cells = read_cells(name, sys.stdin.buffer.read() if path == "-" else None)
         by = config.sequence_column if config.sequence_column in cells else None
         found = read_sequences(name, cells, Columns("", "", config.input_columns or (), by))
-        rows = model.infer([steps for _, steps in found])
+        if config.sequence_column is not None and by is None and len(found) == 1:
+            print(f"{name}: one sequence, because there is no column {config.sequence_column!r}", file=sys.stderr)
+        pieces = (found[start : start + AT_ONCE] for start in range(0, len(found), AT_ONCE))
+        rows = [row for piece in pieces for row in model.infer([steps for _, steps in piece])]
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     where = "" if len(found) == 1 and by is None else f"{Path(name).name}: "

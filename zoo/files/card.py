@@ -27,6 +27,8 @@ def card(config: dict[str, Any]) -> str:
 
     about, arguments = config["about"], config["arguments"]
     of_task = next((task for prefix, task in PIPELINES.items() if config["name"].startswith(prefix)), "other")
+    if of_task == "text-classification" and arguments.get("input_size") is not None:  # it reads numbers
+        of_task = "other"
     pipeline = about.get("pipeline", of_task)
     title = about.get("title", config["name"])
     metrics = about.get("metrics", {})

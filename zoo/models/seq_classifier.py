@@ -137,7 +137,7 @@ class SeqClassifierModel(Model):
     def _scaled(self, inputs: Tensor) -> Tensor:
         """Returns features as the network reads them."""
         if self.config.mean is None:
-            return inputs
+            return inputs.to(self.dtype) if inputs.is_floating_point() else inputs
         inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
         mean, scale = (self.constant(name, getattr(self.config, name), inputs) for name in ("mean", "scale"))
         return ((inputs - mean) / scale).to(self.dtype)
@@ -237,12 +237,14 @@ class SeqClassifierModel(Model):
     def _batch(self, inputs: Any, on_unknown: OnUnknown | None = None) -> ClassBatch:
         steps = self.config.num_steps
         if self.reads_tables:
-            return self._padded([torch.tensor(table, dtype=self.dtype) for table in self._tables(inputs)])
+            return self._padded([torch.tensor(table) for table in self._tables(inputs)])
         if self.vocab is None:
             features = images.features(inputs, steps, self.config.input_size or 0).to(self.device, self.dtype)
             return ClassBatch(features, torch.full((len(features),), IGNORE))
         texts = [self.config.clean(text) for text in as_list(inputs)]
-        rows = [torch.tensor(encode_text(self.vocab, text, on_unknown)) for text in texts]
+        most = self.config.max_length
+        pieces = texts if most is None else [list(self.vocab.split(text))[:most] for text in texts]
+        rows = [torch.tensor(encode_text(self.vocab, piece, on_unknown)) for piece in pieces]
         for text, row in zip(texts, rows, strict=True):
             if steps is not None and len(row) != steps:
                 raise ValueError(f"{text!r} has {len(row)} symbols, expected {steps}")

@@ -1,7 +1,7 @@
 """What models that generate texts share: checking texts, and beam search with texts as results."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -72,8 +72,8 @@ def as_list(texts: str | Sequence[str]) -> list[str]:
     return found
 
 
-def encode_text(vocab: Vocab, text: str, on_unknown: OnUnknown | None) -> list[int]:
-    """Returns the ids of a text's characters, at least one. See `Vocab.encode`.
+def encode_text(vocab: Vocab, text: Iterable[str], on_unknown: OnUnknown | None) -> list[int]:
+    """Returns the ids of a text, or of its symbols, at least one. See `Vocab.encode`.
 
     Raises:
         ValueError: If a symbol is unknown, or if no symbol is known.

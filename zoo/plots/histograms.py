@@ -33,7 +33,7 @@ def counts(kind: str, counted: Mapping[str, Mapping[str, int]]) -> Figure:
     else:
         names = sorted(
             {name for counts in counted.values() for name in counts},
-            key=lambda name: -sum(counts.get(name, 0) / totals[part] for part, counts in counted.items()),
+            key=lambda name: (-sum(counts.get(name, 0) / totals[part] for part, counts in counted.items()), name),
         )
         places = np.arange(len(names[:MOST_BARS]))
         width = 0.8 / max(1, len(counted))
