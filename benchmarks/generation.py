@@ -93,7 +93,7 @@ def by_prefix(net: CharNet, streams: int, steps: int) -> list[int]:
 
 def bound(net: CharNet, streams: int, steps: int) -> None:
     """The recurrent weights times the state, and nothing else."""
-    weights, state = net.recurrent.weights(0).hh, torch.zeros(HIDDEN, streams)
+    weights, state = net.recurrent.layers.weights(0).hh, torch.zeros(HIDDEN, streams)
     product: Callable[[], torch.Tensor] = (
         (lambda: torch.mv(weights, state[:, 0])) if streams == 1 else (lambda: torch.mm(weights, state))
     )

@@ -66,7 +66,7 @@ def test_no_command_is_left_out() -> None:
 
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TESTED = ("extending", "your-data")  # elsewhere
+TESTED = ("cells", "extending", "your-data")  # elsewhere
 
 
 @pytest.mark.parametrize(

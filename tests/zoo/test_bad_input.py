@@ -31,7 +31,7 @@ CONFIG_FAULTS: dict[str, tuple[str | None, list[str], str]] = {
     "misspelt option": (TOY, ["--model.hiden_size", "3"], "did you mean hidden_size?"),
     "misspelt trainer option": (TOY, ["--trainer.max_epocs", "3"], "did you mean max_epochs?"),
     "wrong type": (replaced("128", "many"), [], "hidden_size: got many, expected int"),
-    "wrong choice": (TOY, ["--model.cell", "lstn"], "cell: got lstn, expected one of rnn, rnn_relu, lstm, gru"),
+    "wrong choice": (TOY, ["--model.cell", "lstn"], "did you mean lstm?"),
     "unknown task": (replaced("Seq2Seq\n", "Seq2Sec\n"), [], "unknown class 'Seq2Sec'; did you mean Seq2Seq?"),
     "unknown module": (replaced("ToySeq2Seq", "zooo.Toy"), [], "data: zooo.Toy is not allowed in a config"),
     "unknown module of ours": (replaced("ToySeq2Seq", "zoo.zooo.Toy"), [], "data: there is no 'zooo' in zoo"),

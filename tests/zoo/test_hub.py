@@ -22,7 +22,7 @@ from zoo.nn import CELLS
 
 def test_every_task_comes_with_every_cell() -> None:
     assert set(zoo.list_models()) >= {f"{task}_{cell}" for task in CLASSES for cell in CELLS}
-    assert zoo.list_models("char_lm_l*") == ["char_lm_lstm"]
+    assert zoo.list_models("char_lm_ls*") == ["char_lm_lstm", "char_lm_lstm_proj"]
     assert "char_lm_lstm.alice" in zoo.list_models("char_lm*", pretrained=True)
     assert zoo.list_models("nothing*") == []
 

@@ -27,9 +27,9 @@ def test_a_language_model_steps_as_it_runs(cell: str, num_layers: int, embedding
         state = net.recurrent.init_state(rows)
         for t in range(5):
             found, state = step(ids[:, t], state)
-            torch.testing.assert_close(found, logits[:, t], rtol=0, atol=1e-6)
+            torch.testing.assert_close(found, logits[:, t], rtol=0, atol=1e-5)
         for a, b in zip(state, last, strict=True):
-            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
     after, read = net.read(ids)
     torch.testing.assert_close(after, logits[:, -1], rtol=0, atol=1e-6)
     assert all(map(torch.equal, read, last))
@@ -52,7 +52,7 @@ def test_padding_never_changes_what_a_decoder_starts_from(reverse_source: bool) 
     source = torch.randint(5, (2, 6))
     _, (h,) = net.encode(source, torch.tensor([6, 3]))
     _, (alone,) = net.encode(source[1:, :3], torch.tensor([3]))
-    torch.testing.assert_close(h[:, 1], alone[:, 0], rtol=0, atol=1e-6)
+    torch.testing.assert_close(h[1], alone[0], rtol=0, atol=1e-6)
 
 
 def test_a_reversed_source_is_read_from_its_end() -> None:

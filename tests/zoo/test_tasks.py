@@ -157,8 +157,8 @@ def test_a_document_start_resets_its_lane_alone_and_validation_keeps_its_own_sta
     task.score(batch._replace(resets=torch.tensor([True, False])), "train")
     fresh = task.model.network(ids[:, :-1])[1][0]
     carried = task.model.network(ids[:, :-1], before)[1][0]
-    torch.testing.assert_close(task._states["train"][0][:, 0], fresh[:, 0])
-    torch.testing.assert_close(task._states["train"][0][:, 1], carried[:, 1])
+    torch.testing.assert_close(task._states["train"][0][0], fresh[0])
+    torch.testing.assert_close(task._states["train"][0][1], carried[1])
 
 
 def test_samples_are_the_same_for_the_same_seed_and_leave_the_random_state_alone() -> None:

@@ -133,6 +133,10 @@ def _row(of: str, name: str, action: argparse.Action, whole: bool) -> Row:
         default = REQUIRED if action.required and name.startswith("-") else _default(action.default)
     if hint is None and action.metavar and not choices:
         kind = str(action.metavar)
+    if name.endswith(".cell"):
+        from zoo.nn import CELLS
+
+        kind, choices = "NAME|dict", list(CELLS)
     kind = "VALUE" if len(kind) > MAX_TYPE else "" if "print_config" in name else kind
     return Row(of, name, kind, default, choices, plain(action.help or "", whole))
 

@@ -149,7 +149,9 @@ def read_weights(folder: Path, config: Config) -> "dict[str, Tensor]":
 
 
 def check_plain(arguments: Mapping[str, Any], where: str) -> None:
-    """Raises ValueError unless all values are numbers, strings, booleans, None, or lists of strings or of numbers.
+    """Raises ValueError unless all values are plain.
+
+    They are numbers, strings, booleans, None, lists of strings or of numbers; and for `cell`, a dict of these.
 
     Config records and the constructors of tasks take no other values. So no value can name code to import.
     """
@@ -159,13 +161,19 @@ def check_plain(arguments: Mapping[str, Any], where: str) -> None:
         plain = value is None or type(value) in (str, int, float, bool)
         if type(value) is int and abs(value) >= MAX_INTEGER:
             raise ValueError(f"{where}: {name}: got a number of {value.bit_length()} bits, expected at most 63")
-        if not plain and not _is_plain_list(value):
+        if not plain and not _is_plain_list(value) and not (name == "cell" and _is_plain_dict(value)):
             raise ValueError(f"{where}: {name}: got {brief(value)}, expected a plain value")
 
 
 def _is_plain_list(value: Any) -> bool:
     kinds = {type(item) for item in value} if type(value) is list else {None}
     return kinds <= {str} or kinds <= {int, float}
+
+
+def _is_plain_dict(value: Any) -> bool:
+    if type(value) is not dict:
+        return False
+    return all(type(key) is str and type(item) in (str, int, float, bool) for key, item in value.items())
 
 
 def _check_kinds(values: Config, kinds: Mapping[str, type], where: str) -> None:
@@ -199,7 +207,7 @@ def write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        weights = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        weights = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in tensors.items()}  # tied ones, too
         data = safetensors.torch.save(weights)
         (temporary / WEIGHTS).write_bytes(data)
         config = {

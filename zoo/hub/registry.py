@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from zoo.checks import nearest
 from zoo.files import bundle
 from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
-from zoo.nn import CELLS
+from zoo.nn import CELLS, cell_name
 
 Factory = Callable[..., Model]
 F = TypeVar("F", bound=Factory)
@@ -65,8 +65,8 @@ def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
         pretrained: Whether to list the trained models, for `load`, or those for `create`.
 
     Example:
-        >>> list_models("regressor*")
-        ['regressor_gru', 'regressor_lstm', 'regressor_rnn', 'regressor_rnn_relu']
+        >>> list_models("regressor_*lstm")[:3]
+        ['regressor_cifg_lstm', 'regressor_layer_norm_lstm', 'regressor_lstm']
     """
     return sorted(name for name in (bundle.shipped() if pretrained else names()) if fnmatchcase(name, pattern))
 
@@ -85,12 +85,12 @@ def create(name: str, **arguments: Any) -> Model:
     if name in FUNCTIONS:
         return FUNCTIONS[name](**arguments)
     if name not in names():
-        hint = "; this is a trained model, use load." if name in bundle.shipped() else nearest(name, names()) or "."
-        raise ValueError(f"unknown model {name!r}{hint} Known models: {', '.join(names())}")
+        hint = "; this is a trained model, use load" if name in bundle.shipped() else nearest(name, names())
+        raise ValueError(f"unknown model {name!r}{hint}; a name is a task, _ and a cell: {', '.join(CELLS)}")
     model, cell = find_class(name)
-    if arguments.get("cell", cell) != cell:
+    if cell_name(arguments.setdefault("cell", cell)) != cell:
         raise ValueError(f"cell: got {arguments['cell']!r}, but {name} has {cell!r}")
-    return model(model.config_class.from_dict({**arguments, "cell": cell}))
+    return model(model.config_class.from_dict(arguments))
 
 
 def find_class(name: str, source: str = "") -> tuple[type[Model], str]:

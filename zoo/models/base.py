@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from zoo import html
 from zoo.files import bundle
 from zoo.models.config import ModelConfig
-from zoo.nn import State
+from zoo.nn import State, cell_name
 
 
 class Features(NamedTuple):
@@ -133,7 +133,7 @@ class Model(
     @property
     def model_name(self) -> str:
         """The registry name, for example `char_lm_lstm`."""
-        return f"{self.task_name}_{self.config.cell}"
+        return f"{self.task_name}_{cell_name(self.config.cell)}"
 
     def __repr__(self) -> str:
         """A line. The modules are in `network`."""
@@ -230,7 +230,7 @@ class Model(
             if (want := expected.get(key)) != (got := found.get(key)):
                 raise ValueError(f"{source}: its weights do not fit its config: {key} is {got}, expected {want}")
         if model.model_name != name:
-            raise ValueError(f"{source}: its name is {name}, but its cell is {model.config.cell}")
+            raise ValueError(f"{source}: its name is {name}, but its cell is {cell_name(model.config.cell)}")
 
     def _save_pretrained(self, save_directory: Path) -> None:
         bundle.write(save_directory, self.model_name, self.config.as_dict(), self.network.state_dict(), self.about)

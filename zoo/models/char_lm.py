@@ -50,12 +50,14 @@ class CharLMConfig(TextConfig):
     Args:
         vocab: The symbols in the order of their ids.
         embedding_dim: Width of the embedding. None is one-hot.
+        tie_weights: Whether the head's weights are those of the embedding.
         lowercase: See `TextConfig`, as for the other fields.
     """
 
     vocab: tuple[str, ...]
     hidden_size: int = 256
     embedding_dim: int | None = None
+    tie_weights: bool = False
 
 
 class CharLMModel(Model):
@@ -83,12 +85,13 @@ class CharLMModel(Model):
 
     def build_network(self) -> CharNet:
         """See `Model`."""
-        arguments = self.config.recurrent_arguments()
-        return CharNet(len(self.vocab), embedding_dim=self.config.embedding_dim, **arguments)
+        config = self.config
+        options = {"embedding_dim": config.embedding_dim, "tie_weights": config.tie_weights}
+        return CharNet(len(self.vocab), **options, **config.recurrent_arguments())  # type: ignore[arg-type]
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """See `Model`."""
-        inputs = input_axes(self.network.input, "input", "recurrent")
+        inputs = input_axes(self.network)
         return {name: (axis, "vocab") for name, axis in {**inputs, **HEAD_AXES}.items()}
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:

@@ -6,9 +6,18 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from zoo.checks import brief, nearest
-from zoo.nn import CellName, InitName
+from zoo.nn import CellSpec, InitName, Norm
 
-PLAIN: dict[Any, type] = {str: str, int: int, float: float, bool: bool, NoneType: NoneType, Literal: str, tuple: list}
+PLAIN: dict[Any, type] = {
+    str: str,
+    int: int,
+    float: float,
+    bool: bool,
+    NoneType: NoneType,
+    Literal: str,
+    tuple: list,
+    dict: dict,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,18 +27,32 @@ class ModelConfig:
     A field is a str, int, float, bool, None or a tuple of strings or floats. Lists become tuples.
 
     Args:
-        cell: Recurrent cell, one of `zoo.nn.CELLS`.
+        cell: Recurrent cell, one of `zoo.nn.CELLS`, or a dict with its `name` and options.
         hidden_size: Units of each layer and direction.
         num_layers: Recurrent layers.
-        dropout: Dropout between recurrent layers, see `zoo.nn.Recurrent`.
+        dropout: Dropout between recurrent layers, see `zoo.nn.StackOptions`, as for the next ones.
+        variational_dropout: Dropout of a layer's inputs, with one mask for all steps.
+        weight_drop: Dropout of recurrent weights.
+        zoneout: Probability that a number of the state stays as it was.
+        residual: Whether a layer's inputs are added to its outputs.
+        norm: Normalization of a layer's inputs.
+        mlp: Whether a gated MLP follows each layer.
+        learn_state: Whether the first state is learned.
         head_dropout: Dropout before the last, linear layer.
         init: Initialization of the weights, `torch` or `keras`, see `zoo.nn.initialize`.
     """
 
-    cell: CellName = "lstm"
+    cell: CellSpec = "lstm"
     hidden_size: int = 128
     num_layers: int = 1
     dropout: float = 0.0
+    variational_dropout: float = 0.0
+    weight_drop: float = 0.0
+    zoneout: float = 0.0
+    residual: bool = False
+    norm: Norm = "none"
+    mlp: bool = False
+    learn_state: bool = False
     head_dropout: float = 0.0
     init: InitName = "torch"
 
@@ -91,7 +114,10 @@ class ModelConfig:
 
     def recurrent_arguments(self) -> dict[str, Any]:
         """Returns the arguments that all networks of `zoo.nn` take."""
-        names = ("hidden_size", "num_layers", "cell", "dropout", "head_dropout", "init")
+        names = (
+            *("hidden_size", "num_layers", "cell", "dropout", "variational_dropout", "weight_drop", "zoneout"),
+            *("residual", "norm", "mlp", "learn_state", "head_dropout", "init"),
+        )
         return {name: getattr(self, name) for name in names}
 
 

@@ -101,8 +101,8 @@ class Seq2SeqModel(Model):
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """See `Model`."""
-        sources = input_axes(self.network.source_input, "source_input", "encoder")
-        targets = input_axes(self.network.decoder.input, "input", "recurrent") | HEAD_AXES
+        sources = input_axes(self.network, "source_input", "encoder")
+        targets = input_axes(self.network.decoder) | HEAD_AXES
         return {name: (axis, "source_vocab") for name, axis in sources.items()} | {
             f"decoder.{name}": (axis, "target_vocab") for name, axis in targets.items()
         }

@@ -122,7 +122,7 @@ class SeqClassifierModel(Model):
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """See `Model`."""
-        inputs = {} if self.vocab is None else input_axes(self.network.input, "input", "recurrent")
+        inputs = {} if self.vocab is None else input_axes(self.network)
         return {name: (axis, "vocab") for name, axis in inputs.items()} | {
             name: (axis, "classes") for name, axis in HEAD_AXES.items()
         }

@@ -1,19 +1,35 @@
-"""Plain `nn.Module`s: recurrent stacks and the networks built on them."""
+"""Plain `nn.Module`s: recurrent layers, stacks of them, and the networks built on them."""
 
+from typing import Literal
+
+from zoo.nn.engines.diagonal import DiagonalLayer, diagonal
+from zoo.nn.engines.unitwise import UnitWise, unitwise
+from zoo.nn.layer import CELLS, CellSpec, Layer, State, cell_name, register_cell
 from zoo.nn.networks import CharNet, ClassifierNet, EncoderDecoder, OneHot, RegressorNet
-from zoo.nn.recurrent import CELLS, Cell, CellName, InitName, Recurrent, State, initialize
+from zoo.nn.recurrent import Recurrent, initialize
+from zoo.nn.stack import Norm, StackOptions
+
+InitName = Literal["torch", "keras"]
 
 __all__ = [
     "CELLS",
-    "Cell",
-    "CellName",
+    "CellSpec",
     "CharNet",
     "ClassifierNet",
+    "DiagonalLayer",
     "EncoderDecoder",
     "InitName",
+    "Layer",
+    "Norm",
     "OneHot",
     "Recurrent",
     "RegressorNet",
+    "StackOptions",
     "State",
+    "UnitWise",
+    "cell_name",
+    "diagonal",
     "initialize",
+    "register_cell",
+    "unitwise",
 ]

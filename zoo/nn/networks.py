@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from zoo.checks import check_choice, check_dropout, check_sizes
-from zoo.nn.recurrent import Recurrent, State, allocating, initialize
+from zoo.nn.layer import State
+from zoo.nn.recurrent import Recurrent, allocating, initialize
 
 MAX_ONE_HOT = 10_000  # symbols; the size of the identity matrix is the square of this
 Pooling = Literal["last", "mean", "max"]
@@ -56,17 +57,18 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
 
-def input_axes(embedding: nn.Module, inputs: str, recurrent: str) -> dict[str, int]:
-    """Returns which tensors hold a vector for each input symbol, and along which axis.
+def input_axes(network: nn.Module, inputs: str = "input", recurrent: str = "recurrent") -> dict[str, int]:
+    """Returns which tensors of a network hold a vector for each input symbol, and along which axis.
 
     Args:
-        embedding: The module from `symbol_input`.
-        inputs: Its name in the network.
+        network: The network.
+        inputs: The name of its module from `symbol_input`.
         recurrent: The name of the stack that reads it.
     """
-    if isinstance(embedding, nn.Embedding):
+    if isinstance(network.get_submodule(inputs), nn.Embedding):
         return {f"{inputs}.weight": 0}
-    return {f"{recurrent}.layers.weight_ih_l0{direction}": 1 for direction in ("", "_reverse")}
+    stack: Recurrent = network.get_submodule(recurrent)  # type: ignore[assignment]
+    return {f"{recurrent}.{name}": axis for name, axis in stack.input_axes().items()}
 
 
 def head(input_size: int, output_size: int, dropout: float) -> nn.Sequential:
@@ -86,18 +88,38 @@ class CharNet(nn.Module):
         vocab_size: Symbols, V.
         embedding_dim: Width of the embedding; None for one-hot.
         head_dropout: Probability of dropping what the head sees, in training.
+        tie_weights: Whether the head's weights are those of the embedding (Press and Wolf 2017).
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout and so on.
+
+    Raises:
+        ValueError: If tied weights would have two shapes.
     """
 
     def __init__(
-        self, vocab_size: int, *, embedding_dim: int | None, head_dropout: float, init: Any, **recurrent: Any
+        self,
+        vocab_size: int,
+        *,
+        embedding_dim: int | None,
+        head_dropout: float,
+        tie_weights: bool = False,
+        init: Any,
+        **recurrent: Any,
     ) -> None:
         super().__init__()
         self.input = symbol_input(vocab_size, embedding_dim)
         self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
         self.head = head(self.recurrent.output_size, vocab_size, head_dropout)
         initialize(self, init)
+        if tie_weights:
+            if embedding_dim != self.recurrent.output_size:
+                raise ValueError(
+                    f"tie_weights: it needs an embedding_dim of {self.recurrent.output_size}, as wide as the outputs; "
+                    f"got {embedding_dim}"
+                )
+            with torch.no_grad():  # an embedding's own scale would be far too large for logits
+                self.input.weight.copy_(self.head[1].weight)  # type: ignore[arg-type]
+            self.head[1].weight = self.input.weight
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Maps ids (B, T) to logits (B, T, V) and the last state."""
@@ -128,22 +150,22 @@ class CharNet(nn.Module):
 
     def read(self, ids: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """Maps ids (B, T), of `lengths` (B,) real symbols, to the logits after them (B, V) and the state."""
-        _, state = self.recurrent(self.input(ids), lengths=lengths)
-        return self.head(state[0][-1]), state
+        outputs, state = self.recurrent(self.input(ids), lengths=lengths)
+        return self.head(self.recurrent.last(outputs, lengths)), state
 
 
 class ClassifierNet(nn.Module):
-    """A sequence classifier: the logits of each class, from the last state or pooled outputs.
+    """A sequence classifier: the logits of each class, from the last or pooled outputs.
 
     Args:
         num_classes: Classes, C.
         input_size: Features of each step, D; None if the inputs are symbols.
         vocab_size: Symbols, V; None if the inputs are features.
         embedding_dim: Width of the symbols' embedding; None for one-hot.
-        pooling: `last` state of each direction, or `mean` or `max` of the outputs over time.
+        pooling: `last` output of each direction, or `mean` or `max` of the outputs over time.
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout, bidirectional.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout, bidirectional and so on.
 
     Raises:
         ValueError: If not exactly one of input_size and vocab_size is given.
@@ -175,13 +197,13 @@ class ClassifierNet(nn.Module):
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Maps features (B, T, D) or symbols (B, T), of `lengths` (B,) real steps, to logits (B, C)."""
-        outputs, state = self.recurrent(self.input(inputs), lengths=lengths)
-        return self.head(self.pool(outputs, state, lengths))
+        outputs, _ = self.recurrent(self.input(inputs), lengths=lengths)
+        return self.head(self.pool(outputs, lengths))
 
-    def pool(self, outputs: Tensor, state: State, lengths: Tensor | None) -> Tensor:
-        """Makes one vector (B, H * directions) of outputs (B, T, H * directions) and last state."""
+    def pool(self, outputs: Tensor, lengths: Tensor | None) -> Tensor:
+        """Makes one vector (B, F) of outputs (B, T, F)."""
         if self.pooling == "last":
-            return torch.cat(tuple(state[0][-self.recurrent.num_directions :]), dim=-1)
+            return self.recurrent.last(outputs, lengths)
         if lengths is None:
             return outputs.mean(1) if self.pooling == "mean" else outputs.amax(1)
         steps = torch.arange(outputs.shape[1], device=outputs.device)
@@ -257,7 +279,7 @@ class RegressorNet(nn.Module):
             T times the first so many features. None: no such map. See LSTNet (Lai et al. 2018, section 3.6).
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout and so on.
     """
 
     def __init__(

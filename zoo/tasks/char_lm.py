@@ -9,7 +9,7 @@ from torchmetrics import Metric
 from zoo.batch import IGNORE, TextBatch
 from zoo.models import CharLMModel
 from zoo.models.texts import Normalization
-from zoo.nn import CellName, InitName, State
+from zoo.nn import CellSpec, InitName, Norm, State
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share, summed_cross_entropy
 from zoo.vocab import SymbolKind
@@ -38,9 +38,18 @@ class CharLM(Task):
         normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         hidden_size: Units per layer.
         num_layers: Number of recurrent layers.
-        cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
+        cell: A recurrent cell, for example `lstm`, or a dict with its `name` and options.
+            docs/cells.md has all.
         embedding_dim: Size of the embedding. None: one-hot.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
+        weight_drop: Dropout of recurrent weights, with one mask for all steps.
+        zoneout: The probability that a number of the state stays as it was at a step.
+        residual: Whether each layer's inputs are added to its outputs.
+        norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
+        mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        learn_state: Whether the state before the first step is learned.
+        tie_weights: Whether the head's weights are those of the embedding, which must be as wide as the outputs.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
@@ -71,9 +80,17 @@ class CharLM(Task):
         normalization: Normalization | None = None,
         hidden_size: int = 256,
         num_layers: int = 1,
-        cell: CellName = "lstm",
+        cell: CellSpec = "lstm",
         embedding_dim: int | None = None,
         dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        residual: bool = False,
+        norm: Norm = "none",
+        mlp: bool = False,
+        learn_state: bool = False,
+        tie_weights: bool = False,
         head_dropout: float = 0.0,
         init: InitName = "torch",
         lr: float = 1e-3,
@@ -111,7 +128,7 @@ class CharLM(Task):
 
     def _state_before(self, batch: TextBatch, stage: Stage) -> State | None:
         state = self._states.get(stage)
-        if batch.resets is None or state is None or state[0].shape[1] != len(batch.inputs):
+        if batch.resets is None or state is None or len(state[0]) != len(batch.inputs):
             return None
         return self.model.network.recurrent.reset(state, batch.resets)
 

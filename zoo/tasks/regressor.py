@@ -14,7 +14,7 @@ from zoo.checks import check_choice
 from zoo.models import RegressorModel
 from zoo.models.regressor_config import Normalize, Strategy
 from zoo.models.times import Calendar
-from zoo.nn import CellName, InitName
+from zoo.nn import CellSpec, InitName, Norm
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.metrics import Mean, Share, summed_pinball
 
@@ -57,8 +57,16 @@ class Regressor(Task):
         naive_error: The error that MASE divides by, for each target.
         hidden_size: Units per layer.
         num_layers: Number of recurrent layers.
-        cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
+        cell: A recurrent cell, for example `lstm`, or a dict with its `name` and options.
+            docs/cells.md has all.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
+        weight_drop: Dropout of recurrent weights, with one mask for all steps.
+        zoneout: The probability that a number of the state stays as it was at a step.
+        residual: Whether each layer's inputs are added to its outputs.
+        norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
+        mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        learn_state: Whether the state before the first step is learned.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         lr: Learning rate of Adam.
@@ -99,8 +107,15 @@ class Regressor(Task):
         naive_error: list[float] | None = None,
         hidden_size: int = 20,
         num_layers: int = 1,
-        cell: CellName = "lstm",
+        cell: CellSpec = "lstm",
         dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        residual: bool = False,
+        norm: Norm = "none",
+        mlp: bool = False,
+        learn_state: bool = False,
         head_dropout: float = 0.0,
         init: InitName = "torch",
         lr: float = 1e-3,

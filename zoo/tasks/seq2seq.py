@@ -11,7 +11,7 @@ from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_choice, check_ratios, check_sizes
 from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
-from zoo.nn import CellName, InitName
+from zoo.nn import CellSpec, InitName, Norm
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, character_errors, summed_cross_entropy
 from zoo.vocab import SymbolKind
@@ -70,10 +70,18 @@ class Seq2Seq(Task):
         target_tokenizer: The JSON of the targets' BPE tokenizer. None: taken from the data.
         hidden_size: Units per layer of encoder and decoder.
         num_layers: Number of recurrent layers in each of them.
-        cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
+        cell: A recurrent cell, for example `lstm`, or a dict with its `name` and options.
+            docs/cells.md has all.
         embedding_dim: Size of both embeddings. None: one-hot.
         reverse_source: Whether to read the source from its end.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
+        weight_drop: Dropout of recurrent weights, with one mask for all steps.
+        zoneout: The probability that a number of the state stays as it was at a step.
+        residual: Whether each layer's inputs are added to its outputs.
+        norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
+        mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        learn_state: Whether the state before the first step is learned.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         teacher_forcing: The initial ratio, in [0, 1].
@@ -108,10 +116,17 @@ class Seq2Seq(Task):
         target_tokenizer: str | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
-        cell: CellName = "lstm",
+        cell: CellSpec = "lstm",
         embedding_dim: int | None = None,
         reverse_source: bool = False,
         dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        residual: bool = False,
+        norm: Norm = "none",
+        mlp: bool = False,
+        learn_state: bool = False,
         head_dropout: float = 0.0,
         init: InitName = "torch",
         teacher_forcing: float = 1.0,

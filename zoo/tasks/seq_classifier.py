@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassF1S
 from zoo.batch import IGNORE, ClassBatch
 from zoo.models import SeqClassifierModel
 from zoo.models.texts import Normalization
-from zoo.nn import CellName, InitName
+from zoo.nn import CellSpec, InitName, Norm
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.metrics import Share, summed_cross_entropy
@@ -45,11 +45,19 @@ class SeqClassifier(Task):
         max_length: Steps that the model reads of each sequence. None: taken from the data, or all.
         hidden_size: Units per layer and direction.
         num_layers: Number of recurrent layers.
-        cell: `rnn`, `rnn_relu`, `lstm` or `gru`.
+        cell: A recurrent cell, for example `lstm`, or a dict with its `name` and options.
+            docs/cells.md has all.
         bidirectional: Whether to also read the sequence backwards.
         pooling: `last` state, or `mean` or `max` of the outputs over time.
         embedding_dim: Size of the embedding of symbols. None: one-hot.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
+        variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
+        weight_drop: Dropout of recurrent weights, with one mask for all steps.
+        zoneout: The probability that a number of the state stays as it was at a step.
+        residual: Whether each layer's inputs are added to its outputs.
+        norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
+        mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        learn_state: Whether the state before the first step is learned.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
         class_weights: Factors of the training loss, one for each class in the order of `classes`. The loss of
@@ -100,11 +108,18 @@ class SeqClassifier(Task):
         max_length: int | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
-        cell: CellName = "lstm",
+        cell: CellSpec = "lstm",
         bidirectional: bool = False,
         pooling: Pooling = "last",
         embedding_dim: int | None = None,
         dropout: float = 0.0,
+        variational_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float = 0.0,
+        residual: bool = False,
+        norm: Norm = "none",
+        mlp: bool = False,
+        learn_state: bool = False,
         head_dropout: float = 0.0,
         init: InitName = "torch",
         class_weights: list[float] | None = None,
