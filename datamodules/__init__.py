@@ -14,16 +14,24 @@ if TYPE_CHECKING:
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
     from datamodules.series import TimeSeries as TimeSeries
+    from datamodules.synthetic import AddingProblem as AddingProblem
+    from datamodules.synthetic import Parity as Parity
+    from datamodules.synthetic import PermutationProduct as PermutationProduct
+    from datamodules.synthetic import SelectiveCopy as SelectiveCopy
     from datamodules.text import TextString as TextString
     from datamodules.text_files import TextFile as TextFile
     from datamodules.text_pairs import TextPairs as TextPairs
     from datamodules.words import WordCompletion as WordCompletion
 
 _HOMES = {
+    "AddingProblem": "datamodules.synthetic",
     "Gutenberg": "datamodules.gutenberg",
     "LabelledSequences": "datamodules.labelled",
     "MNISTRows": "datamodules.mnist",
     "NumericSequences": "datamodules.numeric",
+    "Parity": "datamodules.synthetic",
+    "PermutationProduct": "datamodules.synthetic",
+    "SelectiveCopy": "datamodules.synthetic",
     "SequenceData": "datamodules.base",
     "TextFile": "datamodules.text_files",
     "TextPairs": "datamodules.text_pairs",

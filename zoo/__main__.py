@@ -57,8 +57,8 @@ options
 
 A config names a task (CharLM, SeqClassifier, Seq2Seq, Regressor) and its data (Gutenberg, TextFile,
 TextString, MNISTRows, LabelledSequences, WordCompletion, TextPairs, ToySeq2Seq, NumericSequences,
-TimeSeries). Each published result has a config. A run is one folder, by default
-runs/<config>/<date-time>.
+TimeSeries, AddingProblem, SelectiveCopy, Parity, PermutationProduct). Each published result has a
+config. A run is one folder, by default runs/<config>/<date-time>.
 
 examples
   python -m zoo generate char_lm_lstm.alice --prompt "alice was" --temperature 0.5

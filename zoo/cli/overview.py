@@ -112,7 +112,9 @@ def _example(batch: Any, row: int, spec: Mapping[str, Any]) -> str:
     """Returns an example as text: what the model reads, an arrow, and what it learns to predict."""
     if isinstance(batch, TextBatch):
         real = batch.targets[row] != IGNORE
-        return _short(repr(_text(batch.inputs[row][real], spec, "")))
+        read = real.flip(0).cumsum(0).flip(0) > 0  # up to the last target
+        text = _short(repr(_text(batch.inputs[row][read], spec, "")))
+        return text if torch.equal(read, real) else f"{text} -> {_text(batch.targets[row][real], spec, '')!r}"
     if isinstance(batch, ClassBatch):
         target = spec["classes"][int(batch.targets[row])]
         length = len(batch.inputs[row]) if batch.lengths is None else int(batch.lengths[row])

@@ -43,6 +43,7 @@ QUIET = (  # warnings that are correct, but do not help the user of a command
     "Total length of `list` across ranks is zero",  # no validation part
     "Precision bf16-mixed is not supported by the model summary",
     "The `srun` command is available",
+    "You.re using the WeightAveraging callback with a model that overrides",
     "Be aware that when using `ckpt_path`, callbacks used",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )

@@ -191,7 +191,10 @@ class Task(L.LightningModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Takes unknown facts from the trainer's datamodule, if there is one."""
-        datamodule = getattr(self.trainer, "datamodule", None)
+        self._bind_data()
+
+    def _bind_data(self) -> None:
+        datamodule = getattr(self._trainer, "datamodule", None)
         if datamodule is None or datamodule is self._bound_to:
             return
         name, found = type(datamodule).__name__, getattr(datamodule, "batch_type", None)
@@ -206,6 +209,7 @@ class Task(L.LightningModule, ABC):
     def configure_model(self) -> None:
         """Builds the model and the metrics, unless they exist."""
         if "model" not in self._modules:
+            self._bind_data()  # callbacks that average weights build the model before `setup`
             self._check_facts("the dataloaders")
             self.hparams.update({name: _as_list(value) for name, value in self.hparams.items()})
             contract.check_saved(self)
