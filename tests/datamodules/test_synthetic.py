@@ -25,7 +25,8 @@ def made(name: str, **options: Any) -> Any:
 def test_adding_marks_a_number_in_each_half() -> None:
     found = made("adding", steps=11)
     numbers, marks = found.rows("train").inputs.unbind(-1)
-    assert (marks[:, :5].sum(1) == 1).all() and (marks[:, 5:].sum(1) == 1).all()
+    assert (marks[:, :5].sum(1) == 1).all()
+    assert (marks[:, 5:].sum(1) == 1).all()
     torch.testing.assert_close(found.rows("train").targets[:, 0], (numbers * marks).sum(1))
     assert made("adding").baselines("test")["mean"]["mse"] == pytest.approx(1 / 6, abs=0.03)
 
@@ -37,7 +38,8 @@ def test_selective_copy_asks_for_the_letters_in_their_order() -> None:
         text, asked = found.vocab.decode(inputs), targets.index(next(i for i in targets if i != IGNORE))
         answer = found.vocab.decode(targets[asked:])
         assert text == text[:20] + ":" + answer[:-1]  # a model reads what was written so far
-        assert text[:20].replace(".", "") == answer and asked == 20
+        assert text[:20].replace(".", "") == answer
+        assert asked == 20
 
 
 def test_products_are_those_of_the_group() -> None:
@@ -57,7 +59,8 @@ def test_products_are_those_of_the_group() -> None:
 @pytest.mark.parametrize("name", ["parity", "permutations"])
 def test_sequences_of_the_test_are_longer(name: str) -> None:
     found = made(name, train_steps=(3, 8), test_steps=(9, 20))
-    assert found.lengths("train").max() == 8 and found.lengths("test").min() == 9
+    assert found.lengths("train").max() == 8
+    assert found.lengths("test").min() == 9
     batches = list(found.train_dataloader())
     assert all(batch.inputs.shape[1] == batch.lengths.max() for batch in batches)
 

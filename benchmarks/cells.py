@@ -1,0 +1,303 @@
+"""Trains every cell at the same number of parameters on the tasks of `cells.yaml`, and measures its speed.
+
+    python benchmarks/cells.py                                     all runs that are not in cells.csv yet
+    python benchmarks/cells.py --part 1 2                          a half of them, for one of two processes
+    python benchmarks/cells.py --cells lstm min_gru --tasks adding --seeds 1 2
+    python benchmarks/cells.py --speed                             the engines, and each cell's speed
+    python benchmarks/cells.py --page                              write docs/cells.md's table and picture
+
+A run is `python -m zoo fit --config runs/cells/TASK/CELL/SEED.yaml`, with a config that this script writes. It is
+scored by its best checkpoint on the test part. The file gets one line for each run, when the run has ended, so that
+a second start goes on where the first one stopped, in the middle of a run, too.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+import yaml
+from torch import Tensor
+
+import datamodules
+import zoo
+from harness import ROOT, fork
+from results import commit
+from zoo.nn import CELLS, Recurrent
+from zoo.nn.engines.diagonal import diagonal, scan
+from zoo.nn.engines.unitwise import UnitWise
+from zoo.nn.layer import run_steps
+
+SETTINGS = yaml.safe_load((ROOT / "benchmarks" / "cells.yaml").read_text())
+TABLE = ROOT / "benchmarks" / "cells.csv"
+RUNS = Path("runs/cells")
+TOLERANCE = 0.03  # of the number of parameters
+COLUMNS = ("task", "cell", "seed", "metric", "value", "hidden_size", "parameters", "minutes", "commit")
+SPEED = "speed"
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    task: str
+    cell: str
+    seed: int
+
+
+# -- the table
+
+
+def read_table() -> dict[tuple[str, str, str, str], dict[str, str]]:
+    """The rows, by task, cell, seed and metric."""
+    if not TABLE.exists():
+        return {}
+    with TABLE.open(newline="") as file:
+        return {(row["task"], row["cell"], row["seed"], row["metric"]): row for row in csv.DictReader(file)}
+
+
+def add(*rows: dict[str, Any]) -> None:
+    """Adds rows to the table, in one write, so that two processes can do it."""
+    if not TABLE.exists():
+        TABLE.write_text(",".join(COLUMNS) + "\n")
+    with TABLE.open("a") as file:
+        file.write("".join(",".join(str(row.get(name, "")) for name in COLUMNS) + "\n" for row in rows))
+
+
+def sort_table() -> None:
+    """Puts the rows in order, the last one of each run alone."""
+    tasks = [*SETTINGS["tasks"], SPEED]
+    rows = sorted(read_table().values(), key=lambda row: (tasks.index(row["task"]), row["cell"], row["seed"]))
+    with TABLE.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+# -- trainings
+
+
+@cache
+def facts(task: str) -> dict[str, Any]:
+    """The facts of a task's data."""
+    given = SETTINGS["tasks"][task]["config"]["data"]
+    data = getattr(datamodules, given["class_path"])(**given.get("init_args", {}))
+    data.prepare_data()
+    data.setup()
+    return dict(data.spec)
+
+
+def count_parameters(task: str, cell: str, hidden_size: int) -> int:
+    """The number of parameters of a task's model."""
+    given = SETTINGS["tasks"][task]["config"]["model"]
+    make = getattr(zoo, given["class_path"])
+    known = {name: value for name, value in facts(task).items() if name in make.facts}
+    made = make(cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **known, **given.get("init_args", {}))
+    with torch.device("meta"):
+        made.configure_model()
+    return sum(weight.numel() for weight in made.model.network.parameters())
+
+
+@cache
+def size(task: str, cell: str) -> tuple[int, int]:
+    """The hidden size whose number of parameters is nearest to that of all cells, and this number.
+
+    Raises:
+        ValueError: If none is within the tolerance.
+    """
+    wanted, low, high = SETTINGS["parameters"], 1, 1024
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count_parameters(task, cell, middle) <= wanted else (low, middle)
+    found = min((low, high), key=lambda hidden: abs(count_parameters(task, cell, hidden) - wanted))
+    parameters = count_parameters(task, cell, found)
+    if abs(parameters / wanted - 1) > TOLERANCE:
+        raise ValueError(f"{task}: {cell} with {found} units has {parameters} parameters, expected about {wanted}")
+    return found, parameters
+
+
+def config(run: Run) -> dict[str, Any]:
+    """The config of a run, as `fit` takes it."""
+    given, common = SETTINGS["tasks"][run.task]["config"], SETTINGS["common"]
+    model = given["model"]
+    options = {"cell": run.cell, "hidden_size": size(run.task, run.cell)[0], **SETTINGS["block"]}
+    return {
+        "seed_everything": run.seed,
+        **given,
+        "model": {**model, "init_args": {**options, **model.get("init_args", {})}},
+        "lr_scheduler": common["lr_scheduler"],
+        "trainer": {**common["trainer"], **given["trainer"]},
+    }
+
+
+def train(run: Run) -> dict[str, Any]:
+    """Trains a run, or goes on with it; returns its row.
+
+    Raises:
+        RuntimeError: If it failed. Its log says why.
+    """
+    folder = RUNS / run.task / run.cell
+    folder.mkdir(parents=True, exist_ok=True)
+    file, out, log = (folder / f"{run.seed}{end}" for end in (".yaml", "", ".log"))
+    file.write_text(yaml.safe_dump(config(run), sort_keys=False))
+    command = ["fit", "--config", str(file), "--run_dir", str(out)]
+    if (out / "checkpoints" / "last.ckpt").exists():
+        command.append("--resume")
+    else:
+        shutil.rmtree(out, ignore_errors=True)
+    _, status = os.waitpid(fork(command, log=log), 0)
+    if status:
+        raise RuntimeError(f"{run.task}, {run.cell}, seed {run.seed}: it ended with {status}; see {log}")
+    summary = json.loads((out / "summary.json").read_text())
+    metric = SETTINGS["tasks"][run.task]["metric"]
+    hidden_size, parameters = size(run.task, run.cell)
+    shutil.rmtree(out / "checkpoints")
+    return {
+        **run._asdict(),
+        "metric": metric,
+        "value": f"{summary['metrics'][f'test/{metric}']['last']:.4g}",
+        "hidden_size": hidden_size,
+        "parameters": parameters,
+        "minutes": f"{summary['wall_s'] / 60:.2f}",
+        "commit": commit(),
+    }
+
+
+def wanted(options: argparse.Namespace) -> Iterator[Run]:
+    """The runs that the options name, without those that are in the table."""
+    for task in options.tasks:
+        about = SETTINGS["tasks"][task]
+        for seed in options.seeds or about["seeds"]:
+            for cell in options.cells:
+                if (task, cell, str(seed), about["metric"]) not in read_table():
+                    yield Run(task, cell, seed)
+
+
+# -- speed
+
+
+def interleaved(*calls: Callable[[], Any], repeats: int = 7) -> list[float]:
+    """The median seconds of each call, measured in turn."""
+    times: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
+    for _ in range(repeats):
+        for call, found in zip(calls, times, strict=True):
+            start = perf_counter()
+            call()
+            found.append(perf_counter() - start)
+    return [median(found) for found in times]
+
+
+def log_space(a: Tensor, b: Tensor, h: Tensor) -> Tensor:
+    """The scan of positive numbers by sums of logarithms, as in "Were RNNs all we needed?" (Feng et al. 2024)."""
+    factors = a.log().cumsum(1)
+    terms = torch.cat([h.log()[:, None], b.log() - factors], dim=1)
+    return (factors + terms.logcumsumexp(1)[:, 1:]).exp()
+
+
+def gradients(run: Callable[..., Tensor], *given: Tensor) -> Callable[[], Any]:
+    """A forward and a backward pass."""
+    return lambda: torch.autograd.grad(run(*given).sum(), given)
+
+
+def trains(layer: torch.nn.Module, run: Callable[[], Tensor]) -> Callable[[], Any]:
+    """A forward and a backward pass of a layer."""
+
+    def step() -> None:
+        layer.zero_grad()
+        run().sum().backward()
+
+    return step
+
+
+def engines() -> None:
+    """Prints how the engines compare with what is otherwise used."""
+    rows, steps, width = 16, 256, 512
+    a, b = (torch.rand(rows, steps, width).clamp(0.01).requires_grad_() for _ in range(2))
+    h = torch.rand(rows, width).clamp(0.01).requires_grad_()
+    own, parallel, logs = interleaved(*(gradients(run, a, b, h) for run in (diagonal, scan, log_space)))
+    print(f"diagonal, T {steps}, B {rows}, H {width}: {own * 1e3:.1f} ms; associative_scan {parallel / own:.1f} times,")
+    print(f"  log-space scan {logs / own:.1f} times as long")
+
+    x = torch.randn(64, 100, 256)
+    layers = [Recurrent(256, 256, cell=cell) for cell in ("min_gru", "gru")]
+    own, other = interleaved(*(trains(layer, lambda layer=layer: layer(x)[0]) for layer in layers))  # type: ignore[misc]
+    print(f"min_gru, T 100, B 64, H 256: {x.shape[0] * x.shape[1] / own:,.0f} steps a second; {other / own:.2f} times nn.GRU")
+
+    unit_by_unit = [name for name, cell in CELLS.items() if issubclass(cell, UnitWise)]
+    for rows, width in ((64, 256), (32, 128), (32, 64), (16, 128)):
+        x = torch.randn(rows, 100, width)
+        ratios = {}
+        for name in unit_by_unit:
+            layer = CELLS[name](width, width)  # type: ignore[call-arg]
+            state = layer.init_state(rows)
+            own, loop = interleaved(
+                trains(layer, lambda layer=layer, state=state: layer(x, state)[0]),  # type: ignore[misc]
+                trains(layer, lambda layer=layer, state=state: run_steps(layer, x, state)[0]),  # type: ignore[misc]
+                repeats=5,
+            )
+            ratios[name] = loop / own
+        found = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
+        print(f"unit by unit, times the speed of the plain loop, T 100, B {rows}, H {width}: {found}")
+
+
+def speed(cell: str) -> list[dict[str, Any]]:
+    """The rows of a cell's speed, in the model of the task `alice`, and of the state of one stream."""
+    hidden_size, parameters = size("alice", cell)
+    given = SETTINGS["tasks"]["alice"]["config"]
+    vocab = facts("alice")["vocab"]
+    task = zoo.CharLM(vocab=vocab, cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **given["model"]["init_args"])
+    task.configure_model()
+    model = task.model
+    ids = torch.randint(len(vocab), (32, 60))
+    model.train()
+    (train_s,) = interleaved(trains(model.network, lambda: model(ids)[0]))
+    length = 200
+    (write_s,) = interleaved(lambda: model.generate("alice ", length=length, seed=1), repeats=3)
+    state = model.network.recurrent.init_state(1)
+    values = {
+        "training, characters a second": f"{ids.numel() / train_s:.0f}",
+        "generation, characters a second": f"{length / write_s:.0f}",
+        "state, bytes": sum(one.numel() * one.element_size() for one in state),
+    }
+    shared = {"task": SPEED, "cell": cell, "hidden_size": hidden_size, "parameters": parameters, "commit": commit()}
+    return [{**shared, "metric": metric, "value": value} for metric, value in values.items()]
+
+
+def main() -> None:
+    """Trains or measures what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", nargs="+", choices=[*CELLS], default=[*CELLS], metavar="CELL")
+    parser.add_argument("--tasks", nargs="+", choices=[*SETTINGS["tasks"]], default=[*SETTINGS["tasks"]])
+    parser.add_argument("--seeds", type=int, nargs="+", help="default: those of each task")
+    parser.add_argument("--part", type=int, nargs=2, default=[1, 1], metavar=("NUMBER", "OF"), help="of the runs")
+    parser.add_argument("--speed", action="store_true", help="measure speeds, and train nothing")
+    parser.add_argument("--page", action="store_true", help="write docs/cells.md's table and picture")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.speed:
+        engines()
+        for cell in options.cells:
+            add(*(rows := speed(cell)))
+            print(cell, *(row["value"] for row in rows))
+        sort_table()
+        return
+    number, of = options.part
+    for run in [*wanted(options)][number - 1 :: of]:
+        row = train(run)
+        add(row)
+        print(f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  {row['minutes']} min")
+    if options.part == [1, 1]:
+        sort_table()
+
+
+if __name__ == "__main__":
+    main()
