@@ -4,11 +4,11 @@
     python benchmarks/cells.py --part 1 2                          a half of them, for one of two processes
     python benchmarks/cells.py --cells lstm min_gru --tasks adding --seeds 1 2
     python benchmarks/cells.py --speed                             the engines, and each cell's speed
-    python benchmarks/cells.py --page                              write docs/cells.md's table and picture
 
 A run is `python -m zoo fit --config runs/cells/TASK/CELL/SEED.yaml`, with a config that this script writes. It is
 scored by its best checkpoint on the test part. The file gets one line for each run, when the run has ended, so that
-a second start goes on where the first one stopped, in the middle of a run, too.
+a second start goes on where the first one stopped, in the middle of a run, too. `cells_page.py` writes the results in
+docs/cells.md from it.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -172,12 +172,16 @@ def train(run: Run) -> dict[str, Any]:
 
 def wanted(options: argparse.Namespace) -> Iterator[Run]:
     """The runs that the options name, without those that are in the table."""
-    for task in options.tasks:
-        about = SETTINGS["tasks"][task]
-        for seed in options.seeds or about["seeds"]:
-            for cell in options.cells:
-                if (task, cell, str(seed), about["metric"]) not in read_table():
-                    yield Run(task, cell, seed)
+    known = read_table()
+    runs = [
+        Run(task, cell, seed)
+        for task in options.tasks
+        for seed in options.seeds or SETTINGS["tasks"][task]["seeds"]
+        for cell in options.cells
+    ]
+    for run in sorted(runs, key=lambda run: run.seed):  # the first seed of all tasks comes first
+        if (run.task, run.cell, str(run.seed), SETTINGS["tasks"][run.task]["metric"]) not in known:
+            yield run
 
 
 # -- speed
@@ -208,14 +212,9 @@ def gradients(run: Callable[..., Tensor], *given: Tensor) -> Callable[[], Any]:
     return lambda: torch.autograd.grad(run(*given).sum(), given)
 
 
-def trains(layer: torch.nn.Module, run: Callable[[], Tensor]) -> Callable[[], Any]:
-    """A forward and a backward pass of a layer."""
-
-    def step() -> None:
-        layer.zero_grad()
-        run().sum().backward()
-
-    return step
+def trains(run: Callable[..., tuple[Tensor, Any]], *given: Any) -> Callable[[], Any]:
+    """A forward and a backward pass of a layer or a model."""
+    return lambda: run(*given)[0].sum().backward()
 
 
 def engines() -> None:
@@ -224,29 +223,24 @@ def engines() -> None:
     a, b = (torch.rand(rows, steps, width).clamp(0.01).requires_grad_() for _ in range(2))
     h = torch.rand(rows, width).clamp(0.01).requires_grad_()
     own, parallel, logs = interleaved(*(gradients(run, a, b, h) for run in (diagonal, scan, log_space)))
-    print(f"diagonal, T {steps}, B {rows}, H {width}: {own * 1e3:.1f} ms; associative_scan {parallel / own:.1f} times,")
-    print(f"  log-space scan {logs / own:.1f} times as long")
+    print(f"diagonal, T {steps}, B {rows}, H {width}: {own * 1e3:.1f} ms")
+    print(f"  times as long: associative_scan {parallel / own:.1f}, log-space scan {logs / own:.1f}")
 
-    x = torch.randn(64, 100, 256)
-    layers = [Recurrent(256, 256, cell=cell) for cell in ("min_gru", "gru")]
-    own, other = interleaved(*(trains(layer, lambda layer=layer: layer(x)[0]) for layer in layers))  # type: ignore[misc]
-    print(f"min_gru, T 100, B 64, H 256: {x.shape[0] * x.shape[1] / own:,.0f} steps a second; {other / own:.2f} times nn.GRU")
+    rows, steps, width = 64, 100, 256
+    x = torch.randn(rows, steps, width)
+    own, other = interleaved(*(trains(Recurrent(width, width, cell=cell), x) for cell in ("min_gru", "gru")))
+    print(f"min_gru, T {steps}, B {rows}, H {width}: {rows * steps / own:,.0f} steps a second")
+    print(f"  times the speed of nn.GRU: {other / own:.2f}")
 
-    unit_by_unit = [name for name, cell in CELLS.items() if issubclass(cell, UnitWise)]
     for rows, width in ((64, 256), (32, 128), (32, 64), (16, 128)):
-        x = torch.randn(rows, 100, width)
-        ratios = {}
-        for name in unit_by_unit:
-            layer = CELLS[name](width, width)  # type: ignore[call-arg]
-            state = layer.init_state(rows)
-            own, loop = interleaved(
-                trains(layer, lambda layer=layer, state=state: layer(x, state)[0]),  # type: ignore[misc]
-                trains(layer, lambda layer=layer, state=state: run_steps(layer, x, state)[0]),  # type: ignore[misc]
-                repeats=5,
-            )
-            ratios[name] = loop / own
-        found = ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items())
-        print(f"unit by unit, times the speed of the plain loop, T 100, B {rows}, H {width}: {found}")
+        print(f"unit by unit, times the speed of the plain loop, T {steps}, B {rows}, H {width}:")
+        x = torch.randn(rows, steps, width)
+        for name, cell in CELLS.items():
+            if issubclass(cell, UnitWise):
+                layer = cell(width, width)
+                state = layer.init_state(rows)
+                own, loop = interleaved(trains(layer, x, state), trains(partial(run_steps, layer), x, state))
+                print(f"  {name:<18} {loop / own:.2f}")
 
 
 def speed(cell: str) -> list[dict[str, Any]]:
@@ -254,19 +248,21 @@ def speed(cell: str) -> list[dict[str, Any]]:
     hidden_size, parameters = size("alice", cell)
     given = SETTINGS["tasks"]["alice"]["config"]
     vocab = facts("alice")["vocab"]
-    task = zoo.CharLM(vocab=vocab, cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **given["model"]["init_args"])
+    task = zoo.CharLM(
+        vocab=vocab, cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **given["model"]["init_args"]
+    )
     task.configure_model()
     model = task.model
     ids = torch.randint(len(vocab), (32, 60))
     model.train()
-    (train_s,) = interleaved(trains(model.network, lambda: model(ids)[0]))
+    (train_s,) = interleaved(trains(model, ids))
     length = 200
     (write_s,) = interleaved(lambda: model.generate("alice ", length=length, seed=1), repeats=3)
     state = model.network.recurrent.init_state(1)
     values = {
-        "training, characters a second": f"{ids.numel() / train_s:.0f}",
-        "generation, characters a second": f"{length / write_s:.0f}",
-        "state, bytes": sum(one.numel() * one.element_size() for one in state),
+        "trains_characters_per_s": f"{ids.numel() / train_s:.0f}",
+        "writes_characters_per_s": f"{length / write_s:.0f}",
+        "state_bytes": sum(one.numel() * one.element_size() for one in state),
     }
     shared = {"task": SPEED, "cell": cell, "hidden_size": hidden_size, "parameters": parameters, "commit": commit()}
     return [{**shared, "metric": metric, "value": value} for metric, value in values.items()]
@@ -280,7 +276,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of each task")
     parser.add_argument("--part", type=int, nargs=2, default=[1, 1], metavar=("NUMBER", "OF"), help="of the runs")
     parser.add_argument("--speed", action="store_true", help="measure speeds, and train nothing")
-    parser.add_argument("--page", action="store_true", help="write docs/cells.md's table and picture")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.speed:
@@ -292,7 +287,11 @@ def main() -> None:
         return
     number, of = options.part
     for run in [*wanted(options)][number - 1 :: of]:
-        row = train(run)
+        try:
+            row = train(run)
+        except RuntimeError as error:  # the next start tries it again
+            print(f"error: {error}")
+            continue
         add(row)
         print(f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  {row['minutes']} min")
     if options.part == [1, 1]:

@@ -226,8 +226,8 @@ class WordProblem(Generated):
 
     def __init__(
         self,
-        train_steps: tuple[int, int] = (3, 40),
-        test_steps: tuple[int, int] = (41, 256),
+        train_steps: tuple[int, int] = (1, 16),
+        test_steps: tuple[int, int] = (17, 128),
         num_train: int = 20_000,
         num_val: int = 500,
         num_test: int = 1_000,

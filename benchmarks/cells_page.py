@@ -1,0 +1,151 @@
+"""Writes the results in docs/cells.md, with their picture, from `cells.csv` and `cells.yaml`.
+
+python benchmarks/cells_page.py            bring it up to date
+python benchmarks/cells_page.py --check    only say whether it is
+"""
+
+import argparse
+import statistics
+import sys
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+
+from cells import SETTINGS, SPEED, read_table
+from matplotlib import pyplot as plt
+
+from results import ROOT
+from zoo.nn import CELLS
+
+PAGE, PICTURE = ROOT / "docs" / "cells.md", ROOT / "docs" / "cells.svg"
+BEGIN, END = "<!-- benchmarks/cells_page.py writes this part -->\n", "<!-- until here -->\n"
+LOWER = ("mse", "bpc")  # metrics of which less is better
+TITLES = {
+    "adding": "adding, MSE",
+    "copy": "copy",
+    "parity": "parity",
+    "permutations": "S3",
+    "mnist_rows": "MNIST, rows",
+    "mnist_permuted": "MNIST, permuted",
+    "alice": "Alice, bpc",
+    "grimm": "Grimm, bpc",
+}
+SPEEDS = {
+    "trains_characters_per_s": "trains, characters/s",
+    "writes_characters_per_s": "writes, characters/s",
+    "state_bytes": "state, bytes",
+}
+Values = dict[str, dict[str, list[float]]]  # task, or metric of speed -> cell -> the value of each seed
+
+
+def values() -> Values:
+    """All values of the table."""
+    found: Values = {}
+    for (task, cell, _, metric), row in read_table().items():
+        found.setdefault(metric if task == SPEED else task, {}).setdefault(cell, []).append(float(row["value"]))
+    return found
+
+
+def shown(task: str, found: list[float] | None) -> str:
+    """A mean, and the deviation where there is more than one seed."""
+    if not found:
+        return ""
+    digits = 3 if SETTINGS["tasks"][task]["metric"] in LOWER else 2
+    mean = f"{statistics.mean(found):.{digits}f}"
+    return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.{digits}f}"
+
+
+def table(known: Values) -> list[str]:
+    """The table of all cells, the best ones on Alice first."""
+    alice = known.get("alice", {})
+    order = sorted(CELLS, key=lambda cell: statistics.mean(alice.get(cell, [99.0])))
+    lines = [
+        f"| cell | {' | '.join([*TITLES.values(), *SPEEDS.values()])} |",
+        "|---" * (len(TITLES) + len(SPEEDS) + 1) + "|",
+    ]
+    for cell in order:
+        cells = [shown(task, known.get(task, {}).get(cell)) for task in TITLES]
+        cells += [f"{known[name][cell][-1]:,.0f}" if cell in known.get(name, {}) else "" for name in SPEEDS]
+        lines.append(f"| `{cell}` | {' | '.join(cells)} |")
+    return lines
+
+
+def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
+    """What a cell is for, and whether what its paper says of it was seen here."""
+    line = f"- `{cell}`: {about['for']}."
+    if "claim" not in about:
+        return line
+    found = known.get(about["task"], {}).get(cell)
+    if not found:
+        return f"{line} *{about['claim']}: not measured.*"
+    less = SETTINGS["tasks"][about["task"]]["metric"] in LOWER
+    if "better_than" in about:
+        other = known[about["task"]][about["better_than"]]
+        bound, against = statistics.mean(other), f"`{about['better_than']}`: {shown(about['task'], other)}"
+        bound += about.get("slack", 0.0) * (1 if less else -1)
+    else:
+        bound = about["bound"]
+        against = f"{'at most' if less else 'at least'} {bound}"
+    mean = statistics.mean(found)
+    seen = mean <= bound if less else mean >= bound
+    note = f" {about['note']}" if "note" in about else ""
+    result = f"**{'seen' if seen else 'not seen'}** ({shown(about['task'], found)}; {against})"
+    return f"{line} *{about['claim']}: {result}.*{note}"
+
+
+def draw(known: Values) -> None:
+    """Draws bits per character on Alice over the speed of training, with the name of each cell."""
+    points = []
+    for cell in CELLS:
+        if cell in known.get("alice", {}) and cell in known.get("trains_characters_per_s", {}):
+            points.append((known["trains_characters_per_s"][cell][-1], statistics.mean(known["alice"][cell]), cell))
+    figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
+    axes.scatter([x for x, _, _ in points], [y for _, y, _ in points], s=14)
+    axes.set_xscale("log")
+    axes.set_xlabel("training: characters a second, one thread")
+    axes.set_ylabel("Alice, held out: bits per character")
+    axes.grid(alpha=0.3)
+    low, high = axes.get_ylim()
+    placed: list[tuple[float, float]] = []
+    for x, y, cell in sorted(points, key=lambda point: point[1]):
+        place = y
+        while any(
+            abs(place - other) < (high - low) / 45 and max(x, there) / min(x, there) < 1.25 for there, other in placed
+        ):
+            place += (high - low) / 90
+        placed.append((x, place))
+        axes.annotate(cell, (x, y), xytext=(x * 1.02, place), fontsize=8, va="center")
+    mpl.rcParams["svg.hashsalt"] = "cells"
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def page() -> str:
+    """The page, with this part as the table has it."""
+    known = values()
+    text = PAGE.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    about = SETTINGS["cells"]
+    lines = [*table(known), "", "![Bits per character over the speed of training](cells.svg)", ""]
+    lines += [verdict(cell, about[cell], known) for cell in CELLS]
+    return before + BEGIN + "\n".join(lines) + "\n" + END + after
+
+
+def main() -> None:
+    """Writes the page and its picture, or compares the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    text = page()
+    if options.check:
+        if text != PAGE.read_text():
+            sys.exit("docs/cells.md is not what benchmarks/cells.csv says; run python benchmarks/cells_page.py")
+        return
+    PAGE.write_text(text)
+    draw(values())
+
+
+if __name__ == "__main__":
+    main()
