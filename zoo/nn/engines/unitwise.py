@@ -1,17 +1,17 @@
 """Recurrences of each unit by itself, beside one matrix product per step.
 
 A unit's next state depends on its own gates and states alone.
-The derivative needs no formula by hand, and no graph of all steps. Because the update is elementwise, its Jacobian is
-diagonal: one vector-Jacobian product with ones, over many steps at once, gives the whole diagonal. What remains is a
-short loop from the last step to the first, and one product for the gradient of the weights.
+Autograd goes through the steps, so that no derivative is written by hand; but it does not see the recurrent weight,
+for which it would multiply and add matrices at each step. Something is added to each product, what comes from the input
+or a bias. Its gradient, of all steps, is that of the products, and then one product gives the gradient of the weight.
 
 Legend: B batch, T time steps, H units, X numbers that come from the input, R numbers that come from the recurrent
-product, S tensors of the state.
+product, N numbers that the product reads.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -23,17 +23,6 @@ from zoo.nn.layer import Layer, State, real_steps
 # Maps what comes from the input (..., X), what comes from the recurrent product (..., R), the state and the constants
 # to the new state. All states are (..., H).
 Update = Callable[[Tensor, Tensor, State, tuple[Tensor, ...]], State]
-Factor = tuple[int, tuple[Tensor, ...]]
-AT_ONCE = 2**18  # numbers of the gates whose derivatives are taken at once: so many stay in a processor's cache
-
-
-class Plan(NamedTuple):
-    """How a recurrence is run. It has no gradient."""
-
-    update: Update
-    sums: bool  # whether the update takes the sum of both kinds of gates
-    reads: tuple[int, ...]  # which tensors of the state the product reads
-    hold: State | None  # how much of each state to keep
 
 
 def product(h: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -56,207 +45,57 @@ def product(h: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return found if bias is None else found + bias
 
 
-def back(grad: Tensor, weight: Tensor) -> Tensor:
-    """Returns the gradient of the states (..., N), for that of a recurrent product (..., R)."""
-    if weight.ndim == 2:
-        return grad @ weight
-    return torch.einsum("...hr,hrc->...hc", _by_head(grad, weight), weight).flatten(-2)
-
-
-def _by_head(grad: Tensor, weight: Tensor) -> Tensor:
-    heads, rows, columns = weight.shape
-    return grad.unflatten(-1, (rows // columns, heads, columns)).transpose(-3, -2).flatten(-2)
-
-
 def _weight_grad(grad: Tensor, h: Tensor, weight: Tensor) -> Tensor:
-    """Returns the gradient of the weight, for those of the products (T, B, R) and the states (T, B, N)."""
+    """Returns the gradient of the weight, for those of the products (B, T, R) and what they read (B, T, N)."""
     if weight.ndim == 2:
         return grad.flatten(0, 1).t() @ h.flatten(0, 1)
-    return torch.einsum("tbhr,tbhc->hrc", _by_head(grad, weight), h.unflatten(-1, (weight.shape[0], weight.shape[2])))
+    heads, rows, columns = weight.shape
+    by_head = grad.unflatten(-1, (rows // columns, heads, columns)).transpose(-3, -2).flatten(-2)
+    return torch.einsum("bthr,bthc->hrc", by_head, h.unflatten(-1, (heads, columns)))
+
+
+class _Before(torch.autograd.Function):
+    """Stands before the first step. It returns its tensors; on the way back, it finds the gradient of the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, found: list[Tensor], weight: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        """Takes the list that `_After` fills, the weight, what is added to the products (B, T, R), and others."""
+        ctx.found = found
+        ctx.save_for_backward(weight)
+        return tuple(one.view_as(one) for one in tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # type: ignore[override]
+        """Runs last. The first gradient is also that of the products."""
+        read = torch.stack(ctx.found, dim=1)
+        ctx.found.clear()
+        return (None, _weight_grad(grads[0], read, *ctx.saved_tensors), *grads)
+
+
+class _After(torch.autograd.Function):
+    """Stands after the last step. It keeps what the products read, until the graph is freed."""
+
+    @staticmethod
+    def forward(ctx: Any, found: list[Tensor], *tensors: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        """Takes what the products read, one tensor (B, N) a step, out of the list."""
+        ctx.found = found
+        ctx.save_for_backward(*found)
+        ctx.set_materialize_grads(False)
+        found.clear()
+        return tuple(one.view_as(one) for one in tensors)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> Any:  # type: ignore[override]
+        """Runs first. Fills the list for `_Before`."""
+        ctx.found[:] = ctx.saved_tensors
+        return (None, *grads)
 
 
 def _read(state: Sequence[Tensor], reads: Sequence[int]) -> Tensor:
     """Returns the tensors of a state that the product reads, side by side."""
     return state[reads[0]] if len(reads) == 1 else torch.cat([state[i] for i in reads], dim=-1)
-
-
-def _loop(
-    plan: Plan, from_input: Tensor, weight: Tensor | None, bias: Tensor | None, state: State, constants: State
-) -> tuple[list[Tensor], Tensor]:
-    """Returns the states before each step and after the last, each (T + 1, B, H), and the products (T, B, R).
-
-    With `sums`, what comes from the input is added to the products.
-    """
-    steps, batch = from_input.shape[:2]
-    columns = weight.t().contiguous() if weight is not None and weight.ndim == 2 else None
-    rows = 0 if weight is None else weight.shape[0] if weight.ndim == 2 else weight.shape[0] * weight.shape[1]
-    found = from_input.new_empty(steps, batch, rows)
-    states = [state]
-    nothing = from_input[0, :, :0]
-    for t, (x_t, r) in enumerate(zip(from_input.unbind(0), found.unbind(0), strict=True)):
-        h = _read(state, plan.reads)
-        added = x_t if plan.sums else bias
-        if columns is not None:
-            torch.mm(h, columns, out=r) if added is None else torch.addmm(added, h, columns, out=r)
-        elif weight is not None:
-            r.copy_(product(h, weight, None) if added is None else product(h, weight, None) + added)
-        new = plan.update(r, nothing, state, constants) if plan.sums else plan.update(x_t, r, state, constants)
-        if plan.hold is not None:
-            new = tuple(torch.lerp(b, a, h[t]) for a, b, h in zip(state, new, plan.hold, strict=True))
-        state = new
-        states.append(state)
-    return [torch.stack(parts) for parts in zip(*states, strict=True)], found
-
-
-class _UnitWise(torch.autograd.Function):
-    @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any,
-        plan: Plan,
-        count: int,
-        from_input: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        *tensors: Tensor,
-    ) -> tuple[Tensor, ...]:
-        """Returns the first state after each step (T, B, H), and the other states after the last step."""
-        state, constants = tensors[:count], tensors[count:]
-        stacked, found = _loop(plan, from_input, weight, bias, state, constants)
-        ctx.plan, ctx.count, ctx.has_bias = plan, count, bias is not None
-        ctx.save_for_backward(None if plan.sums else from_input, weight, found, *stacked, *constants)
-        return (stacked[0][1:], *(one[-1].clone() for one in stacked[1:]))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor, *grad_last: Tensor) -> Any:  # type: ignore[override]
-        from_input, weight, found, *rest = ctx.saved_tensors
-        plan, stacked, constants = ctx.plan, rest[: ctx.count], rest[ctx.count :]
-        back = _Backward(plan, from_input, weight, found, stacked, constants)
-        state = [torch.zeros_like(grad_y[0]), *grad_last]
-        size = max(1, AT_ONCE // max(1, found[0].numel() + (0 if from_input is None else from_input[0].numel())))
-        for end in range(len(grad_y), 0, -size):
-            state = back.chunk(max(0, end - size), end, grad_y, state)
-        grad_weight = grad_bias = None
-        if weight is not None:
-            read = torch.cat([stacked[i][:-1] for i in plan.reads], dim=-1)
-            grad_weight = _weight_grad(back.grad_found, read, weight)
-            grad_bias = back.grad_found.sum((0, 1)) if ctx.has_bias else None
-        return (None, None, back.grad_input, grad_weight, grad_bias, *state, *back.grad_constants)
-
-
-class _Backward:
-    """The gradients of a recurrence, from the last step to the first."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        from_input: Tensor | None,
-        weight: Tensor | None,
-        found: Tensor,
-        stacked: Sequence[Tensor],
-        constants: Sequence[Tensor],
-    ) -> None:
-        self.plan, self.from_input, self.weight, self.found = plan, from_input, weight, found
-        self.stacked, self.constants = stacked, constants
-        self.grad_found = torch.empty_like(found)
-        self.grad_input = self.grad_found if from_input is None else torch.empty_like(from_input)
-        self.grad_constants = [torch.zeros_like(one) for one in constants]
-        self.gates = found.shape[-1] // stacked[0].shape[-1]
-        self.grad_products = self.grad_found.unbind(0)
-        self.grad_gates = self.grad_found.unflatten(-1, (self.gates, -1)).unbind(0) if self.gates else ()
-
-    def chunk(self, start: int, end: int, grad_y: Tensor, later: list[Tensor]) -> list[Tensor]:
-        """Goes through some steps. Maps the gradients of the state after them to those of the state before."""
-        plan, count = self.plan, len(self.stacked)
-        with torch.enable_grad():
-            found = self.found[start:end].detach().requires_grad_()
-            before = tuple(one[start:end].detach().requires_grad_() for one in self.stacked)
-            fixed = tuple(one.detach().requires_grad_() for one in self.constants)
-            if self.from_input is None:
-                x = found
-                new = plan.update(found, found[..., :0], before, fixed)
-            else:
-                x = self.from_input[start:end].detach().requires_grad_()
-                new = plan.update(x, found, before, fixed)
-        by_found, by_state = self._diagonals(new, found, before)
-        wanted = (*(() if self.from_input is None else (x,)), *fixed)
-        grad_new: list[list[Tensor]] = [[] for _ in new]  # of each state, from the last step to the first
-        hold = None if plan.hold is None else [one[start:end].unbind(0) for one in plan.hold]
-        grads = grad_y[start:end].unbind(0)
-        for t in range(end - start - 1, -1, -1):
-            later[0] = later[0] + grads[t]
-            held: list[Tensor | None] = [None] * count
-            if hold is not None:
-                held = [one * kept[t] for one, kept in zip(later, hold, strict=True)]
-                later = [one - kept for one, kept in zip(later, held, strict=True)]  # type: ignore[operator]
-            if wanted:
-                for one, grad in zip(grad_new, later, strict=True):
-                    one.append(grad)
-            later = self._before(start + t, t, later, held, by_found, by_state)
-        if wanted:
-            pairs = zip(new, grad_new, strict=True)
-            used = [(one, torch.stack(grad[::-1])) for one, grad in pairs if one.requires_grad]
-            results = list(
-                torch.autograd.grad(
-                    [one for one, _ in used],
-                    wanted,
-                    [grad for _, grad in used],
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-            )
-            if self.from_input is not None:
-                self.grad_input[start:end] = results.pop(0)
-            self.grad_constants = [one + part for one, part in zip(self.grad_constants, results, strict=True)]
-        return later
-
-    def _diagonals(self, new: State, found: Tensor, before: State) -> tuple[list[Factor], list[tuple[int, Factor]]]:
-        """Returns the diagonals of each new state's Jacobian, one step after the other.
-
-        Returns:
-            By the products: the number of the new state, and (B, gates, H) of each step. By the states: the same,
-            (B, H), with the number of the state before it.
-        """
-        by_found: list[Factor] = []
-        by_state: list[tuple[int, Factor]] = []
-        wanted = (*((found,) if self.gates else ()), *before)
-        for j, one in enumerate(new):
-            if not one.requires_grad:
-                continue
-            ones = one.new_ones(()).expand_as(one)
-            results = list(torch.autograd.grad(one, wanted, ones, retain_graph=True, allow_unused=True))
-            if self.gates and (first := results.pop(0)) is not None:
-                by_found.append((j, first.unflatten(-1, (self.gates, -1)).unbind(0)))
-            by_state += [(i, (j, factor.unbind(0))) for i, factor in enumerate(results) if factor is not None]
-        return by_found, by_state
-
-    def _before(
-        self,
-        step: int,
-        t: int,
-        now: list[Tensor],
-        earlier: list[Tensor | None],
-        by_found: list[Factor],
-        by_state: list[tuple[int, Factor]],
-    ) -> list[Tensor]:
-        """Returns the gradients of the state before a step, for those of the new state."""
-        for i, (j, factors) in by_state:
-            known = earlier[i]
-            earlier[i] = now[j] * factors[t] if known is None else torch.addcmul(known, now[j], factors[t])
-        if self.gates:
-            grad_gates, first = self.grad_gates[step], True
-            for j, factors in by_found:
-                grad = now[j].unsqueeze(1)
-                torch.mul(grad, factors[t], out=grad_gates) if first else grad_gates.addcmul_(grad, factors[t])
-                first = False
-        if self.weight is not None:
-            through = back(self.grad_products[step], self.weight)
-            reads = self.plan.reads
-            parts = (through,) if len(reads) == 1 else through.chunk(len(reads), -1)
-            for i, part in zip(reads, parts, strict=True):
-                known = earlier[i]
-                earlier[i] = part if known is None else known + part
-        return [torch.zeros_like(now[0]) if one is None else one for one in earlier]
 
 
 def unitwise(
@@ -281,7 +120,7 @@ def unitwise(
         state: The state before the first step, each (B, H).
         constants: Learned numbers of each unit (H,), or of all (1,).
         sums: Whether the update takes the sum of both kinds of gates (X = R) in place of what comes from the input,
-            and nothing from the product. This is faster.
+            and nothing from the product. This is faster. It needs a product.
         reads: Which tensors of the state the product reads, one after the other.
         hold: For each tensor of the state, how much of it to keep from the step before, in [0, 1] (T, B, H) or
             (T, B, 1). None: nothing.
@@ -289,15 +128,35 @@ def unitwise(
     Returns:
         The first state after each step (T, B, H), and the last state.
     """
-    plan = Plan(update, sums, reads, hold)
-    tensors = (from_input, *state, *constants, *(one for one in (weight, bias) if one is not None))
-    if not torch.is_grad_enabled() or not any(one.requires_grad for one in tensors):
-        stacked, _ = _loop(plan, from_input, weight, bias, state, constants)
-        return stacked[0][1:], tuple(one[-1] for one in stacked)
-    found = _UnitWise.apply(  # type: ignore[no-untyped-call]
-        plan, len(state), from_input, weight, bias, *state, *constants
-    )
-    return found[0], (found[0][-1], *found[1:])
+    x = added = from_input.transpose(0, 1)  # batch first, as in a layer: nothing is copied, forward or back
+    if weight is not None and not sums:
+        rows = weight.shape[:-1].numel()
+        added = (x.new_zeros(rows) if bias is None else bias).expand(*x.shape[:2], rows)
+    found: list[Tensor] = []
+    collects = weight is not None and weight.requires_grad and torch.is_grad_enabled()
+    if collects:
+        added, *rest = _Before.apply(found, weight, added, *state, *constants)  # type: ignore[no-untyped-call]
+        state, constants = tuple(rest[: len(state)]), tuple(rest[len(state) :])
+    fixed = None if weight is None else weight.detach()
+    columns = fixed.t() if fixed is not None and fixed.ndim == 2 else None
+    outputs, r = [], from_input[0, :, :0]
+    nothing = r
+    for t, (x_t, added_t) in enumerate(zip(x.unbind(1), added.unbind(1), strict=True)):
+        if fixed is not None:
+            h = _read(state, reads)
+            r = product(h, fixed, None) + added_t if columns is None else torch.addmm(added_t, h, columns)
+            if collects:
+                found.append(h.detach())
+        new = update(r, nothing, state, constants) if sums else update(x_t, r, state, constants)
+        if hold is not None:
+            new = tuple(torch.lerp(b, a, kept[t]) for a, b, kept in zip(state, new, hold, strict=True))
+        state = new
+        outputs.append(state[0])
+    y = torch.stack(outputs, dim=1)
+    if collects:
+        y, *others = _After.apply(found, y, *state[1:])  # type: ignore[no-untyped-call]
+        state = (y[:, -1], *others)
+    return y.transpose(0, 1), state
 
 
 class UnitWise(Layer):
@@ -331,6 +190,11 @@ class UnitWise(Layer):
 
     weight_hh: Tensor | None
     bias_hh: Tensor | None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.product_gates:
+            cls.recurrent_weights = ()
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -388,7 +252,7 @@ class UnitWise(Layer):
         p = self.project(x)
         with torch.autocast(x.device.type, enabled=False):
             wide = torch.promote_types(p.dtype, state[0].dtype)
-            from_input = p.to(wide).transpose(0, 1).contiguous()
+            from_input = p.to(wide).transpose(0, 1)
             real = None if lengths is None else real_steps(lengths, x)  # (B, T)
             hold = None
             if real is not None or zoneout:
