@@ -20,8 +20,9 @@ from zoo.reference import gru_step
 def gru_gates(x: Tensor, r: Tensor, state: State) -> State:
     """Returns the next state (h,). The order of the gates is r, z, n."""
     hidden = state[0].shape[-1]
-    reset, z = (x[..., : 2 * hidden] + r[..., : 2 * hidden]).sigmoid().chunk(2, -1)
-    n = torch.addcmul(x[..., 2 * hidden :], reset, r[..., 2 * hidden :]).tanh()
+    (x_gates, x_n), (r_gates, r_n) = (one.split([2 * hidden, hidden], -1) for one in (x, r))
+    reset, z = (x_gates + r_gates).sigmoid().chunk(2, -1)
+    n = torch.addcmul(x_n, reset, r_n).tanh()
     return (n + z * (state[0] - n),)  # (1 - z) n + z h
 
 
