@@ -41,9 +41,10 @@ CASES = {  # of 24 steps each
         *("--config", str(ROOT / "configs" / "toy_en_ko.yaml"), "--model.teacher_forcing", "0.5"),
         *("--data.batch_size", "3", "--trainer.max_epochs", "12"),
     ],
-    "SeqClassifier": [
+    "SeqClassifier": [  # with an average of its weights
         *("--config", str(ROOT / "configs" / "four_letter_words.yaml"), "--model.dropout", "0.2"),
         *("--data.batch_size", "2", "--trainer.max_epochs", "6", "--trainer.limit_train_batches", "4"),
+        *("--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"),
     ],
     "Regressor": [
         *("--config", str(ROOT / "configs" / "three_steps.yaml"), "--model.head_dropout", "0.2"),
