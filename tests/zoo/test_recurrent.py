@@ -243,7 +243,8 @@ def test_keras_initialisation_is_glorot_orthogonal_and_zero_but_for_the_forget_g
         ({"variational_dropout": 2.0}, "variational_dropout: got 2.0"),
         ({"dropout": 0.5}, "dropout: got 0.5 with one layer"),
         ({"cell": "min_gru", "weight_drop": 0.5}, "weight_drop: min_gru has no recurrent matrix"),
-        ({"cell": "lru", "zoneout": 0.5}, "zoneout: lru has none"),
+        ({"cell": "lru", "zoneout": 0.5}, "zoneout: lru does not support it"),
+        ({"cell": "slstm", "zoneout": 0.5}, "zoneout: slstm does not support it"),
         ({"norm": "batch"}, "norm: got 'batch', expected one of none, layer, rms"),
         ({"mlp": True}, "mlp: it needs residual: true"),
     ],
@@ -253,7 +254,18 @@ def test_bad_arguments_are_named(options: dict, message: str) -> None:
         Recurrent(4, **{"hidden_size": 8, **options})
 
 
+@pytest.mark.parametrize("norm", ["layer", "rms"])
+def test_norms_take_the_types_of_mixed_precision(norm: str) -> None:
+    stack = Recurrent(4, 8, num_layers=2, cell="min_gru", residual=True, norm=norm, mlp=True)  # type: ignore[arg-type]
+    x = torch.randn(2, 5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs, _ = stack(x)
+    close(outputs.float(), stack(x)[0], 0.1)
+
+
 def test_wrong_states_and_steps_are_named() -> None:
+    with pytest.raises(ValueError, match="got sequences of 0 steps"):
+        Recurrent(4, 8)(torch.zeros(2, 0, 4))
     with pytest.raises(ValueError, match="init: got 'kears'"):
         initialize(nn.Linear(1, 1), "kears")
     with pytest.raises(ValueError, match="bidirectional"):

@@ -35,12 +35,13 @@ class Layer(nn.Module, ABC):
         state_shapes: The shape of each tensor of the state, of one row.
         recurrent_weights: The names of the parameters that multiply the previous output or state: what `weight_drop`
             acts on.
-        shows_state: Whether the output is the first tensor of the state. `zoneout` needs it.
+        shows_state: Whether the output is the first tensor of the state, and no tensor is a scale of another one.
+            `zoneout` needs it.
     """
 
     cell_name: ClassVar[str] = ""
     reference: ClassVar[Reference | None] = None
-    recurrent_weights: ClassVar[tuple[str, ...]] = ()
+    recurrent_weights: tuple[str, ...] = ()
     shows_state: ClassVar[bool] = False
 
     output_size: int
@@ -82,6 +83,7 @@ class Layer(nn.Module, ABC):
 
         `torch` keeps those of the constructor, which are those of the cell's paper. `keras`: recurrent matrices are
         orthogonal (Saxe et al. 2013), other matrices uniform after Glorot and Bengio (2010), over all gates at once.
+        Biases stay as the constructor set them.
         """
         check_choice("init", init, INITS)
         if init == "torch":

@@ -117,7 +117,12 @@ class Recurrent(nn.Module):
 
         Returns:
             Outputs (B, T, output_size) and the last state.
+
+        Raises:
+            ValueError: If there are no time steps, or the state has other shapes.
         """
+        if not x.shape[1]:
+            raise ValueError("inputs: got sequences of 0 steps, expected at least 1")
         return self.layers.run(x, self.init_state(len(x)) if state is None else self._checked(state, len(x)), lengths)
 
     def _checked(self, state: State, rows: int) -> State:
@@ -208,10 +213,11 @@ class Recurrent(nn.Module):
     def input_axes(self) -> dict[str, int]:
         """Returns the names of the weights that the inputs are multiplied by, and along which axis each input lies.
 
-        They are found by comparing the shapes with those of a stack that has one input more.
+        They are found by comparing the shapes with those of a stack that has more inputs.
         """
+        more = 1 + (self.input_size + 1 == self.hidden_size)  # some cells have one weight less if both are the same
         with torch.device("meta"):
-            wider = Recurrent(**{**self._arguments, "input_size": self.input_size + 1, "init": "torch"})
+            wider = Recurrent(**{**self._arguments, "input_size": self.input_size + more, "init": "torch"})
         shapes = {name: tuple(weight.shape) for name, weight in self.state_dict().items()}
         found = {}
         for name, weight in wider.state_dict().items():

@@ -65,7 +65,7 @@ class StackOptions:
         if self.weight_drop and not cell.recurrent_weights:
             raise ValueError(f"weight_drop: {cell.cell_name} has no recurrent matrix")
         if self.zoneout and not cell.shows_state:
-            raise ValueError(f"zoneout: {cell.cell_name} has none, because its output is no part of its state")
+            raise ValueError(f"zoneout: {cell.cell_name} does not support it")
 
 
 class GatedMLP(nn.Module):
@@ -86,9 +86,17 @@ class GatedMLP(nn.Module):
         return self.outer(nn.functional.gelu(gate) * values)
 
 
+class RMSNorm(nn.RMSNorm):
+    """`nn.RMSNorm` in the precision of its weight, as autocast does it for `nn.LayerNorm`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (..., D) to (..., D)."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 def make_norm(norm: Norm, width: int) -> nn.Module | None:
     """Returns a normalization over features, or None."""
-    return None if norm == "none" else (nn.LayerNorm if norm == "layer" else nn.RMSNorm)(width)
+    return None if norm == "none" else (nn.LayerNorm if norm == "layer" else RMSNorm)(width)
 
 
 class Block(nn.Module):

@@ -37,9 +37,10 @@ class FastGRNN(UnitWise):
         hidden_size: Units, H.
     """
 
+    has_input_bias = False  # the gate and the candidate have their own
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.register_parameter("bias_ih", None)  # the gate and the candidate have their own
         self.bias_z = nn.Parameter(torch.ones(hidden_size))
         self.bias_n = nn.Parameter(torch.ones(hidden_size))
         self.zeta = nn.Parameter(torch.full((1,), 1.0))

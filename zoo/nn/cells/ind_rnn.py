@@ -39,7 +39,6 @@ class IndRNN(UnitWise):
     """
 
     product_gates = 0
-    recurrent_weights = ()  # type: ignore[assignment]
 
     def __init__(self, input_size: int, hidden_size: int, max_steps: int = 0) -> None:
         super().__init__(input_size, hidden_size)

@@ -11,7 +11,6 @@ transform gate, as in the paper's experiments.
 """
 
 import math
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -51,14 +50,14 @@ class RHN(Layer):
         depth: Highway layers in each time step, L.
     """
 
-    recurrent_weights: ClassVar[tuple[str, ...]] = ("weight_hh.0",)
+    recurrent_weights: tuple[str, ...] = ("weight_hh.0",)
     shows_state = True
 
     def __init__(self, input_size: int, hidden_size: int, depth: int = 2) -> None:
         super().__init__()
         check_sizes(depth=depth)
         self.output_size, self.state_shapes = hidden_size, ((hidden_size,),)
-        self.recurrent_weights = tuple(f"weight_hh.{layer}" for layer in range(depth))  # type: ignore[misc]
+        self.recurrent_weights = tuple(f"weight_hh.{layer}" for layer in range(depth))
         self.weight_ih = nn.Parameter(torch.empty(2 * hidden_size, input_size))
         self.weight_hh = nn.ParameterList(torch.empty(2 * hidden_size, hidden_size) for _ in range(depth))
         self.bias = nn.ParameterList(torch.empty(2 * hidden_size) for _ in range(depth))

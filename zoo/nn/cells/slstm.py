@@ -63,6 +63,7 @@ class SLSTM(UnitWise):
 
     input_gates = product_gates = 4
     num_states = 4
+    shows_state = False  # n and m are scales of c: holding back one of them would change the others
 
     weight_hh: Tensor  # (heads, 4 * H / heads, H / heads)
 

@@ -48,7 +48,6 @@ class SRU(UnitWise):
     input_gates = 3
     product_gates = 0
     num_states = 2
-    recurrent_weights = ()
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

@@ -175,6 +175,7 @@ class UnitWise(Layer):
         product_gates: R / H. 0: there is no product.
         num_states: S.
         reads: Which tensors of the state the product reads.
+        has_input_bias: Whether what comes from the input has a bias.
         has_product_bias: Whether the product has a bias of its own.
         sums_gates: Whether `update` takes the sum of both kinds of gates as `x`, and an empty `r`.
     """
@@ -183,11 +184,13 @@ class UnitWise(Layer):
     product_gates = 1
     num_states = 1
     reads: tuple[int, ...] = (0,)
+    has_input_bias = True
     has_product_bias = False
     sums_gates = True
-    recurrent_weights: ClassVar[tuple[str, ...]] = ("weight_hh",)
+    recurrent_weights: tuple[str, ...] = ("weight_hh",)
     shows_state: ClassVar[bool] = True
 
+    bias_ih: Tensor  # None without `has_input_bias`
     weight_hh: Tensor | None
     bias_hh: Tensor | None
 
@@ -202,7 +205,8 @@ class UnitWise(Layer):
         self.output_size = hidden_size
         self.state_shapes = ((hidden_size,),) * self.num_states
         self.weight_ih = nn.Parameter(torch.empty(self.input_gates * hidden_size, input_size))
-        self.bias_ih = nn.Parameter(torch.empty(self.input_gates * hidden_size))
+        bias = nn.Parameter(torch.empty(self.input_gates * hidden_size)) if self.has_input_bias else None
+        self.register_parameter("bias_ih", bias)
         rows = self.product_gates * hidden_size
         self.weight_hh = nn.Parameter(torch.empty(rows, len(self.reads) * hidden_size)) if rows else None
         self.bias_hh = nn.Parameter(torch.empty(rows)) if rows and self.has_product_bias else None
