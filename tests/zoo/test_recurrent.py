@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo import reference
 from zoo.nn import CELLS, CharNet, Layer, Recurrent, diagonal, initialize, register_cell
+from zoo.nn.engines import chunked
 from zoo.nn.engines.diagonal import scan
 from zoo.nn.layer import run_steps
 from zoo.nn.stack import GatedMLP
@@ -252,6 +253,18 @@ def test_keras_initialisation_is_glorot_orthogonal_and_zero_but_for_the_forget_g
 def test_bad_arguments_are_named(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("?", "\\?")):
         Recurrent(4, **{"hidden_size": 8, **options})
+
+
+@pytest.mark.parametrize("cell", ["delta_net", "mlstm"])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([10, 4, 1])])
+def test_chunks_are_the_steps(cell: str, lengths: torch.Tensor | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "CHUNK", 4)
+    layer = CELLS[cell](4, 6, heads=2).double()  # type: ignore[call-arg]
+    x, state = torch.randn(3, 10, 4).double(), tuple(torch.randn_like(one) for one in layer.init_state(3))
+    whole, steps = layer(x, state, lengths), run_steps(layer, x, state, lengths)
+    close(whole[0], steps[0])
+    for one, other in zip(whole[1], steps[1], strict=True):
+        close(one, other)
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms"])

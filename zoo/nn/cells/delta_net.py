@@ -10,7 +10,8 @@ Of each head:
 
 Schlag, Irie and Schmidhuber 2021, "Linear transformers are secretly fast weight programmers", in the form of Yang et
 al. 2024, "Parallelizing linear transformers with the delta rule over sequence length". Its short convolutions are left
-out, and steps run one after the other.
+out. Whole sequences run in chunks, as there: all errors beta_t (v_t - S_{t-1} k_t) of a chunk solve a triangular
+system.
 """
 
 import numpy as np
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import rms_norm, silu
 
 from zoo.checks import check_sizes
-from zoo.nn.layer import Layer, State, register_cell
+from zoo.nn.engines.chunked import ChunkedLayer
+from zoo.nn.layer import State, register_cell
 from zoo.reference import Array, sigmoid
 
 EPS = 1e-6
@@ -45,7 +47,7 @@ def reference(
 
 
 @register_cell("delta_net", reference)
-class DeltaNet(Layer):
+class DeltaNet(ChunkedLayer):
     """A matrix that the delta rule writes to. The state is S, of each head.
 
     Args:
@@ -80,6 +82,27 @@ class DeltaNet(Layer):
             pair = pair * (pair.square().sum(-1, keepdim=True) + EPS).rsqrt()
             parts = [pair.flatten(-3), active[..., 2, :, :].flatten(-2), wide[..., 3 * width :].sigmoid()]
             return torch.cat(parts, dim=-1).to(p.dtype)
+
+    def neutral(self, p: Tensor) -> Tensor:
+        """See `ChunkedLayer`: beta is 0."""
+        return p.new_zeros(p.shape[-1])
+
+    def chunk(self, p: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `ChunkedLayer`."""
+        width = self.output_size
+        with torch.autocast(p.device.type, enabled=False):
+            wide = p.to(torch.promote_types(torch.promote_types(p.dtype, state[0].dtype), torch.float32))
+            memory = state[0].to(wide.dtype)
+            q, k, v = (
+                wide[..., : 3 * width].unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+            )  # (B, heads, L, d)
+            beta = wide[..., 3 * width :].mT[..., None]
+            system = (beta * k @ k.mT).tril(-1)  # and ones on the diagonal
+            error = torch.linalg.solve_triangular(system, beta * (v - k @ memory.mT), upper=False, unitriangular=True)
+            answer = q @ memory.mT + (q @ k.mT).tril() @ error
+            answer = rms_norm(answer, self.scale.shape, self.scale.to(wide.dtype), EPS)
+            memory = memory + error.mT @ k
+        return self.out(answer.transpose(1, 2).flatten(2).to(p.dtype)), (memory.to(state[0].dtype),)
 
     def advance(self, p_t: Tensor, state: State) -> tuple[Tensor, State]:
         """See `Layer`."""

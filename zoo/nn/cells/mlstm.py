@@ -13,7 +13,8 @@ Of each head:
 
 Beck et al. 2024, "xLSTM: Extended long short-term memory". So that nothing overflows, the state has exp(-m_t) C_t and
 exp(-m_t) n_t, with m_t = max(log f_t + m_{t-1}, log i_t), as in the paper. Of the block around it, the normalization of
-each head, the convolution and the maps up and down are left out.
+each head, the convolution and the maps up and down are left out. Whole sequences run in chunks. Within a chunk, the
+weight of step s at step t >= s is exp(a_s - max(m_0, a_1, ..., a_t)), where a_s = log i_s - log f_1 - ... - log f_s.
 """
 
 import math
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from zoo.checks import check_sizes
-from zoo.nn.layer import Layer, State, register_cell
+from zoo.nn.engines.chunked import ChunkedLayer
+from zoo.nn.layer import State, register_cell
 from zoo.reference import Array, sigmoid
 
 LEAST = -80.0  # exp(80) is finite in float32
@@ -55,7 +57,7 @@ def reference(
 
 
 @register_cell("mlstm", reference)
-class MLSTM(Layer):
+class MLSTM(ChunkedLayer):
     """The LSTM with a matrix as memory. The state is (C, n, m), of each head.
 
     At first, the biases of the forget gates go evenly from 3 to 6 over the heads, so that much is kept, and the input
@@ -89,6 +91,40 @@ class MLSTM(Layer):
         q, k, v, o, i, f = self.linear(x).split([width, width, width, width, self.heads, self.heads], dim=-1)
         scale = 1 / math.sqrt(width // self.heads)
         return torch.cat([q, k * scale, v, o.sigmoid(), i, logsigmoid(f)], dim=-1)
+
+    def neutral(self, p: Tensor) -> Tensor:
+        """See `ChunkedLayer`: log i is minus infinity, and log f is 0."""
+        found = p.new_zeros(p.shape[-1])
+        found[-2 * self.heads : -self.heads] = -math.inf
+        return found
+
+    def chunk(self, p: Tensor, state: State) -> tuple[Tensor, State]:
+        """See `ChunkedLayer`."""
+        width, heads = self.output_size, self.heads
+        with torch.autocast(p.device.type, enabled=False):
+            wide = p.to(torch.promote_types(torch.promote_types(p.dtype, state[0].dtype), torch.float32))
+            memory, total, m = (one.to(wide.dtype) for one in state)
+            vectors = wide[..., : 4 * width].unflatten(-1, (4, heads, -1))
+            q, k, v, o = vectors.permute(2, 0, 3, 1, 4)  # (B, heads, L, d)
+            log_i, log_f = wide[..., 4 * width :].unflatten(-1, (2, heads)).permute(2, 0, 3, 1)  # (B, heads, L)
+            kept = log_f.cumsum(-1)
+            a = log_i - kept
+            peak = torch.maximum(m[..., None], a.cummax(-1).values)
+            later = torch.ones_like(a[0, 0]).diag().cumsum(0) == 0  # [t, s]: s comes after t
+            weight = (a[..., None, :] - peak[..., None]).masked_fill(later, -math.inf).exp()
+            before = (m[..., None] - peak).exp()[..., None]
+            scores = weight * (q @ k.mT)
+            size = (scores.sum(-1, keepdim=True) + before * (q @ total[..., None])).abs()
+            least = (-(kept + peak).clamp_min(LEAST)).exp()[..., None]
+            y = o * (scores @ v + before * (q @ memory.mT)) / torch.maximum(size, least)
+            last, first = weight[..., -1, :, None] * k, before[..., -1, :]
+            new = (
+                first[..., None] * memory + v.mT @ last,
+                first * total + last.sum(-2),
+                kept[..., -1] + peak[..., -1],
+            )
+        y = y.transpose(1, 2).flatten(2).to(p.dtype)
+        return y, tuple(one.to(old.dtype) for one, old in zip(new, state, strict=True))
 
     def advance(self, p_t: Tensor, state: State) -> tuple[Tensor, State]:
         """See `Layer`."""

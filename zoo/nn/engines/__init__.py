@@ -1,1 +1,1 @@
-"""Fast ways to run a whole sequence: diagonal recurrences, and recurrences of each unit by itself."""
+"""Fast ways to run a whole sequence: diagonal recurrences, chunks, and recurrences of each unit by itself."""
