@@ -87,16 +87,20 @@ def test_variational_dropout_has_one_mask_for_all_steps() -> None:
     assert torch.equal(seen[1], ones)
 
 
-def test_weight_drop_drops_recurrent_weights_alone_and_the_same_at_all_steps() -> None:
-    stack, x = stacked("gru", weight_drop=0.5)
-    layer = stack.layers.layers[0]
+@pytest.mark.parametrize("cell", ["gru", "mgu"])  # fused, and not
+def test_weight_drop_drops_recurrent_weights_alone_and_the_same_at_all_steps(cell: str) -> None:
+    stack, x = stacked(cell, weight_drop=0.5)
+    (weight,) = (weight for name, weight in stack.named_parameters() if "weight_hh" in name)
     torch.manual_seed(1)
     outputs, _ = stack(x)
+    outputs.sum().backward()
+    assert weight.grad is not None
     torch.manual_seed(1)
-    dropped = nn.functional.dropout(layer.weight_hh, 0.5)
+    dropped = nn.functional.dropout(weight, 0.5)
     assert 0.3 < (dropped == 0).double().mean() < 0.7
+    assert torch.equal(dropped == 0, weight.grad == 0)
     with torch.no_grad():
-        layer.weight_hh.copy_(dropped)
+        weight.copy_(dropped)
     stack.eval()
     close(stack(x)[0], outputs)
 

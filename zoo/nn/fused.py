@@ -57,11 +57,19 @@ class TorchCell(UnitWise):
             self.bias_ih[self.forget_gate * size : (self.forget_gate + 1) * size] = 1.0
 
     @classmethod
-    def fused(cls, input_size: int, hidden_size: int, num_layers: int, bidirectional: bool, dropout: float) -> "Fused":
+    def fused(
+        cls,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bidirectional: bool,
+        dropout: float,
+        weight_drop: float,
+    ) -> "Fused":
         """Returns the fused stack of this cell."""
         options = {"batch_first": True, "bidirectional": bidirectional, "dropout": dropout, **cls.kind_args}
         made = cls.kind(input_size, hidden_size, num_layers, **options)  # type: ignore[call-arg]
-        made.cell = cls
+        made.cell, made.weight_drop = cls, weight_drop
         return made
 
 
@@ -73,7 +81,10 @@ class Fused:
     hidden_size: int
     bidirectional: bool
     dropout: float
+    weight_drop: float  # see `StackOptions`
     training: bool
+    _flat_weights: Any
+    _flat_weights_names: Any
     all_weights: Any
 
     @property
@@ -88,12 +99,26 @@ class Fused:
             inputs = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         count = self.cell.num_states
         parts = [torch.stack(state[first::count]) for first in range(count)]  # each (L * directions, B, H)
-        with kernels_that_run(x):
+        with kernels_that_run(x), self._dropped_weights():
             outputs, last = self(inputs, parts[0] if count == 1 else tuple(parts))  # type: ignore[operator]
         if lengths is not None:
             outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])
         found = [one.unbind(0) for one in (last if isinstance(last, tuple) else (last,))]
         return outputs, tuple(one for layer in zip(*found, strict=True) for one in layer)
+
+    @contextmanager
+    def _dropped_weights(self) -> Iterator[None]:
+        """In training, has the kernels read recurrent weights of which some are dropped."""
+        if not (self.weight_drop and self.training):
+            yield
+            return
+        known = self._flat_weights
+        pairs = zip(self._flat_weights_names, known, strict=True)
+        self._flat_weights = [dropout(w, self.weight_drop) if "weight_hh" in name else w for name, w in pairs]
+        try:
+            yield
+        finally:
+            self._flat_weights = known
 
     def weights(self, layer: int) -> LayerWeights:
         """Returns the weights of one layer. In a bidirectional stack, `layer` also counts directions."""

@@ -95,8 +95,8 @@ class Recurrent(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bidirectional = bidirectional
         with allocating(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers):
-            if issubclass(cls, TorchCell) and options.plain:
-                self.layers = cls.fused(input_size, hidden_size, num_layers, bidirectional, dropout)
+            if issubclass(cls, TorchCell) and options.can_be_fused:
+                self.layers = cls.fused(input_size, hidden_size, num_layers, bidirectional, dropout, weight_drop)
             else:
                 self.layers = Stack(input_size, hidden_size, num_layers, cell, bidirectional, options)
         stacked = isinstance(self.layers, Stack)

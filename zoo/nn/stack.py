@@ -53,9 +53,9 @@ class StackOptions:
             raise ValueError("mlp: it needs residual: true")
 
     @property
-    def plain(self) -> bool:
-        """Whether there is nothing but dropout."""
-        return StackOptions(dropout=self.dropout) == self
+    def can_be_fused(self) -> bool:
+        """Whether there is nothing but what `Fused` has, too."""
+        return StackOptions(dropout=self.dropout, weight_drop=self.weight_drop) == self
 
     def check(self, cell: type[Layer], num_layers: int) -> None:
         """Raises ValueError for an option that has no effect on a cell, or on one layer."""
