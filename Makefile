@@ -56,6 +56,7 @@ bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIS
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/data.py 100
+	$(BIN)/python benchmarks/cells.py --speed
 
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py
