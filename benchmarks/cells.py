@@ -42,6 +42,8 @@ RUNS = Path("runs/cells")
 TOLERANCE = 0.03  # of the number of parameters
 COLUMNS = ("task", "cell", "seed", "metric", "value", "hidden_size", "parameters", "minutes", "commit")
 SPEED = "speed"
+OWN = "own"  # the task of a cell's claim, in a setting of its own
+TASKS = [*SETTINGS["tasks"], OWN]
 
 
 class Run(NamedTuple):
@@ -73,7 +75,7 @@ def add(*rows: dict[str, Any]) -> None:
 
 def sort_table() -> None:
     """Puts the rows in order, the last one of each run alone."""
-    tasks = [*SETTINGS["tasks"], SPEED]
+    tasks = [*TASKS, SPEED]
     rows = sorted(read_table().values(), key=lambda row: (tasks.index(row["task"]), row["cell"], row["seed"]))
     with TABLE.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -106,8 +108,8 @@ def count_parameters(task: str, cell: str, hidden_size: int) -> int:
 
 
 @cache
-def size(task: str, cell: str) -> tuple[int, int]:
-    """The hidden size whose number of parameters is nearest to that of all cells, and this number.
+def size(task: str, cell: str) -> int:
+    """The hidden size whose number of parameters is nearest to that of all cells.
 
     Raises:
         ValueError: If none is within the tolerance.
@@ -120,21 +122,35 @@ def size(task: str, cell: str) -> tuple[int, int]:
     parameters = count_parameters(task, cell, found)
     if abs(parameters / wanted - 1) > TOLERANCE:
         raise ValueError(f"{task}: {cell} with {found} units has {parameters} parameters, expected about {wanted}")
-    return found, parameters
+    return found
+
+
+def merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """The first settings, with what the second ones say."""
+    both = {
+        key: merge(first[key], value) if isinstance(value, dict) and isinstance(first.get(key), dict) else value
+        for key, value in second.items()
+    }
+    return {**first, **both}
+
+
+def task_of(run: Run) -> dict[str, Any]:
+    """The settings of a run's task."""
+    name = SETTINGS["cells"][run.cell]["task"] if run.task == OWN else run.task
+    found: dict[str, Any] = SETTINGS["tasks"][name]
+    return found
 
 
 def config(run: Run) -> dict[str, Any]:
     """The config of a run, as `fit` takes it."""
-    given, common = SETTINGS["tasks"][run.task]["config"], SETTINGS["common"]
-    model = given["model"]
-    options = {"cell": run.cell, "hidden_size": size(run.task, run.cell)[0], **SETTINGS["block"]}
-    return {
-        "seed_everything": run.seed,
-        **given,
-        "model": {**model, "init_args": {**options, **model.get("init_args", {})}},
-        "lr_scheduler": common["lr_scheduler"],
-        "trainer": {**common["trainer"], **given["trainer"]},
-    }
+    given = merge(SETTINGS["common"], task_of(run)["config"])
+    if run.task == OWN:
+        given = merge(given, {"model": {"init_args": {"cell": run.cell}}})
+        given = merge(given, SETTINGS["cells"][run.cell]["own"])
+    else:
+        options = {"cell": run.cell, "hidden_size": size(run.task, run.cell), **SETTINGS["block"]}
+        given = merge(given, {"model": {"init_args": options}})
+    return {"seed_everything": run.seed, **given}
 
 
 def train(run: Run) -> dict[str, Any]:
@@ -156,15 +172,14 @@ def train(run: Run) -> dict[str, Any]:
     if status:
         raise RuntimeError(f"{run.task}, {run.cell}, seed {run.seed}: it ended with {status}; see {log}")
     summary = json.loads((out / "summary.json").read_text())
-    metric = SETTINGS["tasks"][run.task]["metric"]
-    hidden_size, parameters = size(run.task, run.cell)
+    metric = task_of(run)["metric"]
     shutil.rmtree(out / "checkpoints")
     return {
         **run._asdict(),
         "metric": metric,
         "value": f"{summary['metrics'][f'test/{metric}']['last']:.4g}",
-        "hidden_size": hidden_size,
-        "parameters": parameters,
+        "hidden_size": config(run)["model"]["init_args"]["hidden_size"],
+        "parameters": summary["params"],
         "minutes": f"{summary['wall_s'] / 60:.2f}",
         "commit": commit(),
     }
@@ -176,11 +191,12 @@ def wanted(options: argparse.Namespace) -> Iterator[Run]:
     runs = [
         Run(task, cell, seed)
         for task in options.tasks
-        for seed in options.seeds or SETTINGS["tasks"][task]["seeds"]
+        for seed in options.seeds or (SETTINGS["tasks"][task]["seeds"] if task != OWN else [1])
         for cell in options.cells
+        if task != OWN or "own" in SETTINGS["cells"][cell]
     ]
     for run in sorted(runs, key=lambda run: run.seed):  # the first seed of all tasks comes first
-        if (run.task, run.cell, str(run.seed), SETTINGS["tasks"][run.task]["metric"]) not in known:
+        if (run.task, run.cell, str(run.seed), task_of(run)["metric"]) not in known:
             yield run
 
 
@@ -245,7 +261,7 @@ def engines() -> None:
 
 def speed(cell: str) -> list[dict[str, Any]]:
     """The rows of a cell's speed, in the model of the task `alice`, and of the state of one stream."""
-    hidden_size, parameters = size("alice", cell)
+    hidden_size = size("alice", cell)
     given = SETTINGS["tasks"]["alice"]["config"]
     vocab = facts("alice")["vocab"]
     task = zoo.CharLM(
@@ -264,7 +280,7 @@ def speed(cell: str) -> list[dict[str, Any]]:
         "writes_characters_per_s": f"{length / write_s:.0f}",
         "state_bytes": sum(one.numel() * one.element_size() for one in state),
     }
-    shared = {"task": SPEED, "cell": cell, "hidden_size": hidden_size, "parameters": parameters, "commit": commit()}
+    shared = {"task": SPEED, "cell": cell, "hidden_size": hidden_size, "commit": commit()}
     return [{**shared, "metric": metric, "value": value} for metric, value in values.items()]
 
 
@@ -272,7 +288,7 @@ def main() -> None:
     """Trains or measures what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", choices=[*CELLS], default=[*CELLS], metavar="CELL")
-    parser.add_argument("--tasks", nargs="+", choices=[*SETTINGS["tasks"]], default=[*SETTINGS["tasks"]])
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK")
     parser.add_argument("--seeds", type=int, nargs="+", help="default: those of each task")
     parser.add_argument("--part", type=int, nargs=2, default=[1, 1], metavar=("NUMBER", "OF"), help="of the runs")
     parser.add_argument("--speed", action="store_true", help="measure speeds, and train nothing")
