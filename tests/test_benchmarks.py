@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cells
+import cells_page
 import pytest
 
 import baselines
@@ -15,6 +17,7 @@ import results
 import training_loop
 from datamodules.baselines.counting import ngram_bits
 from support import CONFIGS, ROOT, needs_alice, needs_grimm, needs_mnist, run_zoo
+from zoo.nn import CELLS
 
 
 @pytest.fixture
@@ -76,6 +79,30 @@ def test_results_are_averaged_beside_a_baseline(tmp_path: Path, monkeypatch: pyt
     before = (tmp_path / "apple_rnn" / "1" / "summary.json").stat().st_mtime_ns
     assert results.train(CONFIGS / "apple_rnn.yaml", 1, keep=True) == tmp_path / "apple_rnn" / "1"
     assert (tmp_path / "apple_rnn" / "1" / "summary.json").stat().st_mtime_ns == before
+
+
+def test_cells_are_trained_at_equal_size_and_once(
+    run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "TABLE", tmp_path / "cells.csv")
+    monkeypatch.setitem(cells.SETTINGS["tasks"]["parity"]["config"]["trainer"], "max_steps", 2)
+    command = ("--tasks", "parity", "--cells", "rnn", "mlstm", "--seeds", "1")
+    assert len(run(cells, *command)) == 2
+    rows = cells.read_table()
+    for row in rows.values():
+        assert abs(int(row["parameters"]) / cells.SETTINGS["parameters"] - 1) < cells.TOLERANCE
+        assert 0.3 < float(row["value"]) < 0.7
+    assert run(cells, *command) == []
+    assert cells.read_table() == rows
+
+
+def test_the_page_of_cells_has_each_of_them_and_a_verdict_on_its_claim() -> None:
+    assert cells.SETTINGS["cells"].keys() == CELLS.keys()
+    about = {"for": "x", "claim": "it is better", "task": "alice", "better_than": "lstm", "slack": 0.03}
+    assert "**seen**" in cells_page.verdict("gru", about, {"alice": {"lstm": [2.0], "gru": [2.02]}})
+    assert "**not seen**" in cells_page.verdict("gru", about, {"alice": {"lstm": [2.0], "gru": [2.05]}})
+    about = {"for": "x", "claim": "it adds", "task": "adding", "bound": 0.02}
+    assert "**seen**" in cells_page.verdict("gru", about, {"adding": {"gru": [0.001, 0.002]}})
 
 
 def test_make_explains_itself() -> None:
