@@ -116,6 +116,22 @@ def test_later_inputs_never_change_earlier_outputs(cell: str) -> None:
 
 
 @every_cell
+@pytest.mark.parametrize("options", [{}, {"residual": True, "bidirectional": True}])
+def test_the_weights_of_an_input_are_found(cell: str, options: dict[str, bool]) -> None:
+    """Also where one input more would need one weight less."""
+    torch.manual_seed(0)
+    inputs = Recurrent(D, H, cell=cell, **options).output_size - 1  # type: ignore[arg-type]
+    stack = Recurrent(inputs, H, cell=cell, num_layers=2, **options).eval()  # type: ignore[arg-type]
+    x = torch.randn(B, T, inputs)
+    changed = x.clone()
+    changed[..., 1] += 1
+    weights = stack.state_dict()
+    for name, axis in stack.input_axes().items():
+        weights[name].select(axis, 1).zero_()
+    assert torch.equal(stack(x)[0], stack(changed)[0])
+
+
+@every_cell
 @pytest.mark.parametrize("shape", ["one layer", "blocks"])
 def test_its_gradients_are_right(cell: str, shape: str) -> None:
     stack, x, first = made(cell, **SHAPES[shape])

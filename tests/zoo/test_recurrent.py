@@ -228,6 +228,16 @@ def test_keras_initialisation_is_glorot_orthogonal_and_zero_but_for_the_forget_g
         assert not b_hh.any()
 
 
+def test_keras_initialisation_is_by_head_and_keeps_the_biases_of_a_cells_paper() -> None:
+    layer = Recurrent(40, 32, cell={"name": "slstm", "heads": 4}, init="keras").layers.layers[0]
+    for head in layer.weight_hh:
+        close(head.T @ head, torch.eye(8), 1e-5)
+    assert layer.bias_ih.view(4, 32).bool().any(1).tolist() == [False, True, False, False]
+    close(layer.bias_ih[32:64], torch.linspace(3, 6, 32), 1e-5)
+    assert not Recurrent(40, 32, cell="min_gru", init="keras").layers.layers[0].linear.bias.any()
+    assert set(Recurrent(40, 32, cell="rhn", init="keras").layers.layers[0].bias[1].tolist()) == {0.0, -2.0}
+
+
 # -- errors
 
 

@@ -49,10 +49,9 @@ class TorchCell(UnitWise):
         return type(self).gates(x, r, state)
 
     @torch.no_grad()
-    def initialize(self, init: str) -> None:
+    def set_biases(self) -> None:
         """See `Layer`."""
-        super().initialize(init)
-        if init == "keras" and self.forget_gate is not None:
+        if self.forget_gate is not None:
             size = self.hidden_size
             self.bias_ih[self.forget_gate * size : (self.forget_gate + 1) * size] = 1.0
 

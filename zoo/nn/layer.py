@@ -82,15 +82,27 @@ class Layer(nn.Module, ABC):
         """Initializes the weights.
 
         `torch` keeps those of the constructor, which are those of the cell's paper. `keras`: recurrent matrices are
-        orthogonal (Saxe et al. 2013), other matrices uniform after Glorot and Bengio (2010), over all gates at once.
-        Biases stay as the constructor set them.
+        orthogonal (Saxe et al. 2013), other matrices uniform after Glorot and Bengio (2010), over all gates at once. A
+        weight with three axes has a matrix for each head. Biases, whose names begin with `bias`, are 0, but for those
+        of `set_biases`.
         """
         check_choice("init", init, INITS)
         if init == "torch":
             return
         for name, weight in self.named_parameters():
-            if weight.ndim == 2:
-                (nn.init.orthogonal_ if name in self.recurrent_weights else nn.init.xavier_uniform_)(weight)
+            if any(part.startswith("bias") for part in name.split(".")):
+                weight.zero_()
+            elif weight.ndim in (2, 3):
+                for matrix in weight if weight.ndim == 3 else (weight,):
+                    (nn.init.orthogonal_ if name in self.recurrent_weights else nn.init.xavier_uniform_)(matrix)
+        self.set_biases()
+
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """Sets the biases that are not 0 with `keras`. By default, none.
+
+        They are those that the cell's paper gives, and 1 for the forget gate of an LSTM (Jozefowicz et al. 2015).
+        """
 
     def init_state(self, batch_size: int) -> State:
         """Returns a state of zeros."""

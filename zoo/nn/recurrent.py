@@ -213,11 +213,12 @@ class Recurrent(nn.Module):
     def input_axes(self) -> dict[str, int]:
         """Returns the names of the weights that the inputs are multiplied by, and along which axis each input lies.
 
-        They are found by comparing the shapes with those of a stack that has more inputs.
+        They are found by comparing the shapes with those of a stack that has more inputs. With as many units as inputs,
+        `residual`, `sru` and `lru` also add each input to a unit of its own: there is no weight to find for that.
         """
-        more = 1 + (self.input_size + 1 == self.hidden_size)  # some cells have one weight less if both are the same
+        width = self.input_size + self.hidden_size + self.output_size  # more than units, so that no weight is missing
         with torch.device("meta"):
-            wider = Recurrent(**{**self._arguments, "input_size": self.input_size + more, "init": "torch"})
+            wider = Recurrent(**{**self._arguments, "input_size": width, "init": "torch"})
         shapes = {name: tuple(weight.shape) for name, weight in self.state_dict().items()}
         found = {}
         for name, weight in wider.state_dict().items():
@@ -238,7 +239,7 @@ def initialize(module: nn.Module, init: str) -> None:
     `torch` keeps PyTorch's default initialization, and that of each cell. `keras` initializes as Keras 3 does: input
     weights and linear weights uniform after Glorot and Bengio (2010) over the stacked gates, recurrent weights
     orthogonal over the stacked gates (Saxe et al. 2013), biases 0, the LSTM's forget gate's 1 (Jozefowicz et al. 2015),
-    embeddings uniform in +-0.05.
+    embeddings uniform in +-0.05. For cells that Keras does not have, see `Layer.initialize`.
 
     Raises:
         ValueError: If `init` is unknown.

@@ -41,13 +41,14 @@ class FastGRNN(UnitWise):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
-        self.bias_z = nn.Parameter(torch.ones(hidden_size))
-        self.bias_n = nn.Parameter(torch.ones(hidden_size))
+        self.bias_z = nn.Parameter(torch.empty(hidden_size))
+        self.bias_n = nn.Parameter(torch.empty(hidden_size))
         self.zeta = nn.Parameter(torch.full((1,), 1.0))
         self.nu = nn.Parameter(torch.full((1,), -4.0))
         assert self.weight_hh is not None
         nn.init.normal_(self.weight_ih, std=0.1)
         nn.init.normal_(self.weight_hh, std=0.1)
+        self.set_biases()
 
     def constants(self) -> tuple[Tensor, ...]:
         """See `UnitWise`: both biases, and what zeta and nu are after the sigmoid."""
@@ -61,9 +62,7 @@ class FastGRNN(UnitWise):
         return (torch.addcmul(put_in, z, state[0]),)
 
     @torch.no_grad()
-    def initialize(self, init: str) -> None:
-        """See `UnitWise`. `keras` sets both biases to 0."""
-        super().initialize(init)
-        if init == "keras":
-            self.bias_z.zero_()
-            self.bias_n.zero_()
+    def set_biases(self) -> None:
+        """See `Layer`: 1."""
+        nn.init.ones_(self.bias_z)
+        nn.init.ones_(self.bias_n)

@@ -52,7 +52,7 @@ class JANET(UnitWise):
             raise ValueError(f"max_steps: got {max_steps}, expected 0 or at least 2")
         super().__init__(input_size, hidden_size)
         self.beta, self.max_steps = beta, max_steps
-        self._set_biases()
+        self.set_biases()
 
     def update(self, x: Tensor, r: Tensor, state: State, constants: tuple[Tensor, ...]) -> State:
         """See `UnitWise`. The order of the gates is s, n."""
@@ -61,14 +61,8 @@ class JANET(UnitWise):
         return (torch.addcmul(put_in, s.sigmoid(), state[0]),)
 
     @torch.no_grad()
-    def initialize(self, init: str) -> None:
-        """See `UnitWise`. Biases start as in the constructor."""
-        super().initialize(init)
-        if init == "keras":
-            self._set_biases()
-
-    @torch.no_grad()
-    def _set_biases(self) -> None:
+    def set_biases(self) -> None:
+        """See `Layer`."""
         nn.init.zeros_(self.bias_ih)
         forget = self.bias_ih[: self.hidden_size]
         if self.max_steps:

@@ -60,6 +60,11 @@ class LayerNormLSTM(Layer):
         self.norm_h = nn.LayerNorm(4 * hidden_size, EPS)
         self.norm_c = nn.LayerNorm(hidden_size, EPS)
 
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`."""
+        self.norm_x.bias[self.output_size : 2 * self.output_size] = 1.0
+
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: LN(W x)."""
         p = linear(x, self.weight_ih)

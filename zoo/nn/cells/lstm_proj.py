@@ -58,6 +58,12 @@ class LSTMProj(Layer):
         self.state_shapes = ((self.output_size,), (hidden_size,))
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True, proj_size=self.output_size)
 
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`."""
+        size = self.rnn.hidden_size
+        self.rnn.all_weights[0][2][size : 2 * size] = 1.0
+
     def forward(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
         """See `Layer`."""
         inputs: Any = x

@@ -5,8 +5,8 @@
     c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
     h_t = sigmoid(o) * tanh(c_t)
 
-Krause, Lu, Murray and Renals 2016, "Multiplicative LSTM for sequence modelling". The output gate acts after the tanh,
-as in `lstm`.
+Krause, Lu, Murray and Renals 2016, "Multiplicative LSTM for sequence modelling", with the cell of `lstm`. Others put
+the output gate before the last tanh, h_t = tanh(sigmoid(o) * c_t), and have no tanh around g.
 """
 
 import math
@@ -53,6 +53,11 @@ class MLSTMKrause(Layer):
         self.bias_ih = nn.Parameter(torch.empty(4 * hidden_size))
         for weight in self.parameters():
             nn.init.uniform_(weight, -1 / math.sqrt(hidden_size), 1 / math.sqrt(hidden_size))
+
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`."""
+        self.bias_ih[self.output_size : 2 * self.output_size] = 1.0
 
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: W_m x, and W x + b of the gates."""

@@ -81,9 +81,14 @@ class MLSTM(ChunkedLayer):
         size = hidden_size // heads
         self.state_shapes = ((heads, size, size), (heads, size), (heads,))
         self.linear = nn.Linear(input_size, 4 * hidden_size + 2 * heads)  # q, k, v, o; i and f of each head
-        with torch.no_grad():
-            nn.init.normal_(self.linear.bias[-2 * heads : -heads], std=0.1)
-            self.linear.bias[-heads:] = torch.linspace(3.0, 6.0, heads)
+        self.set_biases()
+
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`: those of the input and the forget gates."""
+        bias, heads = self.linear.bias, self.heads
+        nn.init.normal_(bias[-2 * heads : -heads], std=0.1)
+        bias[-heads:] = torch.linspace(3.0, 6.0, heads, device=bias.device)
 
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: q, k, v, o, log i and log f."""

@@ -64,9 +64,13 @@ class PeepholeLSTM(UnitWise):
 
     @torch.no_grad()
     def initialize(self, init: str) -> None:
-        """See `UnitWise`. `keras` sets the forget gate's bias to 1, as in the LSTM, and the peepholes to 0."""
+        """See `Layer`. `keras` also sets the peepholes to 0."""
         super().initialize(init)
         if init == "keras":
-            self.bias_ih[self.hidden_size : 2 * self.hidden_size] = 1.0
             for peephole in self.constants():
                 peephole.zero_()
+
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`."""
+        self.bias_ih[self.hidden_size : 2 * self.hidden_size] = 1.0

@@ -8,6 +8,7 @@
 
 De et al. 2024, "Griffin: Mixing gated linear recurrences with local attention for efficient language models". The
 gates' matrices are dense. Of the block around it, only the linear map is here, not its convolution and second branch.
+As in the paper, matrices start as LeCun's, biases as 0, and a^8 uniform in [0.9, 0.999]; in RecurrentGemma, it is a.
 """
 
 import math

@@ -63,8 +63,13 @@ class RHN(Layer):
         self.bias = nn.ParameterList(torch.empty(2 * hidden_size) for _ in range(depth))
         for weight in self.parameters():
             nn.init.uniform_(weight, -1 / math.sqrt(hidden_size), 1 / math.sqrt(hidden_size))
+        self.set_biases()
+
+    @torch.no_grad()
+    def set_biases(self) -> None:
+        """See `Layer`: those of the transform gates."""
         for bias in self.bias:
-            nn.init.constant_(bias[hidden_size:], TRANSFORM_BIAS)
+            bias[self.output_size :] = TRANSFORM_BIAS
 
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: W x + b of the first highway layer."""

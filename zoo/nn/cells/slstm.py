@@ -75,10 +75,11 @@ class SLSTM(UnitWise):
         size = hidden_size // heads
         self.weight_hh = nn.Parameter(torch.empty(heads, 4 * size, size))
         nn.init.uniform_(self.weight_hh, -1 / math.sqrt(size), 1 / math.sqrt(size))
-        self._open_forget_gates()
+        self.set_biases()
 
     @torch.no_grad()
-    def _open_forget_gates(self) -> None:
+    def set_biases(self) -> None:
+        """See `Layer`: those of the forget gates."""
         size = self.hidden_size
         self.bias_ih[size : 2 * size] = torch.linspace(*FORGET_BIAS, size, device=self.bias_ih.device)
 
@@ -97,12 +98,3 @@ class SLSTM(UnitWise):
         c = torch.addcmul(write * z.tanh(), keep, c)
         n = torch.addcmul(write, keep, torch.maximum(n, n.new_zeros(())))
         return o.sigmoid() * c / n, c, n, m
-
-    @torch.no_grad()
-    def initialize(self, init: str) -> None:
-        """See `Layer`. `keras` keeps the biases of the forget gate."""
-        super().initialize(init)
-        if init == "keras":
-            for block in self.weight_hh:
-                nn.init.orthogonal_(block)
-            self._open_forget_gates()

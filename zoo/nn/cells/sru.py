@@ -7,6 +7,8 @@
 
 Lei et al. 2018, "Simple recurrent units for highly parallelizable recurrence", with its scale alpha =
 sqrt(1 + 2 exp(b_r)) for biases that start at 0. If inputs and outputs differ in width, W_x x_t stands for the last x_t.
+Weights start uniform, with variances as in the authors' implementation: 1/D for W and W_x, 1/(2D) for W_f and W_r, and
+1/2 for v, so that a gate's sum has the variance 1 if its inputs have.
 """
 
 import math
@@ -56,9 +58,13 @@ class SRU(UnitWise):
         self.weight_highway: Tensor | None = None
         if input_size != hidden_size:
             self.weight_highway = nn.Parameter(torch.empty(hidden_size, input_size))
-        for weight in self.parameters():  # of variance 1 / width
-            if weight is not self.bias_ih:
-                nn.init.uniform_(weight, -math.sqrt(3 / weight.shape[-1]), math.sqrt(3 / weight.shape[-1]))
+        gates, candidate = self.weight_ih.detach().split([2 * hidden_size, hidden_size])
+        _draw(gates, 0.5 / input_size)
+        for weight in (candidate, self.weight_highway):
+            if weight is not None:
+                _draw(weight, 1 / input_size)
+        _draw(self.v_f, 0.5)
+        _draw(self.v_r, 0.5)
 
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: f, r, the candidate, and what goes past the state."""
@@ -78,3 +84,7 @@ class SRU(UnitWise):
         forget, reset = torch.addcmul(forget, v_f, c).sigmoid(), torch.addcmul(reset, v_r, c).sigmoid()
         c = torch.addcmul(candidate, forget, c - candidate)  # f c + (1 - f) candidate
         return torch.addcmul(highway, reset, c - highway), c
+
+
+def _draw(weight: Tensor, variance: float) -> None:
+    nn.init.uniform_(weight, -math.sqrt(3 * variance), math.sqrt(3 * variance))

@@ -48,7 +48,7 @@ class UGRNN(UnitWise):
             raise ValueError(f"gate_bias: got {gate_bias}, expected a finite number")
         super().__init__(input_size, hidden_size)
         self.gate_bias = gate_bias
-        self._set_biases()
+        self.set_biases()
 
     def update(self, x: Tensor, r: Tensor, state: State, constants: tuple[Tensor, ...]) -> State:
         """See `UnitWise`. The order of the gates is g, n."""
@@ -57,13 +57,7 @@ class UGRNN(UnitWise):
         return (torch.addcmul(n, g.sigmoid(), state[0] - n),)
 
     @torch.no_grad()
-    def initialize(self, init: str) -> None:
-        """See `UnitWise`. Biases stay as they are in the constructor."""
-        super().initialize(init)
-        if init == "keras":
-            self._set_biases()
-
-    @torch.no_grad()
-    def _set_biases(self) -> None:
+    def set_biases(self) -> None:
+        """See `Layer`."""
         nn.init.zeros_(self.bias_ih)
         nn.init.constant_(self.bias_ih[: self.hidden_size], self.gate_bias)

@@ -299,15 +299,6 @@ class UnitWise(Layer):
         weight, constants = self.product_weight(), self.constants()
         return lambda p_t, state: self._advance(p_t, state, weight, constants)
 
-    @torch.no_grad()
-    def initialize(self, init: str) -> None:
-        """See `Layer`. `keras` also sets biases to 0."""
-        super().initialize(init)
-        if init == "keras":
-            for bias in (self.bias_ih, self.bias_hh):
-                if bias is not None:
-                    bias.zero_()
-
 
 def _hold(like: Tensor, real: Tensor | None, zoneout: float, training: bool) -> Tensor:
     """Returns how much of a state each unit keeps (T, B, H) or (T, B, 1): all in padding, and by zoneout.
