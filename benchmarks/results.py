@@ -44,7 +44,7 @@ COLUMNS = (
 def commit() -> str:
     """The commit that is trained; `+` marks changes that are in no commit."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def hardware() -> str:
