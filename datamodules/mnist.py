@@ -23,6 +23,7 @@ FILES = {
 }
 NUM_VAL = 5_000
 PERMUTATION_SEED = 92916
+MAX_SHIFT = 2
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -36,6 +37,8 @@ class MNISTRows(SequenceData):
         view: `rows`: 28 steps of 28 pixels, from the top. `pixels`: 784 steps of 1 pixel. `permuted`:
             784 steps of 1 pixel in a fixed random order, NumPy's
             `RandomState(92916).permutation(784)` (the task of Le, Jaitly and Hinton 2015).
+        shifted_copies: Copies of each training image, each moved by up to 2 pixels up or down, and left or right, at
+            random. They are the same in each epoch and for each `seed`.
         batch_size: Images per optimizer step, over all devices.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
             `seed_everything`.
@@ -44,12 +47,18 @@ class MNISTRows(SequenceData):
     makes = ClassBatch
 
     def __init__(
-        self, view: Literal["rows", "pixels", "permuted"] = "rows", batch_size: int = 128, seed: int | None = None
+        self,
+        view: Literal["rows", "pixels", "permuted"] = "rows",
+        shifted_copies: int = 0,
+        batch_size: int = 128,
+        seed: int | None = None,
     ) -> None:
         super().__init__(batch_size, seed)
+        if shifted_copies < 0:
+            raise ValueError(f"shifted_copies: got {shifted_copies}, expected at least 0")
         if view not in ("rows", "pixels", "permuted"):
             raise ValueError(f"view: got {view!r}, expected rows, pixels or permuted")
-        self.view = view
+        self.view, self.shifted_copies = view, shifted_copies
 
     def prepare_data(self) -> None:
         """Downloads the files that are missing, and checks all of them."""
@@ -59,13 +68,25 @@ class MNISTRows(SequenceData):
     def load(self) -> Parts:
         """See `SequenceData`."""
         images, labels = self._read("train")
-        test_images, test_labels = self._read("t10k")
-        cut: dict[Part, ClassBatch] = {
-            "train": ClassBatch(images[:-NUM_VAL], labels[:-NUM_VAL]),
-            "val": ClassBatch(images[-NUM_VAL:], labels[-NUM_VAL:]),
-            "test": ClassBatch(test_images, test_labels),
+        train = images[:-NUM_VAL]
+        if self.shifted_copies:
+            seeds = range(self.shifted_copies)
+            train = torch.cat([train, *(shifted(train, np.random.RandomState(seed)) for seed in seeds)])
+        cut: dict[Part, tuple[torch.Tensor, torch.Tensor]] = {
+            "train": (train, labels[:-NUM_VAL].repeat(1 + self.shifted_copies)),
+            "val": (images[-NUM_VAL:], labels[-NUM_VAL:]),
+            "test": self._read("t10k"),
         }
-        return cut
+        return {part: self._examples(*found) for part, found in cut.items()}
+
+    def _examples(self, images: torch.Tensor, labels: torch.Tensor) -> ClassBatch:
+        if self.view != "rows":
+            images = images.reshape(-1, 784, 1)
+        if self.view == "permuted":
+            order = np.random.RandomState(PERMUTATION_SEED).permutation(784)
+            images = images[:, torch.from_numpy(order)]
+        known = labels != NONE
+        return ClassBatch((images if known.all() else images[known]).contiguous(), labels[known])
 
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
         """Returns the accuracy of the most common answer: see `SequenceData`."""
@@ -79,14 +100,7 @@ class MNISTRows(SequenceData):
         images = self._read_idx(f"{prefix}-images-idx3-ubyte", axes=3)  # (N, 28, 28) uint8
         digits = self._read_idx(f"{prefix}-labels-idx1-ubyte", axes=1).tolist()
         self.classes = self.facts.get("classes") or DIGITS
-        labels = self.encode_classes([DIGITS[digit] for digit in digits], self.classes)
-        if self.view != "rows":
-            images = images.reshape(-1, 784, 1)
-        if self.view == "permuted":
-            order = np.random.RandomState(PERMUTATION_SEED).permutation(784)
-            images = images[:, torch.from_numpy(order)]
-        known = labels != NONE
-        return (images if known.all() else images[known]).contiguous(), labels[known]
+        return images, self.encode_classes([DIGITS[digit] for digit in digits], self.classes)
 
     def _read_idx(self, name: str, axes: int) -> torch.Tensor:
         path = _path(name)
@@ -101,6 +115,19 @@ class MNISTRows(SequenceData):
         """The pixels per step, the number of steps, and the ten digits."""
         steps, pixels = (28, 28) if self.view == "rows" else (784, 1)
         return {"input_size": pixels, "num_steps": steps, "classes": list(self.classes)}
+
+
+def shifted(images: torch.Tensor, random: np.random.RandomState) -> torch.Tensor:
+    """Returns images (N, H, W), each moved by up to `MAX_SHIFT` pixels in both directions. What comes in is 0."""
+    height, width = images.shape[1:]
+    wide = torch.nn.functional.pad(images, (MAX_SHIFT,) * 4)
+    places = torch.from_numpy(random.randint(2 * MAX_SHIFT + 1, size=(len(images), 2)))
+    moved = torch.empty_like(images)
+    for y in range(2 * MAX_SHIFT + 1):
+        for x in range(2 * MAX_SHIFT + 1):
+            rows = ((places[:, 0] == y) & (places[:, 1] == x)).nonzero()[:, 0]
+            moved[rows] = wide[rows, y : y + height, x : x + width]
+    return moved
 
 
 def _path(name: str) -> Path:

@@ -6,7 +6,7 @@ import torch
 
 from datamodules import MNISTRows
 from datamodules.cache import cache_dir
-from datamodules.mnist import FILES
+from datamodules.mnist import FILES, shifted
 from support import needs_mnist
 
 RAW = Path("MNIST") / "raw"
@@ -35,6 +35,27 @@ def test_pixels_and_permuted_hold_the_same_image_in_other_orders() -> None:
     assert torch.equal(views["pixels"].flatten(1), views["rows"].flatten(1))
     order = np.random.RandomState(92916).permutation(784)
     assert torch.equal(views["permuted"], views["pixels"][:, order])
+
+
+def test_shifted_images_are_moved_by_two_pixels_at_most() -> None:
+    images = torch.zeros(500, 28, 28, dtype=torch.uint8)
+    images[:, 10, 1] = 9
+    moved = shifted(images, np.random.RandomState(0))
+    places = {(y - 10, x - 1) for _, y, x in moved.nonzero().tolist()}
+    assert places == {(y, x) for y in range(-2, 3) for x in range(-1, 3)}  # further left, it leaves the image
+    assert torch.equal(moved, shifted(images, np.random.RandomState(0)))
+
+
+@needs_mnist
+def test_shifted_copies_are_training_examples_alone() -> None:
+    plain, data = MNISTRows(), MNISTRows(shifted_copies=2)
+    for one in (plain, data):
+        one.setup()
+    before, after = plain.parts["train"].rows, data.parts["train"].rows
+    assert len(after.targets) == 3 * 55_000
+    assert torch.equal(after.targets.view(3, -1), before.targets.expand(3, -1))
+    assert torch.equal(after.inputs[:55_000], before.inputs)
+    assert torch.equal(data.parts["test"].rows.inputs, plain.parts["test"].rows.inputs)
 
 
 def test_no_network_and_no_cache_say_which_file_from_where_and_leave_nothing(
