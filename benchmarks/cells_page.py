@@ -13,7 +13,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 
-from cells import SETTINGS, SPEED, read_table
+from cells import OWN, SETTINGS, SPEED, read_table
 from matplotlib import pyplot as plt
 
 from results import ROOT
@@ -77,22 +77,26 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
     line = f"- `{cell}`: {about['for']}."
     if "claim" not in about:
         return line
-    found = known.get(about["task"], {}).get(cell)
-    if not found:
-        return f"{line} *{about['claim']}: not measured.*"
-    less = SETTINGS["tasks"][about["task"]]["metric"] in LOWER
+    task = about["task"]
+    less = SETTINGS["tasks"][task]["metric"] in LOWER
     if "better_than" in about:
-        other = known[about["task"]][about["better_than"]]
-        bound, against = statistics.mean(other), f"`{about['better_than']}`: {shown(about['task'], other)}"
-        bound += about.get("slack", 0.0) * (1 if less else -1)
+        other = known[task][about["better_than"]]
+        bound = statistics.mean(other) + about.get("slack", 0.0) * (1 if less else -1)
+        against = f"`{about['better_than']}`: {shown(task, other)}"
     else:
         bound = about["bound"]
         against = f"{'at most' if less else 'at least'} {bound}"
-    mean = statistics.mean(found)
-    seen = mean <= bound if less else mean >= bound
-    note = f" {about['note']}" if "note" in about else ""
-    result = f"**{'seen' if seen else 'not seen'}** ({shown(about['task'], found)}; {against})"
-    return f"{line} *{about['claim']}: {result}.*{note}"
+
+    def seen(found: list[float] | None) -> str:
+        if not found:
+            return "not measured"
+        held = statistics.mean(found) <= bound if less else statistics.mean(found) >= bound
+        return f"**{'seen' if held else 'not seen'}** ({shown(task, found)}; {against})"
+
+    result = seen(known.get(task, {}).get(cell))
+    if "own" in about:
+        result += f"; with {about['own_about']}: {seen(known.get(OWN, {}).get(cell))}"
+    return f"{line} *{about['claim']}: {result}.*"
 
 
 def draw(known: Values) -> None:
