@@ -5,6 +5,7 @@ python benchmarks/cells_page.py --check    only say whether it is
 """
 
 import argparse
+import math
 import statistics
 import sys
 from typing import Any
@@ -80,7 +81,7 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
     task = about["task"]
     less = SETTINGS["tasks"][task]["metric"] in LOWER
     if "better_than" in about:
-        other = known[task][about["better_than"]]
+        other = known.get(task, {}).get(about["better_than"], [math.nan])
         bound = statistics.mean(other) + about.get("slack", 0.0) * (1 if less else -1)
         against = f"`{about['better_than']}`: {shown(task, other)}"
     else:
@@ -88,7 +89,7 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
         against = f"{'at most' if less else 'at least'} {bound}"
 
     def seen(found: list[float] | None) -> str:
-        if not found:
+        if not found or math.isnan(bound):
             return "not measured"
         held = statistics.mean(found) <= bound if less else statistics.mean(found) >= bound
         return f"**{'seen' if held else 'not seen'}** ({shown(task, found)}; {against})"

@@ -103,10 +103,13 @@ def test_a_checkpoint_needs_no_second_copy_of_what_it_knows(trained: tuple, zoo_
     assert not Path("runs").exists()
 
 
-def test_where_there_is_a_test_part_fit_ends_by_testing_the_best_checkpoint(zoo_command: Callable) -> None:
+@pytest.mark.parametrize("callbacks", [[], ["--trainer.callbacks", "EMAWeightAveraging"]])
+def test_where_there_is_a_test_part_fit_ends_by_testing_the_best_checkpoint(
+    callbacks: list[str], zoo_command: Callable
+) -> None:
     text = ["--model", "CharLM", "--model.hidden_size", "8", "--data", "TextString", "--data.text", "abcd" * 60]
     part = ["--data.seq_len", "8", "--data.val_fraction", "0.2", "--data.test_fraction", "0.2"]
-    assert zoo_command("fit", *text, *part, "--run_dir", "a", "--trainer.max_epochs", "2").code == 0
+    assert zoo_command("fit", *text, *part, *callbacks, "--run_dir", "a", "--trainer.max_epochs", "2").code == 0
     metrics = json.loads(Path("a/summary.json").read_text())["metrics"]
     again = zoo_command("test", "--ckpt_path", "a/checkpoints/best.ckpt").out
     assert f"{metrics['test/bpc']['last']:.5f}" in again
