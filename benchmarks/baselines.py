@@ -31,7 +31,7 @@ class Baseline(NamedTuple):
 def load_data(config: Path) -> SequenceData:
     """The data of a config, set up."""
     given = yaml.safe_load(config.read_text())["data"]
-    data = getattr(datamodules, given["class_path"])(**given["init_args"])
+    data = getattr(datamodules, given["class_path"])(**given.get("init_args", {}))
     data.prepare_data()
     data.setup()
     return data
