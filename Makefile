@@ -37,6 +37,7 @@ check: .venv/dev  ## Check versions, format, lint, types and who imports whom
 	$(BIN)/python -m pytest -n 0 tests/test_layers.py
 	$(BIN)/python benchmarks/cards.py --check
 	$(BIN)/python benchmarks/help_pages.py --check
+	$(BIN)/python benchmarks/cells_page.py --check
 
 format: .venv/dev  ## Format the code, and mend what can be mended
 	$(BIN)/ruff format .

@@ -3,6 +3,7 @@
 python benchmarks/cards.py              bring all up to date
 python benchmarks/cards.py --check      only say what isn't
 python benchmarks/cards.py --weights    take the weights of the runs in `runs/results` (first seed), too
+python benchmarks/cards.py --weights co2 addition    those of some configs only
 """
 
 import argparse
@@ -110,13 +111,13 @@ def main() -> None:
     """Writes, or compares."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="fail if a file is out of date, naming it")
-    parser.add_argument("--weights", action="store_true", help="make the bundles anew from runs/results")
+    parser.add_argument("--weights", nargs="*", metavar="CONFIG", help="make bundles anew from runs/results")
     options = parser.parse_args()
     words = yaml.safe_load((ROOT / "benchmarks" / "cards.yaml").read_text())
     rows = read_table()
-    if options.weights:
+    if options.weights is not None:
         for config, said in words.items():
-            if "bundle" in said:
+            if "bundle" in said and (not options.weights or config in options.weights):
                 write_weights(said["bundle"], rows[config])
     stale = {path: text for path, text in files(words, rows).items() if not path.exists() or path.read_text() != text}
     for path, text in stale.items():

@@ -53,7 +53,7 @@ def shown(task: str, found: list[float] | None) -> str:
     """A mean, and the deviation where there is more than one seed."""
     if not found:
         return ""
-    digits = 3 if SETTINGS["tasks"][task]["metric"] in LOWER else 2
+    digits = {"mse": 4, "bpc": 3}.get(SETTINGS["tasks"][task]["metric"], 2)
     mean = f"{statistics.mean(found):.{digits}f}"
     return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.{digits}f}"
 
@@ -97,7 +97,7 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
     result = seen(known.get(task, {}).get(cell))
     if "own" in about:
         result += f"; with {about['own_about']}: {seen(known.get(OWN, {}).get(cell))}"
-    return f"{line} *{about['claim']}: {result}.*"
+    return f"{line} Its paper says that {about['claim']}: {result}."
 
 
 def draw(known: Values) -> None:

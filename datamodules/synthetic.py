@@ -116,7 +116,7 @@ class AddingProblem(Generated):
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
         """Returns the errors of always predicting the mean: see `SequenceData`."""
         error = (self.rows("train").targets.mean() - self.rows(part).targets).double()
-        return {"mean": {"mse": float(error.square().mean()), "mae": float(error.abs().mean())}}
+        return {"mean": {"mae": float(error.abs().mean()), "mse": float(error.square().mean())}}
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -191,9 +191,11 @@ class SelectiveCopy(Generated):
         return TextBatch(ids[:, :-1], targets)
 
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
-        """Returns the accuracy of the most common letter: see `SequenceData`."""
-        train, answers = (rows.targets[rows.targets != IGNORE].tolist() for rows in map(self.rows, ("train", part)))
-        return {"majority": {"accuracy": counting.majority(train, answers)}}
+        """Returns what the frequencies of the letters alone reach: see `SequenceData`."""
+        train, answers = (rows.targets[rows.targets != IGNORE] for rows in map(self.rows, ("train", part)))
+        bits = -(train.bincount() / len(train)).log2()[answers].mean()
+        accuracy = counting.majority(train.tolist(), answers.tolist())
+        return {"frequencies": {"bpc": float(bits), "accuracy": accuracy}}
 
     @property
     def spec(self) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def test_selective_copy_asks_for_the_letters_in_their_order() -> None:
         assert text == text[:20] + ":" + answer[:-1]  # a model reads what was written so far
         assert text[:20].replace(".", "") == answer
         assert asked == 20
+    assert found.baselines("test")["frequencies"]["bpc"] == pytest.approx(3, abs=0.05)  # of eight letters
 
 
 def test_products_are_those_of_the_group() -> None:

@@ -88,7 +88,7 @@ class MLSTM(ChunkedLayer):
         """See `Layer`: those of the input and the forget gates."""
         bias, heads = self.linear.bias, self.heads
         nn.init.normal_(bias[-2 * heads : -heads], std=0.1)
-        bias[-heads:] = torch.linspace(3.0, 6.0, heads, device=bias.device)
+        bias[-heads:] = torch.linspace(3.0, 6.0, heads, device="cpu")
 
     def project(self, x: Tensor) -> Tensor:
         """See `Layer`: q, k, v, o, log i and log f."""

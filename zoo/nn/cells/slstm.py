@@ -81,7 +81,8 @@ class SLSTM(UnitWise):
     def set_biases(self) -> None:
         """See `Layer`: those of the forget gates."""
         size = self.hidden_size
-        self.bias_ih[size : 2 * size] = torch.linspace(*FORGET_BIAS, size, device=self.bias_ih.device)
+        # On the CPU: on the meta device, where models are built to be loaded, this imports half a second of packages.
+        self.bias_ih[size : 2 * size] = torch.linspace(*FORGET_BIAS, size, device="cpu")
 
     def product_weight(self) -> Tensor:
         """See `UnitWise`."""
