@@ -23,7 +23,7 @@ def test_the_file_of_the_help_pages_is_up_to_date() -> None:
 def test_the_first_page_is_short_and_its_options_exist(zoo_command: Callable, command: str) -> None:
     result = zoo_command(command, "--help")
     assert result.code == 0
-    assert len(result.out.splitlines()) <= 60
+    assert len(result.out.splitlines()) <= 64
     assert max(map(len, result.out.splitlines())) <= help.MAX_WIDTH
     known = {row.name for row in help_rows.read().rows} | {"--allow_import", "--optimizer.lr"}
     named = set(re.findall(r"--[a-z_]+(?:\.[a-z_]+)*", result.out)) - {"--help"}
@@ -84,8 +84,15 @@ def test_bash_completes_commands_names_options_and_values(zoo_command: Callable,
     script.write_text(zoo_command("completion", "bash").out)
     (tmp_path / "alice.yaml").touch()
     assert {"fit", "list", "runs", "completion"} <= completed(script, "")
-    assert completed(script, "fit", "--config", "ali") == {"alice_lstm", "alice_lstm_heldout", "alice.yaml"}
-    assert completed(script, "validate", "--ckpt_path", "regr") == {"regressor_gru.co2", "regressor_lstm.three_steps"}
+    assert completed(script, "fit", "--config", "ali") == {
+        "alice_best",
+        "alice_lstm",
+        "alice_lstm_heldout",
+        "alice.yaml",
+    }
+    assert completed(script, "validate", "--ckpt_path", "regr") == {
+        *("regressor_gru.co2", "regressor_lem.adding", "regressor_lstm.three_steps")
+    }
     assert "seq2seq_rnn.toy_en_ko" in completed(script, "generate", "seq2")
     assert completed(script, "fit", "--trainer.max_e") == {"--trainer.max_epochs"}
     assert completed(script, "fit", "--resume", "--model.hidden") == {"--model.hidden_size"}

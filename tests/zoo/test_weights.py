@@ -37,7 +37,8 @@ def test_the_promised_models_are_there_and_small() -> None:
     names = "char_lm_lstm.alice char_lm_lstm.alice_heldout char_lm_lstm.grimm char_lm_gru.grimm"
     names += " seq_classifier_rnn.mnist_rows seq_classifier_lstm.mnist_rows seq_classifier_lstm.four_letter_words"
     names += " seq_classifier_lstm.words_gutenberg seq2seq_rnn.toy_en_ko seq2seq_lstm.addition"
-    names += " regressor_lstm.three_steps regressor_gru.co2"
+    names += " regressor_lstm.three_steps regressor_gru.co2 regressor_lem.adding char_lm_min_gru.copy"
+    names += " seq_classifier_slstm.parity seq_classifier_m_lstm_krause.permutations"
     assert zoo.list_models(pretrained=True) == sorted(names.split())
     sizes = [path.stat().st_size for path in bundle.SHIPPED.rglob("model.safetensors")]
     assert max(sizes) <= 4e6

@@ -267,7 +267,7 @@ class Task(L.LightningModule, ABC):
             raise ValueError(f"the checkpoint: expected a {self.model_class.task_name} model, got a {name}")
         names = self.model_class.config_class.names()
         self._agree_with({key: value for key, value in given.items() if key in names}, "the checkpoint")
-        if "current_model_state" in checkpoint and not self.trainer.training:
+        if "current_model_state" in checkpoint and self._trainer is not None and not self._trainer.training:
             # A callback that averages weights would load those of the training, and not their average.
             checkpoint["current_model_state"] = checkpoint["state_dict"]
 
