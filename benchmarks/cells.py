@@ -14,6 +14,7 @@ docs/cells.md from it.
 import argparse
 import csv
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ RUNS = Path("runs/cells")
 TOLERANCE = 0.03  # of the number of parameters
 COLUMNS = ("task", "cell", "seed", "metric", "value", "hidden_size", "parameters", "minutes", "commit")
 SPEED = "speed"
+DIVERGED = "the loss is not finite"  # what `fit` says; the value is then nan
 OWN = "own"  # the task of a cell's claim, in a setting of its own
 TASKS = [*SETTINGS["tasks"], OWN]
 
@@ -169,20 +171,17 @@ def train(run: Run) -> dict[str, Any]:
     else:
         shutil.rmtree(out, ignore_errors=True)
     _, status = os.waitpid(fork(command, log=log), 0)
+    metric = task_of(run)["metric"]
+    hidden_size = config(run)["model"]["init_args"]["hidden_size"]
+    row = {**run._asdict(), "metric": metric, "hidden_size": hidden_size, "commit": commit()}
+    if status and DIVERGED in log.read_text():
+        return {**row, "value": math.nan}
     if status:
         raise RuntimeError(f"{run.task}, {run.cell}, seed {run.seed}: it ended with {status}; see {log}")
     summary = json.loads((out / "summary.json").read_text())
-    metric = task_of(run)["metric"]
     shutil.rmtree(out / "checkpoints")
-    return {
-        **run._asdict(),
-        "metric": metric,
-        "value": f"{summary['metrics'][f'test/{metric}']['last']:.4g}",
-        "hidden_size": config(run)["model"]["init_args"]["hidden_size"],
-        "parameters": summary["params"],
-        "minutes": f"{summary['wall_s'] / 60:.2f}",
-        "commit": commit(),
-    }
+    value = f"{summary['metrics'][f'test/{metric}']['last']:.4g}"
+    return {**row, "value": value, "parameters": summary["params"], "minutes": f"{summary['wall_s'] / 60:.2f}"}
 
 
 def wanted(options: argparse.Namespace) -> Iterator[Run]:
@@ -309,7 +308,9 @@ def main() -> None:
             print(f"error: {error}")
             continue
         add(row)
-        print(f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  {row['minutes']} min")
+        print(
+            f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  {row.get('minutes', 0)} min"
+        )
     if options.part == [1, 1]:
         sort_table()
 

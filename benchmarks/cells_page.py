@@ -22,6 +22,8 @@ from zoo.nn import CELLS
 
 PAGE, PICTURE = ROOT / "docs" / "cells.md", ROOT / "docs" / "cells.svg"
 BEGIN, END = "<!-- benchmarks/cells_page.py writes this part -->\n", "<!-- until here -->\n"
+MOST_BITS = 2.4  # of the picture; worse cells are marked at its upper edge
+NAME_HEIGHT = 0.012  # in bits
 LOWER = ("mse", "bpc")  # metrics of which less is better
 TITLES = {
     "adding": "adding, MSE",
@@ -54,14 +56,17 @@ def shown(task: str, found: list[float] | None) -> str:
     if not found:
         return ""
     digits = {"mse": 4, "bpc": 3}.get(SETTINGS["tasks"][task]["metric"], 2)
+    ended = [value for value in found if not math.isnan(value)]
+    if len(ended) < len(found):
+        return "diverged" if len(ended) <= 1 else f"{len(found) - len(ended)} of {len(found)} diverged"
     mean = f"{statistics.mean(found):.{digits}f}"
     return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.{digits}f}"
 
 
 def table(known: Values) -> list[str]:
     """The table of all cells, the best ones on Alice first."""
-    alice = known.get("alice", {})
-    order = sorted(CELLS, key=lambda cell: statistics.mean(alice.get(cell, [99.0])))
+    alice = {cell: statistics.mean(found) for cell, found in known.get("alice", {}).items()}
+    order = sorted(CELLS, key=lambda cell: alice[cell] if alice.get(cell, math.nan) < math.inf else math.inf)
     lines = [
         f"| cell | {' | '.join([*TITLES.values(), *SPEEDS.values()])} |",
         "|---" * (len(TITLES) + len(SPEEDS) + 1) + "|",
@@ -102,26 +107,24 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
 
 def draw(known: Values) -> None:
     """Draws bits per character on Alice over the speed of training, with the name of each cell."""
-    points = []
-    for cell in CELLS:
-        if cell in known.get("alice", {}) and cell in known.get("trains_characters_per_s", {}):
-            points.append((known["trains_characters_per_s"][cell][-1], statistics.mean(known["alice"][cell]), cell))
+    bits = {cell: statistics.mean(found) for cell, found in known.get("alice", {}).items()}
+    speeds = {cell: found[-1] for cell, found in known.get("trains_characters_per_s", {}).items()}
     figure, axes = plt.subplots(figsize=(9, 6), layout="constrained")
-    axes.scatter([x for x, _, _ in points], [y for _, y, _ in points], s=14)
     axes.set_xscale("log")
     axes.set_xlabel("training: characters a second, one thread")
     axes.set_ylabel("Alice, held out: bits per character")
     axes.grid(alpha=0.3)
-    low, high = axes.get_ylim()
     placed: list[tuple[float, float]] = []
-    for x, y, cell in sorted(points, key=lambda point: point[1]):
+    for cell in sorted(bits.keys() & speeds.keys(), key=lambda cell: (bits[cell], cell)):
+        x, y, name = speeds[cell], bits[cell], cell
+        if not y <= MOST_BITS:  # above the picture, or diverged
+            name, y = f"{cell} ({y:.2f})" if y > MOST_BITS else f"{cell} (diverged)", MOST_BITS
         place = y
-        while any(
-            abs(place - other) < (high - low) / 45 and max(x, there) / min(x, there) < 1.25 for there, other in placed
-        ):
-            place += (high - low) / 90
+        while any(abs(place - other) < NAME_HEIGHT and max(x, there) / min(x, there) < 1.25 for there, other in placed):
+            place += NAME_HEIGHT / 2
         placed.append((x, place))
-        axes.annotate(cell, (x, y), xytext=(x * 1.02, place), fontsize=8, va="center")
+        (line,) = axes.plot(x, y, "^" if y == MOST_BITS else "o", markersize=4)
+        axes.annotate(name, (x, y), xytext=(x * 1.02, place), fontsize=8, va="center", color=line.get_color())
     mpl.rcParams["svg.hashsalt"] = "cells"
     figure.savefig(PICTURE, metadata={"Date": None})
 

@@ -26,7 +26,7 @@ from zoo.nn import CELLS, CharNet, Recurrent, State
 B, T, D, H = 3, 7, 4, 8
 EXACT = {torch.float64: 1e-12, torch.float32: 2e-5}
 every_cell = pytest.mark.parametrize("cell", CELLS)
-BLOCK: dict[str, Any] = {"num_layers": 2, "residual": True, "norm": "rms", "mlp": True}
+BLOCK: dict[str, Any] = {"num_layers": 2, "residual": True, "norm": "rms", "mlp": True, "convolution": 3}
 SHAPES: dict[str, dict[str, Any]] = {"one layer": {}, "two layers": {"num_layers": 2}, "blocks": BLOCK}
 
 

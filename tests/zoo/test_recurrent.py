@@ -133,6 +133,22 @@ def test_a_block_is_the_layer_between_a_norm_and_a_sum_and_then_an_mlp() -> None
     close(mlp(torch.ones(1, 2)), mlp.outer(nn.functional.gelu(gate) * values), 1e-6)
 
 
+def test_a_convolution_lets_a_layer_see_its_last_inputs() -> None:
+    stack, x = stacked("gru", residual=True, convolution=3)
+    (block,) = stack.layers.blocks
+    inputs = stack.layers.entry(x)
+    earlier = torch.randn(B, 2, H, dtype=torch.float64)  # what the state has of the inputs before
+    state = (torch.randn(B, H, dtype=torch.float64), earlier)
+    given = nn.functional.pad(inputs, (0, 0, 2, 0))
+    given[:, :2] = earlier
+    filters = block.convolutions[0].weight.flip(0).T[:, None]  # the latest input last, as PyTorch's
+    seen = nn.functional.conv1d(given.mT, filters, block.convolutions[0].bias, groups=H).mT
+    y, _ = run_steps(block.directions[0], seen, state[:1])
+    outputs, last = stack(x, state)
+    close(outputs, inputs + y)
+    close(last[1], inputs[:, -2:])
+
+
 def test_a_learned_state_is_where_sequences_begin() -> None:
     stack, x = stacked(learn_state=True)
     with torch.no_grad():
@@ -262,6 +278,8 @@ def test_keras_initialisation_is_by_head_and_keeps_the_biases_of_a_cells_paper()
         ({"cell": "slstm", "zoneout": 0.5}, "zoneout: slstm does not support it"),
         ({"norm": "batch"}, "norm: got 'batch', expected one of none, layer, rms"),
         ({"mlp": True}, "mlp: it needs residual: true"),
+        ({"convolution": 4}, "convolution: it needs residual: true"),
+        ({"convolution": 1, "residual": True}, "convolution: got 1, expected 0 or from 2 to 64"),
     ],
 )
 def test_bad_arguments_are_named(options: dict, message: str) -> None:

@@ -37,6 +37,7 @@ class ModelConfig:
         residual: Whether a layer's inputs are added to its outputs.
         norm: Normalization of a layer's inputs.
         mlp: Whether a gated MLP follows each layer.
+        convolution: Steps that a convolution of a layer's inputs looks at; 0 is none.
         learn_state: Whether the first state is learned.
         head_dropout: Dropout before the last, linear layer.
         init: Initialization of the weights, `torch` or `keras`, see `zoo.nn.initialize`.
@@ -52,6 +53,7 @@ class ModelConfig:
     residual: bool = False
     norm: Norm = "none"
     mlp: bool = False
+    convolution: int = 0
     learn_state: bool = False
     head_dropout: float = 0.0
     init: InitName = "torch"
@@ -116,7 +118,7 @@ class ModelConfig:
         """Returns the arguments that all networks of `zoo.nn` take."""
         names = (
             *("hidden_size", "num_layers", "cell", "dropout", "variational_dropout", "weight_drop", "zoneout"),
-            *("residual", "norm", "mlp", "learn_state", "head_dropout", "init"),
+            *("residual", "norm", "mlp", "convolution", "learn_state", "head_dropout", "init"),
         )
         return {name: getattr(self, name) for name in names}
 

@@ -39,6 +39,7 @@ class Recurrent(nn.Module):
         residual: Whether a layer's inputs are added to its outputs.
         norm: Normalization of a layer's inputs.
         mlp: Whether a gated MLP follows each layer.
+        convolution: Of a layer's inputs, over so many steps.
         learn_state: Whether the state before the first step is learned, in place of zeros.
         init: `torch` (those of the cell) or `keras`, see `Layer.initialize`.
 
@@ -70,6 +71,7 @@ class Recurrent(nn.Module):
         residual: bool = False,
         norm: Norm = "none",
         mlp: bool = False,
+        convolution: int = 0,
         learn_state: bool = False,
         init: str = "torch",
     ) -> None:
@@ -88,6 +90,7 @@ class Recurrent(nn.Module):
             residual=residual,
             norm=norm,
             mlp=mlp,
+            convolution=convolution,
         )
         cls, _ = find_cell(cell)
         options.check(cls, num_layers)

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from zoo.checks import check_choice, check_dropout
+from zoo.nn.convolution import CausalConvolution
 from zoo.nn.engines.unitwise import UnitWise
 from zoo.nn.layer import CellSpec, Layer, State, find_cell, real_steps, run_steps, zone_out
 
 Norm = Literal["none", "layer", "rms"]
 MLP_EXPANSION = 2
+MAX_CONVOLUTION = 64  # steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class StackOptions:
         norm: A normalization of each layer's inputs: `layer` (Ba et al. 2016) or `rms` (Zhang and Sennrich 2019). With
             `residual`, also of the last outputs.
         mlp: Whether a gated MLP follows each layer, also residual (De et al. 2024).
+        convolution: Steps that a causal convolution of each layer's inputs looks at; 0 is none (De et al. 2024, who
+            take 4).
     """
 
     dropout: float = 0.0
@@ -44,13 +48,17 @@ class StackOptions:
     residual: bool = False
     norm: Norm = "none"
     mlp: bool = False
+    convolution: int = 0
 
     def __post_init__(self) -> None:
         names = ("dropout", "variational_dropout", "weight_drop", "zoneout")
         check_dropout(**{name: getattr(self, name) for name in names})
         check_choice("norm", self.norm, get_args(Norm))
-        if self.mlp and not self.residual:
-            raise ValueError("mlp: it needs residual: true")
+        if self.convolution not in (0, *range(2, MAX_CONVOLUTION + 1)):
+            raise ValueError(f"convolution: got {self.convolution}, expected 0 or from 2 to {MAX_CONVOLUTION}")
+        for name in ("mlp", "convolution"):
+            if getattr(self, name) and not self.residual:
+                raise ValueError(f"{name}: it needs residual: true")
 
     @property
     def can_be_fused(self) -> bool:
@@ -114,6 +122,9 @@ class Block(nn.Module):
         self.options = options
         self.output_size = sum(layer.output_size for layer in directions)
         self.norm = make_norm(options.norm, input_size)
+        self.convolutions: nn.ModuleList | None = None
+        if options.convolution:
+            self.convolutions = nn.ModuleList(CausalConvolution(input_size, options.convolution) for _ in directions)
         self.mlp_norm = make_norm(options.norm, self.output_size) if options.mlp else None
         self.mlp = GatedMLP(self.output_size) if options.mlp else None
 
@@ -122,8 +133,16 @@ class Block(nn.Module):
         """The layer that reads from the left."""
         return self.directions[0]  # type: ignore[return-value]
 
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each tensor of the state, of one row: those of each direction, then its convolution's."""
+        one = self.forward_layer.state_shapes
+        if self.convolutions is not None:
+            one = (*one, self.convolutions[0].state_shape)  # type: ignore[arg-type]
+        return one * len(self.directions)
+
     def forward(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
-        """Runs over all time steps, see `Layer.forward`. The state has that of each direction, one after the other."""
+        """Runs over all time steps, see `Layer.forward`, with a state as `state_shapes` describes it."""
         options = self.options
         inner = x if self.norm is None else self.norm(x)
         if options.variational_dropout:
@@ -131,13 +150,17 @@ class Block(nn.Module):
             inner = inner * nn.functional.dropout(kept, options.variational_dropout, self.training)
         outputs: list[Tensor] = []
         new: State = ()
-        count = len(self.forward_layer.state_shapes)
+        size = len(state) // len(self.directions)
         for number, layer in enumerate(self.directions):
-            before = state[number * count : (number + 1) * count]
+            before = state[number * size : (number + 1) * size]
             given = mirror(inner, lengths) if number else inner
+            seen: State = ()
+            if self.convolutions is not None:
+                given, last = self.convolutions[number](given, before[-1], lengths)
+                before, seen = before[:-1], (last,)
             y, after = self._run(layer, given, before, lengths)  # type: ignore[arg-type]
             outputs.append(mirror(y, lengths) if number else y)
-            new = (*new, *after)
+            new = (*new, *after, *seen)
         y = self._around(x, outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1))
         if lengths is not None and options.residual:
             y = y.masked_fill(~real_steps(lengths, x)[:, :, None], 0.0)
@@ -182,8 +205,12 @@ class Block(nn.Module):
         """
         layer = self.forward_layer
         inner = x_t if self.norm is None else self.norm(x_t)
+        seen: State = ()
+        if self.convolutions is not None:
+            given, last = self.convolutions[0](inner[:, None], state[-1])
+            inner, state, seen = given[:, 0], state[:-1], (last,)
         y, new = self.advance(layer.project(inner), state, advance or layer.advance)
-        return self._around(x_t, y), new
+        return self._around(x_t, y), (*new, *seen)
 
     def advance(self, p_t: Tensor, state: State, advance: Callable[..., tuple[Tensor, State]]) -> tuple[Tensor, State]:
         """Runs one time step of the layer alone, for a projected input."""
@@ -240,7 +267,7 @@ class Stack(nn.Module):
     @property
     def state_shapes(self) -> tuple[tuple[int, ...], ...]:
         """The shape of each tensor of the state, of one row."""
-        return tuple(shape for layer in self.layers for shape in layer.state_shapes)
+        return tuple(shape for block in self.blocks for shape in block.state_shapes)  # type: ignore[union-attr]
 
     def run(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Runs over all time steps, see `Layer.forward`."""

@@ -48,6 +48,7 @@ class CharLM(Task):
         residual: Whether each layer's inputs are added to its outputs.
         norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
         mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        convolution: Steps that a causal convolution of each layer's inputs looks at; 0 is none. It needs `residual`.
         learn_state: Whether the state before the first step is learned.
         tie_weights: Whether the head's weights are those of the embedding, which must be as wide as the outputs.
         head_dropout: Dropout before the last, linear layer.
@@ -89,6 +90,7 @@ class CharLM(Task):
         residual: bool = False,
         norm: Norm = "none",
         mlp: bool = False,
+        convolution: int = 0,
         learn_state: bool = False,
         tie_weights: bool = False,
         head_dropout: float = 0.0,

@@ -81,6 +81,7 @@ class Seq2Seq(Task):
         residual: Whether each layer's inputs are added to its outputs.
         norm: A normalization of each layer's inputs: `none`, `layer` or `rms`.
         mlp: Whether a gated MLP follows each layer. It needs `residual`.
+        convolution: Steps that a causal convolution of each layer's inputs looks at; 0 is none. It needs `residual`.
         learn_state: Whether the state before the first step is learned.
         head_dropout: Dropout before the last, linear layer.
         init: `torch` or `keras`, see `zoo.nn.initialize`.
@@ -126,6 +127,7 @@ class Seq2Seq(Task):
         residual: bool = False,
         norm: Norm = "none",
         mlp: bool = False,
+        convolution: int = 0,
         learn_state: bool = False,
         head_dropout: float = 0.0,
         init: InitName = "torch",
