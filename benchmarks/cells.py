@@ -308,9 +308,8 @@ def main() -> None:
             print(f"error: {error}")
             continue
         add(row)
-        print(
-            f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  {row.get('minutes', 0)} min"
-        )
+        minutes = row.get("minutes", "diverged")
+        print(f"{run.task:<16} {run.cell:<18} seed {run.seed}  {row['metric']} {row['value']}  minutes {minutes}")
     if options.part == [1, 1]:
         sort_table()
 

@@ -9,9 +9,9 @@ Of each head:
     y_t = W_o RMSNorm(S_t q_t)
 
 Schlag, Irie and Schmidhuber 2021, "Linear transformers are secretly fast weight programmers", in the form of Yang et
-al. 2024, "Parallelizing linear transformers with the delta rule over sequence length". Its short
-convolutions are left to a stack's `convolution`. Whole sequences run in chunks, as there: all errors beta_t (v_t - S_{t-1} k_t) of a chunk solve a triangular
-system.
+al. 2024, "Parallelizing linear transformers with the delta rule over sequence length". Their short convolutions are
+those of a stack, see `StackOptions`. Whole sequences run in chunks, as there: all errors beta_t (v_t - S_{t-1} k_t) of
+a chunk solve a triangular system.
 """
 
 import numpy as np
