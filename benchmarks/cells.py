@@ -98,12 +98,18 @@ def facts(task: str) -> dict[str, Any]:
     return dict(data.spec)
 
 
+def block(task: str) -> dict[str, Any]:
+    """What is around each layer in a task."""
+    found: dict[str, Any] = SETTINGS["tasks"][task].get("block", SETTINGS["block"])
+    return found
+
+
 def count_parameters(task: str, cell: str, hidden_size: int) -> int:
     """The number of parameters of a task's model."""
     given = SETTINGS["tasks"][task]["config"]["model"]
     make = getattr(zoo, given["class_path"])
     known = {name: value for name, value in facts(task).items() if name in make.facts}
-    made = make(cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **known, **given.get("init_args", {}))
+    made = make(cell=cell, hidden_size=hidden_size, **block(task), **known, **given.get("init_args", {}))
     with torch.device("meta"):
         made.configure_model()
     return sum(weight.numel() for weight in made.model.network.parameters())
@@ -150,7 +156,7 @@ def config(run: Run) -> dict[str, Any]:
         given = merge(given, {"model": {"init_args": {"cell": run.cell}}})
         given = merge(given, SETTINGS["cells"][run.cell]["own"])
     else:
-        options = {"cell": run.cell, "hidden_size": size(run.task, run.cell), **SETTINGS["block"]}
+        options = {"cell": run.cell, "hidden_size": size(run.task, run.cell), **block(run.task)}
         given = merge(given, {"model": {"init_args": options}})
     return {"seed_everything": run.seed, **given}
 
@@ -263,9 +269,7 @@ def speed(cell: str) -> list[dict[str, Any]]:
     hidden_size = size("alice", cell)
     given = SETTINGS["tasks"]["alice"]["config"]
     vocab = facts("alice")["vocab"]
-    task = zoo.CharLM(
-        vocab=vocab, cell=cell, hidden_size=hidden_size, **SETTINGS["block"], **given["model"]["init_args"]
-    )
+    task = zoo.CharLM(vocab=vocab, cell=cell, hidden_size=hidden_size, **block("alice"), **given["model"]["init_args"])
     task.configure_model()
     model = task.model
     ids = torch.randint(len(vocab), (32, 60))

@@ -33,6 +33,7 @@ TITLES = {
     "mnist_rows": "MNIST, rows",
     "mnist_permuted": "MNIST, permuted",
     "alice": "Alice, bpc",
+    "alice_plain": "Alice, one plain layer, bpc",
     "grimm": "Grimm, bpc",
 }
 SPEEDS = {
