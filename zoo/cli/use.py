@@ -13,12 +13,13 @@ from zoo import hub
 from zoo.cli import forecasts, sequences
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
-from zoo.cli.results import text_of
-from zoo.models import CharLMModel, Model, RegressorModel, SeqClassifierModel
+from zoo.cli.results import save_figure, text_of
+from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
 from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
 BEAMS = ("length_penalty", "alpha")  # and with one
+MOST_PICTURES = 20  # of alignments in one file
 NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
@@ -120,6 +121,9 @@ def infer(argv: list[str]) -> int:
         "--on_unknown", choices=get_args(OnUnknown), help="what to do with unknown symbols of texts: default error"
     )
     options.add_argument("--json", action="store_true", help="print one JSON object per input")
+    options.add_argument(
+        "--alignment", type=Path, metavar="PICTURE", help="draw where a model with attention looks, for example a.png"
+    )
     # With a space in front, argparse does not take a negative number for an option.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
     model = hub.load(given.model)
@@ -135,9 +139,20 @@ def infer(argv: list[str]) -> int:
         return _infer_lines(model, given.json, how)
     else:
         rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
+    if given.alignment is not None:
+        _draw_alignments(model, words, how, given.alignment)
     for row in rows:
         _print_row(row, given.json)
     return 0
+
+
+def _draw_alignments(model: Model, words: list[str], how: dict[str, Any], path: Path) -> None:
+    from zoo import plots
+
+    if not isinstance(model, Seq2SeqModel) or model.config.attention == "none":
+        raise UsageError(f"--alignment: {model.model_name} has no attention")
+    pictures = [[("", *found)] for found in model.align(words[:MOST_PICTURES], **how)]
+    save_figure(plots.alignments(pictures), path, "--alignment")
 
 
 def _infer_lines(model: Model, as_json: bool, how: dict[str, Any]) -> int:

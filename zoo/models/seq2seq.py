@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,10 +15,14 @@ from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
 from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_texts
-from zoo.nn import EncoderDecoder, State
+from zoo.nn import AttentionName, BridgeName, EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.vocab import END, START, OnUnknown, SymbolKind, Vocab
 
+OPTIONS = (
+    *("embedding_dim", "reverse_source", "bidirectional", "bridge"),
+    *("attention", "attention_heads", "input_feeding"),
+)  # of an `EncoderDecoder`
 MAX_LENGTH = 10_000  # otherwise a model that never predicts the end would decode for hours
 
 
@@ -35,6 +39,11 @@ class Seq2SeqConfig(ModelConfig):
         target_tokenizer: That of the targets.
         embedding_dim: Width of both embeddings. None is one-hot.
         reverse_source: Read the source from its end.
+        bidirectional: Whether the encoder reads from both ends.
+        bridge: How the decoder's first state is made, see `zoo.nn.EncoderDecoder`.
+        attention: How the decoder looks at the source, see `zoo.nn.attention`.
+        attention_heads: Of `multi_head`.
+        input_feeding: Whether what the decoder found is an input of its next step.
         max_length: Maximum number of symbols to decode, up to 10,000.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
@@ -47,6 +56,11 @@ class Seq2SeqConfig(ModelConfig):
     target_tokenizer: str | None = None
     embedding_dim: int | None = None
     reverse_source: bool = False
+    bidirectional: bool = False
+    bridge: BridgeName = "none"
+    attention: AttentionName = "none"
+    attention_heads: int = 4
+    input_feeding: bool = False
     max_length: int = 50
 
     tunable: ClassVar[frozenset[str]] = ModelConfig.tunable | {"max_length"}
@@ -61,6 +75,27 @@ def check_max_length(max_length: int) -> None:
     check_sizes(max_length=max_length)
     if max_length > MAX_LENGTH:
         raise ValueError(f"max_length: got {max_length}, expected at most {MAX_LENGTH}")
+
+
+class Alignment(NamedTuple):
+    """How much each predicted symbol looked at each symbol of the source.
+
+    Example:
+        >>> Alignment(["a", "b"], ["b", "<end>"], [[0.25, 0.75], [0.5, 0.5]])
+        Alignment(['a', 'b'] -> ['b', '<end>'], 2 x 2 weights)
+    """
+
+    source: list[str]  # S symbols
+    target: list[str]  # T symbols, the end symbol included
+    weights: list[list[float]]  # T x S; each row has the sum 1
+
+    def __repr__(self) -> str:
+        return f"Alignment({self.source} -> {self.target}, {len(self.target)} x {len(self.source)} weights)"
+
+    def _repr_png_(self) -> bytes:
+        from zoo import plots
+
+        return plots.alignments([[("", *self)]])._repr_png_()
 
 
 class Seq2SeqModel(Model):
@@ -94,8 +129,7 @@ class Seq2SeqModel(Model):
         return EncoderDecoder(
             len(self.source_vocab),
             len(self.target_vocab),
-            embedding_dim=self.config.embedding_dim,
-            reverse_source=self.config.reverse_source,
+            **{name: getattr(self.config, name) for name in OPTIONS},
             **self.config.recurrent_arguments(),
         )
 
@@ -170,6 +204,47 @@ class Seq2SeqModel(Model):
             length = self.config.max_length
             return search_texts(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
 
+    @torch.no_grad()
+    def align(
+        self,
+        texts: str | Sequence[str],
+        targets: str | Sequence[str] | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> list[Alignment]:
+        """Says where the model looks while it translates.
+
+        Args:
+            texts: See `translate`.
+            targets: What to look at in place of the model's own translations: a target for each text.
+            on_unknown: See `translate`.
+
+        Raises:
+            ValueError: If the model has no attention, or there are not as many targets as texts.
+        """
+        batch, vocab = self._batch(texts, on_unknown), self.target_vocab
+        if targets is None:
+            with self.evaluating():
+                found = [row.ids for row in self._decode(batch)]
+        else:
+            found = [[*vocab.encode(text), vocab.id(END)] for text in as_list(targets)]
+        if len(found) != len(batch.source):
+            raise ValueError(f"targets: got {len(found)} for {len(batch.source)} texts")
+        inputs = [torch.tensor([vocab.id(START), *ids[:-1]]) for ids in found]
+        with self.evaluating():
+            weights = self.network.align(
+                batch.source, batch.source_lengths, pad_sequence(inputs, batch_first=True).to(self.device)
+            )
+        return [
+            Alignment(
+                [self.source_vocab[number] for number in source[:length]],
+                [vocab[number] for number in ids],
+                rows[: len(ids), :length].tolist(),
+            )
+            for source, length, ids, rows in zip(
+                batch.source.tolist(), batch.source_lengths.tolist(), found, weights.cpu(), strict=True
+            )
+        ]
+
     def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
         """Returns the greedy translation of some texts.
 
@@ -218,9 +293,8 @@ class Seq2SeqModel(Model):
     @torch.no_grad()
     def _start(self, batch: PairBatch) -> tuple[Tensor, State]:
         """Returns the first logits (B, V), and the state after them."""
-        _, state = self.network.encode(batch.source, batch.source_lengths)
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
-        return self.network.decoder.step(start, state)
+        return self.network.decoder.step(start, self.network.start(batch.source, batch.source_lengths))
 
     def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
         """Decodes: each step reads the symbol that the previous step chose."""

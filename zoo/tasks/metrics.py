@@ -17,7 +17,9 @@ from torchmetrics.text import CHRFScore, SacreBLEUScore
 from zoo.batch import IGNORE
 
 
-def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+def summed_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
     """Returns the cross entropy, summed over all real targets.
 
     It is computed in float32 for float16 and bfloat16 logits: the sum over a batch exceeds the
@@ -27,6 +29,7 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None
         logits: Unnormalized log-probabilities (..., V).
         targets: Class ids (...), int64; `IGNORE` for missing targets.
         weights: Factors of the losses by class (V,). None: all are 1.
+        label_smoothing: How much of the target's probability is spread evenly over all classes.
 
     Returns:
         The loss in nats, a scalar: float32, or float64 for float64 logits.
@@ -38,7 +41,12 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     weights = None if weights is None else weights.to(logits.dtype)
     return cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), weights, ignore_index=IGNORE, reduction="sum"
+        logits.reshape(-1, logits.shape[-1]),
+        targets.reshape(-1),
+        weights,
+        ignore_index=IGNORE,
+        reduction="sum",
+        label_smoothing=label_smoothing,
     )
 
 
