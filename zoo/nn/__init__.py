@@ -14,10 +14,10 @@ from zoo.nn.stack import Norm, StackOptions
 InitName = Literal["torch", "keras"]
 
 __all__ = [
+    "CELLS",
     "AttentionDecoder",
     "AttentionName",
     "BridgeName",
-    "CELLS",
     "CellSpec",
     "CharNet",
     "ClassifierNet",

@@ -7,7 +7,7 @@ else it needs of the source is in that state, so that decoding is the same with 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -20,6 +20,7 @@ from zoo.nn.networks import CharNet, head, symbol_input
 from zoo.nn.recurrent import Recurrent, initialize
 
 BridgeName = Literal["none", "linear"]
+LEAST = 1e-20  # of a probability
 WHOLE = ("weight_drop", "variational_dropout")  # one mask for all steps: not where a decoder goes step by step
 
 
@@ -27,11 +28,15 @@ class AttentionDecoder(nn.Module):
     """A decoder that looks at the encoder's outputs after each step (Luong et al. 2015).
 
         s_t = recurrent layers of [y_{t-1}; a_{t-1}], with output o_t       a_{t-1} with input feeding only
-        c_t = attention of o_t over the encoder's outputs
+        w_t = the attention's weights of o_t over the encoder's outputs, c_t = their weighted mean
         a_t = tanh(W [c_t; o_t] + b)
-        logits = head of a_t
+        P_t = softmax of the head of a_t
 
-    Its state is that of the layers, a_t (B, H) with input feeding, and the memory.
+    With `copy` (See et al. 2017, section 2.2, with a_t for what they put into the gate), a symbol may also come from
+    the source: g_t = sigmoid(v . a_t + b), and P_t = g_t softmax(head of a_t) + (1 - g_t) w_t.
+
+    Its state is that of the layers, a_t (B, H) with input feeding, the memory, the target symbols of the source (B, S)
+    with `copy`, and how much each source step was looked at so far (B, S).
 
     Args:
         vocab_size: Symbols, V.
@@ -42,6 +47,7 @@ class AttentionDecoder(nn.Module):
         attention_heads: Of `multi_head`.
         input_feeding: Whether a_t is an input of the next step (section 3.3 of the paper). Training then goes step by
             step.
+        copy: Whether symbols of the source may be copied.
         head_dropout: Probability of dropping what the head sees, in training.
         **recurrent: Arguments of `Recurrent`.
 
@@ -59,6 +65,7 @@ class AttentionDecoder(nn.Module):
         attention: AttentionName,
         attention_heads: int,
         input_feeding: bool,
+        copy: bool = False,
         head_dropout: float,
         **recurrent: Any,
     ) -> None:
@@ -76,22 +83,26 @@ class AttentionDecoder(nn.Module):
         self.attention = make_attention(attention, self.recurrent.output_size, memory_size, attention_heads)
         self.combine = nn.Linear(self.attention.context_size + self.recurrent.output_size, hidden_size)
         self.head = head(hidden_size, vocab_size, head_dropout)
+        self.gate = nn.Linear(hidden_size, 1) if copy else None
 
-    def start(self, state: State, outputs: Tensor, real: Tensor) -> State:
+    def start(self, state: State, outputs: Tensor, real: Tensor, symbols: Tensor) -> State:
         """Returns the first state.
 
         Args:
             state: Of the recurrent layers.
             outputs: The encoder's (B, S, M).
             real: Which of them are no padding (B, S), bool.
+            symbols: The target symbols that they are of (B, S), int64; -1 where there is none.
         """
         feed = (outputs.new_zeros(len(outputs), self.hidden_size),) if self.input_feeding else ()
-        return (*state, *feed, *self.attention.remember(outputs, real))
+        copied = () if self.gate is None else (symbols,)
+        seen = outputs.new_zeros(outputs.shape[:2], dtype=torch.promote_types(outputs.dtype, torch.float32))
+        return (*state, *feed, *self.attention.remember(outputs, real), *copied, seen)
 
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps the symbols before each step (B, T) to logits (B, T, V) and the last state."""
-        vectors, _, state = self._run(ids, state)
-        return self.head(vectors), state
+        vectors, weights, state = self._run(ids, state)
+        return self._logits(vectors, weights, state), state
 
     def align(self, ids: Tensor, state: State) -> Tensor:
         """Returns how much each step looks at each source step (B, T, S), for the symbols before each step (B, T)."""
@@ -100,21 +111,19 @@ class AttentionDecoder(nn.Module):
     def _run(self, ids: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """Returns a (B, T, H), the attention's weights (B, T, S), and the last state."""
         if not self.input_feeding:
-            before, _, memory = self._parts(state)
-            outputs, after = self.recurrent(self.input(ids), before)
-            vectors, weights = self._look(outputs, memory)
-            return vectors, weights, (*after, *memory)
+            outputs, after = self.recurrent(self.input(ids), self._layers(state))
+            return self._look(outputs, after, state)
         found = []
         for id_t in ids.unbind(1):
             vector, weights, state = self._advance(id_t, state)
             found.append((vector, weights))
-        vectors, weights = (torch.stack(parts, 1) for parts in zip(*found, strict=True))
+        vectors, weights = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         return vectors, weights, state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps ids (B,) of one time step to logits (B, V) and the new state."""
-        vector, _, state = self._advance(ids, state)
-        return self.head(vector), state
+        vectors, weights, state = self._advance(ids, state)
+        return self._logits(vectors, weights, state)[:, 0], state
 
     @torch.no_grad()
     def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
@@ -122,43 +131,68 @@ class AttentionDecoder(nn.Module):
         advance = self.recurrent.stepper()
         table = None if self.input_feeding else self.recurrent.project(self.input.weight)
 
-        def run(x_t: Tensor, state: State) -> tuple[Tensor, State]:
-            return advance(self.recurrent.project(x_t), state)
-
         def step(ids: Tensor, state: State) -> tuple[Tensor, State]:
-            if table is None:
-                vector, _, new = self._advance(ids, state, run)
-            else:
-                before, _, memory = self._parts(state)
-                output, after = advance(table.index_select(0, ids), before)
-                vectors, _ = self._look(output[:, None], memory)
-                vector, new = vectors[:, 0], (*after, *memory)
-            return self.head(vector), new
+            p_t = self.recurrent.project(self._inputs(ids, state)) if table is None else table.index_select(0, ids)
+            output, after = advance(p_t, self._layers(state))
+            vectors, weights, state = self._look(output[:, None], after, state)
+            return self._logits(vectors, weights, state)[:, 0], state
 
         return step
 
-    def _advance(
-        self, ids: Tensor, state: State, run: Callable[[Tensor, State], tuple[Tensor, State]] | None = None
-    ) -> tuple[Tensor, Tensor, State]:
-        """Returns a_t (B, H), the weights (B, S) and the new state."""
-        before, feed, memory = self._parts(state)
-        x_t = torch.cat([self.input(ids), *feed], dim=-1)
-        output, after = (run or self.recurrent.step)(x_t, before)
-        vectors, weights = self._look(output[:, None], memory)
-        vector = vectors[:, 0]
-        feed = (vector,) if self.input_feeding else ()
-        return vector, weights[:, 0], (*after, *feed, *memory)
+    def unseen(self, state: State) -> Tensor:
+        """How much of each source was not looked at yet (B,): sum_s log(min(its weights' sum, 1)), at most 0.
 
-    def _parts(self, state: State) -> tuple[State, State, Memory]:
-        """Splits a state into that of the layers, a_t if there is input feeding, and the memory."""
-        end = len(state) - len(Memory._fields)
-        middle = end - self.input_feeding
-        return state[:middle], state[middle:end], Memory(*state[end:])
+        It is the coverage penalty of Wu et al. 2016, equation 14, without its factor. A step that was never looked at
+        counts as one with a sum of 1e-4.
+        """
+        real = state[self._count + self.input_feeding + Memory._fields.index("real")]
+        return state[-1].clamp(1e-4, 1.0).log().masked_fill(~real, 0.0).sum(-1)
 
-    def _look(self, outputs: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Maps the layers' outputs (B, T, O) to a (B, T, H) and the weights (B, T, S)."""
-        contexts, weights = self.attention(outputs, memory)
-        return self.combine(torch.cat([contexts, outputs], dim=-1)).tanh(), weights
+    def _advance(self, ids: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """Returns a_t (B, 1, H), the weights (B, 1, S) and the new state."""
+        output, after = self.recurrent.step(self._inputs(ids, state), self._layers(state))
+        return self._look(output[:, None], after, state)
+
+    def _inputs(self, ids: Tensor, state: State) -> Tensor:
+        """What the layers read of symbols (B,)."""
+        x_t = self.input(ids)
+        return torch.cat([x_t, state[self._count]], dim=-1) if self.input_feeding else x_t
+
+    @property
+    def _count(self) -> int:
+        return len(self.recurrent.layers.state_shapes)
+
+    def _layers(self, state: State) -> State:
+        """The part of the recurrent layers."""
+        return state[: self._count]
+
+    def _look(self, outputs: Tensor, after: State, state: State) -> tuple[Tensor, Tensor, State]:
+        """Looks at the memory.
+
+        Args:
+            outputs: Of the recurrent layers (B, T, O).
+            after: Their new state.
+            state: The whole state before.
+
+        Returns:
+            a (B, T, H), the weights (B, T, S), and the whole new state.
+        """
+        *rest, seen = state[self._count + self.input_feeding :]
+        contexts, weights = self.attention(outputs, Memory(*rest[: len(Memory._fields)]))
+        vectors = self.combine(torch.cat([contexts, outputs], dim=-1)).tanh()
+        feed = (vectors[:, -1],) if self.input_feeding else ()
+        return vectors, weights, (*after, *feed, *rest, seen + weights.sum(1))
+
+    def _logits(self, vectors: Tensor, weights: Tensor, state: State) -> Tensor:
+        """Maps a (B, T, H) and the weights (B, T, S) to logits (B, T, V); with `copy`, logarithms of probabilities."""
+        logits = self.head(vectors)
+        if self.gate is None:
+            return logits
+        symbols = state[-2][:, None].expand_as(weights)
+        wide = logits.to(weights.dtype)
+        copied = torch.zeros_like(wide).scatter_add(2, symbols.clamp_min(0), weights * (symbols >= 0))
+        own = self.gate(vectors).to(wide.dtype).sigmoid()
+        return (own * wide.softmax(-1) + (1 - own) * copied).clamp_min(LEAST).log()
 
 
 class Bridge(nn.Module):
@@ -196,6 +230,7 @@ class EncoderDecoder(nn.Module):
         attention: See `AttentionDecoder`, as for the next ones. `none`: the decoder sees the first state alone.
         attention_heads: Of `multi_head`.
         input_feeding: Whether what the decoder found is an input of its next step.
+        copy: Which target symbol each source symbol is (source_size), -1 for none, if symbols may be copied.
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
         **recurrent: Arguments of `Recurrent` for both sides.
@@ -205,6 +240,7 @@ class EncoderDecoder(nn.Module):
     """
 
     decoder: CharNet | AttentionDecoder
+    targets_of_source: Tensor | None
 
     def __init__(
         self,
@@ -218,6 +254,7 @@ class EncoderDecoder(nn.Module):
         attention: AttentionName = "none",
         attention_heads: int = 4,
         input_feeding: bool = False,
+        copy: Sequence[int] | None = None,
         head_dropout: float,
         init: Any,
         **recurrent: Any,
@@ -227,8 +264,9 @@ class EncoderDecoder(nn.Module):
         check_choice("attention", attention, get_args(AttentionName))
         if bidirectional and bridge == "none":
             raise ValueError("bidirectional: it needs a bridge to the decoder; try bridge: linear")
-        if input_feeding and attention == "none":
-            raise ValueError("input_feeding: it needs an attention")
+        for name, given in (("input_feeding", input_feeding), ("copy", copy is not None)):
+            if given and attention == "none":
+                raise ValueError(f"{name}: it needs an attention")
         self.reverse_source = reverse_source
         self.source_input = symbol_input(source_size, embedding_dim)
         self.encoder = Recurrent(self.source_input.embedding_dim, bidirectional=bidirectional, **recurrent)
@@ -242,8 +280,10 @@ class EncoderDecoder(nn.Module):
                 attention=attention,
                 attention_heads=attention_heads,
                 input_feeding=input_feeding,
+                copy=copy is not None,
                 **shared,  # type: ignore[arg-type]
             )
+        self.register_buffer("targets_of_source", None if copy is None else torch.tensor(copy), persistent=False)
         self.bridge: Bridge | None = None
         if bridge == "linear":
             self.bridge = Bridge(self.encoder.output_size, self.decoder.recurrent.layers.state_shapes)
@@ -265,7 +305,10 @@ class EncoderDecoder(nn.Module):
         if self.bridge is not None:
             state = self.bridge(self.encoder.last(outputs, lengths))
         if isinstance(self.decoder, AttentionDecoder):
-            state = self.decoder.start(state, outputs, real_steps(lengths.cpu(), source))
+            symbols = source if self.targets_of_source is None else self.targets_of_source[source]
+            if self.reverse_source:  # as the encoder has read it
+                symbols = symbols.gather(1, self.mirror(source, lengths))
+            state = self.decoder.start(state, outputs, real_steps(lengths.cpu(), source), symbols)
         return state
 
     @staticmethod

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.plots.figure import Figure, add_note, set_text
+from zoo.plots.figure import Figure, add_note, label_ticks, set_text
 
 SYMBOL = 0.24  # inches; of a row or column
 SPACE = "\u2423"
@@ -29,13 +29,11 @@ def alignments(rows: Sequence[Sequence[tuple[str, Sequence[str], Sequence[str], 
             axis.axis("off")
         for axis, (title, source, target, weights) in zip(axes, row, strict=False):
             axis.imshow(np.asarray(weights, dtype=float), cmap="Greys", vmin=0, vmax=1, aspect="auto")
-            axis.set_xticks(range(len(source)), source, rotation=0 if longest <= 2 else 90, fontsize=8)
-            axis.set_yticks(range(len(target)), target, fontsize=8)
+            shown = [[symbol.replace(" ", SPACE) for symbol in symbols] for symbols in (source, target)]
+            missing += label_ticks(axis.xaxis, shown[0], fontsize=8, rotation=0 if longest <= 2 else 90)
+            missing += label_ticks(axis.yaxis, shown[1], fontsize=8)
             axis.xaxis.tick_top()
             axis.tick_params(length=0)
             missing.append(set_text(axis.set_title("", fontsize=9), title))
-            for labels, symbols in ((axis.get_xticklabels(), source), (axis.get_yticklabels(), target)):
-                shown = [symbol.replace(" ", SPACE) for symbol in symbols]
-                missing += [set_text(label, text) for label, text in zip(labels, shown, strict=True)]
     add_note(figure, missing)
     return figure

@@ -81,6 +81,7 @@ class Seq2Seq(Task):
         attention: `none`, `additive`, `dot`, `general` or `multi_head`: how the decoder looks at the source.
         attention_heads: Of `multi_head`.
         input_feeding: Whether what the decoder found is an input of its next step. Training then takes longer.
+        copy: Whether symbols may be copied from the source. It needs an attention.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
         variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
         weight_drop: Dropout of recurrent weights, with one mask for all steps.
@@ -134,6 +135,7 @@ class Seq2Seq(Task):
         attention: AttentionName = "none",
         attention_heads: int = 4,
         input_feeding: bool = False,
+        copy: bool = False,
         dropout: float = 0.0,
         variational_dropout: float = 0.0,
         weight_drop: float = 0.0,
