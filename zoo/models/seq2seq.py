@@ -216,7 +216,7 @@ class Seq2SeqModel(Model):
             length = self.config.max_length
             found = search_ids(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
             places = [place for place, row in enumerate(found) for _ in row]
-            repeated = PairBatch(*(part[torch.tensor(places, device=part.device)] for part in batch))
+            repeated = PairBatch(*(part[torch.tensor(places, device=part.device)] for part in batch[:3]))
             ids = [one.ids for row in found for one in row]
             written = iter(self._written(ids, repeated, [texts[place] for place in places]))
         return [[ScoredText(next(written), one.log_prob, one.score) for one in row] for row in found]
@@ -278,13 +278,20 @@ class Seq2SeqModel(Model):
 
     def _rows(self, batch: PairBatch, predictions: list[str]) -> list[dict[str, Any]]:
         sources, lengths, targets = batch.source.tolist(), batch.source_lengths.tolist(), batch.target.tolist()
-        rows = []
+        rows: list[dict[str, Any]] = []
         for source, length, target, text in zip(sources, lengths, targets, predictions, strict=True):
-            row = {"input": self.source_vocab.decode(source[:length]), "prediction": text}
+            row: dict[str, Any] = {"input": self.source_vocab.decode(source[:length]), "prediction": text}
             if len(target) > 1 and target[1] != IGNORE:
-                row["target"] = self.target_vocab.decode(i for i in target[1:] if i != IGNORE)
+                row["target"] = self._text(target)
             rows.append(row)
+        if batch.references is not None:
+            for row, several in zip(rows, batch.references.tolist(), strict=True):
+                row["references"] = [self._text(target) for target in several if target[0] != IGNORE]
         return rows
+
+    def _text(self, target: list[int]) -> str:
+        """Returns the text of a target with its start symbol, before padding."""
+        return self.target_vocab.decode(number for number in target[1:] if number != IGNORE)
 
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:

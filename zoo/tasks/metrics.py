@@ -4,7 +4,9 @@ V is the size of the vocabulary.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -72,25 +74,39 @@ def summed_pinball(errors: Tensor, quantiles: Sequence[float], mask: Tensor) -> 
     return torch.where(mask, losses, torch.zeros_like(losses)).sum()
 
 
-def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Returns the number of characters to insert, delete or substitute to turn predictions into targets.
+def edit_errors(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> tuple[Tensor, Tensor]:
+    """Returns the number of symbols to insert, delete or substitute to turn predictions into what is right.
 
-    A `Mean` updated with both counts is the character error rate. torchmetrics'
+    A `Mean` updated with both counts is the error rate: of characters, if texts are given. torchmetrics'
     `CharErrorRate` keeps float sums, which a module in bfloat16 casts to bfloat16.
 
     Args:
-        predictions: Texts.
-        targets: The same number of texts.
+        predictions: Texts, or lists of symbols.
+        references: For each of them, one or several that are right. The nearest one counts, and the first of these.
 
     Returns:
-        The number of errors (Levenshtein distance) and the number of characters in the targets,
+        The number of errors (Levenshtein distance) and the number of symbols in the references that count,
         both int64 scalars on the CPU.
 
     Example:
-        >>> character_errors(["rain", "abc"], ["shine", "abc"])
+        >>> edit_errors(["rain", "abc"], [["shine"], ["xyzxyz", "abc"]])
         (tensor(3), tensor(8))
     """
-    return edit_distance(predictions, targets, reduction="sum").long(), torch.tensor(sum(map(len, targets)))
+    if not predictions:
+        return torch.tensor(0), torch.tensor(0)
+    ids: defaultdict[str, int] = defaultdict(lambda: len(ids) + 1)  # torchmetrics compares texts
+
+    def text(symbols: Sequence[str]) -> str:
+        return "".join(chr(ids[symbol]) for symbol in symbols)
+
+    found = [text(one) for one, several in zip(predictions, references, strict=True) for _ in several]
+    right = [text(one) for several in references for one in several]
+    distances = iter(edit_distance(found, right, reduction="none").tolist())
+    best = [min(((next(distances), len(one)) for one in several), key=itemgetter(0)) for several in references]
+    errors, symbols = (sum(counts) for counts in zip(*best, strict=True))
+    return torch.tensor(int(errors)), torch.tensor(symbols)
 
 
 def leave_inference_mode(metrics: nn.Module) -> None:

@@ -14,7 +14,7 @@ from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
 from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, character_errors, summed_cross_entropy
+from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, edit_errors, summed_cross_entropy
 from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
@@ -60,8 +60,10 @@ class Seq2Seq(Task):
     In training, the teacher forcing ratio is the probability that a decoder step gets the true
     previous symbol instead of the predicted one. It is drawn for each row and step. Validation reports
     the loss with teacher forcing, and `exact_match` and `char_error_rate` without it: the decoder
-    then gets only its own symbols. If targets may have several words, it also reports `bleu`, and the test `chrf`,
-    both in [0, 1]: see `zoo.tasks.metrics`.
+    then gets only its own symbols. Where targets are not split into characters, there is also a
+    `symbol_error_rate`, of phonemes, words or pieces of words. Of several right targets, the nearest one
+    counts. If targets are sentences, it also reports `bleu`, and the test `chrf`, both in [0, 1]: see
+    `zoo.tasks.metrics`.
 
     Args:
         source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
@@ -100,6 +102,8 @@ class Seq2Seq(Task):
         teacher_forcing_epochs: The length of the schedule in epochs, or k of `inverse_sigmoid`.
         label_smoothing: How much of the target's probability is spread evenly over all symbols, in [0, 1], in training
             (Szegedy et al. 2016).
+        sentences: Whether targets are sentences, for which `bleu` and `chrf` are reported. None: if they may have
+            several words.
         max_length: Maximum number of symbols to decode, up to 10,000.
         lr: Learning rate of Adam.
     """
@@ -152,6 +156,7 @@ class Seq2Seq(Task):
         teacher_forcing_end: float = 0.0,
         teacher_forcing_epochs: int = 10,
         label_smoothing: float = 0.0,
+        sentences: bool | None = None,
         max_length: int = 50,
         lr: float = 1e-3,
     ) -> None:
@@ -172,14 +177,18 @@ class Seq2Seq(Task):
         if stage != "train":
             metrics["exact_match"] = Share()
             metrics["char_error_rate"] = Mean()
-            if self._has_sentences():
+            if self.model.target_vocab.kind != "characters":
+                metrics["symbol_error_rate"] = Mean()
+            if self._are_sentences():
                 metrics["bleu"] = Bleu()
                 if stage == "test":  # it is slow to count
                     metrics["chrf"] = Chrf()
         return metrics
 
-    def _has_sentences(self) -> bool:
-        """Returns whether the targets may have several words."""
+    def _are_sentences(self) -> bool:
+        """Returns whether the targets are sentences: as `sentences` says, or if they may have several words."""
+        if (given := self.hparams["sentences"]) is not None:
+            return bool(given)
         vocab = self.model.target_vocab
         return vocab.kind != "characters" or " " in vocab
 
@@ -230,14 +239,20 @@ class Seq2Seq(Task):
         if (needed := batch.target.shape[1] - 1) > longest:
             raise ValueError(f"max_length: got {longest}, but a target has {needed} symbols with its end")
         rows = [row for row in self.model.answer(batch) if "target" in row]
-        right = sum(row["prediction"] == row["target"] for row in rows)
+        predictions = [row["prediction"] for row in rows]
+        references = [row.get("references", [row["target"]]) for row in rows]
+        right = sum(text in several for text, several in zip(predictions, references, strict=True))
         self.metric(stage, "exact_match").update(torch.tensor(right), torch.tensor(len(rows)))
-        errors = character_errors([row["prediction"] for row in rows], [row["target"] for row in rows])
-        self.metric(stage, "char_error_rate").update(*errors)
+        self.metric(stage, "char_error_rate").update(*edit_errors(predictions, references))
+        metrics: Any = self.metrics[f"{stage}_metrics"]
+        if "symbol_error_rate" in metrics:
+            split = self.model.target_vocab.split
+            found = [[*split(text)] for text in predictions]
+            right_ones = [[[*split(text)] for text in several] for several in references]
+            self.metric(stage, "symbol_error_rate").update(*edit_errors(found, right_ones))
         for name in ("bleu", "chrf"):
-            if rows and name in self.metrics[f"{stage}_metrics"]:  # type: ignore[operator]
-                texts = [row["prediction"] for row in rows], [[row["target"]] for row in rows]
-                self.metric(stage, name).update(*texts)
+            if rows and name in metrics:
+                self.metric(stage, name).update(predictions, references)
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 
