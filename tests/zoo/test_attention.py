@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import zoo
 from support import run_zoo
 from zoo.decoding import beam_search
 from zoo.models import Seq2SeqConfig, Seq2SeqModel
@@ -226,6 +227,11 @@ def test_what_does_not_suit_is_named(options: dict[str, Any], message: str) -> N
         made(**options)
 
 
+def test_scheduled_sampling_does_not_hide_an_option() -> None:
+    with pytest.raises(ValueError, match="weight_drop: it has one mask for all steps, and needs a teach"):
+        zoo.Seq2Seq(weight_drop=0.5, teacher_forcing=0.5)
+
+
 def test_a_model_without_attention_has_no_alignment() -> None:
     vocab = ("<pad>", "<start>", "<end>", "a")
     model = Seq2SeqModel(Seq2SeqConfig(source_vocab=vocab, target_vocab=vocab, hidden_size=4))
@@ -245,6 +251,7 @@ def test_alignments_are_drawn_in_training_and_on_demand(tmp_path: Path, monkeypa
     done = run_zoo("infer", "run", "word", "wood", "--alignment", "looks.png")
     assert done.returncode == 0
     assert (tmp_path / "looks.png").stat().st_size > 3_000
+    assert run_zoo("infer", "run", "word", "--beam", "3", "--alignment", "b.png").stdout.startswith("word -> ")
     done = run_zoo("infer", "run", "word", "--alignment", "looks.txt")
     assert done.returncode != 0
     assert "--alignment: looks.txt: expected a picture" in done.stderr

@@ -260,15 +260,20 @@ class Seq2SeqModel(Model):
             )
         ]
 
-    def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
-        """Returns the greedy translation of some texts.
+    def infer(
+        self, values: str | Sequence[str], on_unknown: OnUnknown | None = None, beam: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the translation of some texts.
 
         Args:
             values: See `Model`.
             on_unknown: See `translate`.
+            beam: Number of beams of a search. None takes the most likely symbol each time.
         """
         batch = self._batch(values, on_unknown)
-        return self._rows(batch, self.translate(values, on_unknown=on_unknown))
+        if beam is None:
+            return self._rows(batch, self.translate(values, on_unknown=on_unknown))
+        return self._rows(batch, [row[0].text for row in self.search(values, beam, on_unknown=on_unknown)])
 
     def answer(self, batch: PairBatch) -> list[dict[str, Any]]:
         """Returns the greedy translation of each source."""

@@ -13,6 +13,7 @@ from zoo.checks import check_choice, check_ratios, check_sizes
 from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
 from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
+from zoo.nn.encoder_decoder import WHOLE
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, edit_errors, summed_cross_entropy
 from zoo.vocab import SymbolKind
@@ -165,6 +166,9 @@ class Seq2Seq(Task):
             teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end, label_smoothing=label_smoothing
         )
         check_sizes(teacher_forcing_epochs=teacher_forcing_epochs)
+        for name in WHOLE:
+            if self.hparams[name] and (teacher_forcing != 1.0 or teacher_forcing_schedule != "constant"):
+                raise ValueError(f"{name}: it has one mask for all steps, and needs a teacher_forcing of 1")
         check_max_length(max_length)
         check_choice("teacher_forcing_schedule", teacher_forcing_schedule, get_args(Schedule))
         self._shown_pairs: list[dict[str, str]] = []
