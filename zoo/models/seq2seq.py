@@ -244,7 +244,8 @@ class Seq2SeqModel(Model):
                 chosen = sampling_of(vocab, temperature=0.0, unknown=self._copies_unknown)
                 found = [row.ids for row in self._decode(batch, chosen)]
         else:
-            found = [[*vocab.encode(text), vocab.id(END)] for text in as_list(targets)]
+            given = [targets] if isinstance(targets, str) else targets
+            found = [[*vocab.encode(text), vocab.id(END)] for text in given]
         if len(found) != len(batch.source):
             raise ValueError(f"targets: got {len(found)} for {len(batch.source)} texts")
         with self.evaluating():
