@@ -267,7 +267,7 @@ def test_keras_initialisation_is_by_head_and_keeps_the_biases_of_a_cells_paper()
         ({"cell": {"name": "gru", "heads": 2}}, "cell: gru has no option 'heads'; it has none"),
         ({"cell": {"name": "slstm", "heads": "2"}}, "cell: slstm: heads: got '2', expected int, for example 1"),
         ({"cell": {"name": "slstm", "heads": 3}}, "heads: got 3, expected a divisor of the hidden_size, 8"),
-        ({"cell": {"heads": 3}}, "cell: got '', expected one of"),
+        ({"cell": {"heads": 3}}, "cell: got {'heads': 3}, expected a name"),
         ({"dropout": 1.0}, "dropout: got 1.0"),
         ({"zoneout": -0.1}, "zoneout: got -0.1, expected a probability"),
         ({"weight_drop": 1.5}, "weight_drop: got 1.5"),

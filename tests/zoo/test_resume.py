@@ -46,6 +46,17 @@ def test_a_run_killed_at_a_step_ends_as_if_it_had_not_been(bench: Bench, case: s
     assert bench.goes_on(case, run) == []
 
 
+def test_a_run_that_ended_with_an_epoch_goes_on_to_more_steps(tmp_path: Path) -> None:
+    """An epoch of `three_steps` is one step, and its callback needs the metrics of each epoch."""
+    whole, extended = tmp_path / "whole", tmp_path / "extended"
+    assert wait(fork(fit(["--config", "three_steps", "--trainer.max_steps", "5"], whole))) == 0
+    assert wait(fork(fit(["--config", "three_steps", "--trainer.max_steps", "2"], extended))) == 0
+    more = ["fit", "--run_dir", str(extended), "--resume", "--override", "--trainer.max_steps", "5"]
+    assert wait(fork(more)) == 0
+    ends = [torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, extended)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 @pytest.mark.parametrize("row", [faults.killed_writes, faults.failing_writes, faults.truncated, faults.signals])
 def test_nothing_is_lost(row: Callable[[Bench], Iterator[list[str]]], bench: Bench) -> None:
     tries = list(row(bench))

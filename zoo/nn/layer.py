@@ -220,6 +220,8 @@ def find_cell(cell: CellSpec) -> tuple[type[Layer], dict[str, Any]]:
         ValueError: If the cell or an option is unknown, or an option has another type than its default.
     """
     name = cell_name(cell)
+    if isinstance(cell, Mapping) and not name:
+        raise ValueError(f"cell: got {brief(dict(cell))}, expected a name, and options: {{name: lstm}}")
     if name not in CELLS:
         raise ValueError(f"cell: got {brief(name)}, expected one of {', '.join(CELLS)}{nearest(name, CELLS)}")
     options = {key: value for key, value in cell.items() if key != "name"} if isinstance(cell, Mapping) else {}

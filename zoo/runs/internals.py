@@ -37,6 +37,17 @@ def forget_restart(trainer: L.Trainer) -> None:
     trainer.fit_loop._restarting = False
 
 
+def leave_finished_epoch(trainer: L.Trainer) -> None:
+    """Makes a run that was restored at the end of an epoch begin the next one.
+
+    With `max_steps`, Lightning would look for more batches of the finished epoch, and close one that has none. If a
+    name is removed: check that a run of whole epochs, ended by `max_steps`, goes on (tests/zoo/test_resume.py).
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if loop.batch_progress.current.completed >= trainer.num_training_batches:
+        trainer.fit_loop._restarting = loop._restarting = loop.val_loop._restarting = False
+
+
 def count_steps(trainer: L.Trainer) -> int | float:
     """Returns the optimizer steps of a whole run, before it starts. Afterwards, it is as if nothing had happened.
 

@@ -109,6 +109,7 @@ class RunState(L.Callback):
         if trainer.world_size > 1:  # a separate group, so that asking the other ranks never waits for a device
             self._group = dist.new_group(backend="gloo")
         if self._to_restore is not None:
+            internals.leave_finished_epoch(trainer)
             trainer.accumulate_grad_batches = self._to_restore["accumulate_grad_batches"]
         if self._to_restore is not None and self.override is not None:
             self.override.apply(trainer)

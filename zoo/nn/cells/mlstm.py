@@ -122,12 +122,10 @@ class MLSTM(ChunkedLayer):
             size = (scores.sum(-1, keepdim=True) + before * (q @ total[..., None])).abs()
             least = (-(kept + peak).clamp_min(LEAST)).exp()[..., None]
             y = o * (scores @ v + before * (q @ memory.mT)) / torch.maximum(size, least)
-            last, first = weight[..., -1, :, None] * k, before[..., -1, :]
-            new = (
-                first[..., None] * memory + v.mT @ last,
-                first * total + last.sum(-2),
-                kept[..., -1] + peak[..., -1],
-            )
+            new_m = (kept[..., -1] + peak[..., -1]).to(state[2].dtype).to(wide.dtype)  # see `advance`
+            rounding = (kept[..., -1] + peak[..., -1] - new_m).exp()[..., None]
+            last, first = (weight[..., -1, :] * rounding)[..., None] * k, before[..., -1, :] * rounding
+            new = (first[..., None] * memory + v.mT @ last, first * total + last.sum(-2), new_m)
         y = y.transpose(1, 2).flatten(2).to(p.dtype)
         return y, tuple(one.to(old.dtype) for one, old in zip(new, state, strict=True))
 
@@ -141,7 +139,7 @@ class MLSTM(ChunkedLayer):
             q, k, v = p[:, : 3 * width].view(len(p), 3, heads, -1).unbind(1)  # (B, heads, d)
             log_i, log_f = p[:, 4 * width :].view(len(p), 2, heads).unbind(1)
             kept = log_f + m
-            m = torch.maximum(kept, log_i)
+            m = torch.maximum(kept, log_i).to(state[2].dtype).to(wide)  # as it is kept: its rounding is no factor then
             f, i = (kept - m).exp()[:, :, None], (log_i - m).exp()[:, :, None]
             k = i * k
             memory = torch.addcmul(v[..., :, None] * k[..., None, :], f[..., None], memory)
