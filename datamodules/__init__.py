@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datamodules.mnist import MNISTRows as MNISTRows
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
+    from datamodules.pronunciation import Pronunciations as Pronunciations
     from datamodules.series import TimeSeries as TimeSeries
     from datamodules.synthetic import AddingProblem as AddingProblem
     from datamodules.synthetic import Parity as Parity
@@ -31,6 +32,7 @@ _HOMES = {
     "NumericSequences": "datamodules.numeric",
     "Parity": "datamodules.synthetic",
     "PermutationProduct": "datamodules.synthetic",
+    "Pronunciations": "datamodules.pronunciation",
     "SelectiveCopy": "datamodules.synthetic",
     "SequenceData": "datamodules.base",
     "TextFile": "datamodules.text_files",

@@ -28,6 +28,7 @@ class PairExamples:
     Args:
         sources: The symbols of each source.
         targets: The start symbol, the symbols of each target, and the end symbol.
+        references: All targets of each source that are right, if there may be several.
 
     Example:
         >>> pairs = PairExamples(Mapped.of([[1, 2], [3]]), Mapped.of([[1, 5, 2], [1, 2]]))
@@ -38,8 +39,10 @@ class PairExamples:
 
     batch_type = PairBatch
 
-    def __init__(self, sources: Mapped, targets: Mapped) -> None:
-        self.sources, self.targets = sources, targets
+    def __init__(
+        self, sources: Mapped, targets: Mapped, references: Sequence[Sequence[list[int]]] | None = None
+    ) -> None:
+        self.sources, self.targets, self.references = sources, targets, references
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -47,7 +50,18 @@ class PairExamples:
     def take(self, index: torch.Tensor) -> PairBatch:
         """See `Examples`."""
         source, lengths = self.sources.padded(index)
-        return void_missing(PairBatch(source, lengths, self.targets.padded(index, IGNORE)[0]), index)
+        references = None if self.references is None else pad_references([self.references[i] for i in index.tolist()])
+        return void_missing(PairBatch(source, lengths, self.targets.padded(index, IGNORE)[0], references), index)
+
+
+def pad_references(rows: Sequence[Sequence[list[int]]]) -> torch.Tensor:
+    """Returns all targets of each row (B, R, T), with `IGNORE` where there are fewer or shorter ones."""
+    width = max(len(ids) for targets in rows for ids in targets)
+    found = torch.full((len(rows), max(map(len, rows)), width), IGNORE)
+    for row, targets in enumerate(rows):
+        for place, ids in enumerate(targets):
+            found[row, place, : len(ids)] = torch.tensor(ids)
+    return found
 
 
 class Sides(NamedTuple):
@@ -85,6 +99,8 @@ class TextPairs(SequenceData):
         vocab_size: For `bpe`: how many symbols to learn, for each vocabulary. Default: 4,096.
         tokenizer: For `bpe`: a tokenizer.json of Hugging Face's `tokenizers`, which replaces the learning.
         max_length: Pairs with more symbols on a side are left out. Default: any number.
+        any_target: Whether, outside the training part, pairs with the same source are one example, for which each of
+            their targets is right. The loss is that of the first one.
         batch_size: Pairs per optimizer step, over all devices.
         predict_inputs: Sources for `predict`. Default: the last part.
         seed: Determines the batch order, together with epoch and rank. Default: the seed of
@@ -114,6 +130,7 @@ class TextPairs(SequenceData):
         vocab_size: int | None = None,
         tokenizer: str | None = None,
         max_length: int | None = None,
+        any_target: bool = False,
         batch_size: int = 32,
         predict_inputs: list[str] | None = None,
         seed: int | None = None,
@@ -129,6 +146,7 @@ class TextPairs(SequenceData):
         self.symbols, self.source_symbols, self.target_symbols = symbols, source_symbols, target_symbols
         self.shared, self.min_count, self.vocab_size = shared, min_count, vocab_size
         self.tokenizer, self.max_length, self.predict_inputs = tokenizer, max_length, predict_inputs
+        self.any_target = any_target
         self.kinds = Sides(source_symbols or symbols, target_symbols or symbols)
         self._check_files()
         self._check_symbols()
@@ -246,7 +264,13 @@ class TextPairs(SequenceData):
         if not sources:
             why = "is short enough (max_length)" if longer == len(pairs) else "has a source and a target that are known"
             raise ValueError(f"no pair of the {part} part {why}")
-        return PairExamples(Mapped.of(sources), Mapped.of(targets))
+        if not self.any_target or part == "train":
+            return PairExamples(Mapped.of(sources), Mapped.of(targets))
+        grouped: dict[tuple[int, ...], list[list[int]]] = {}
+        for ids, wanted in zip(sources, targets, strict=True):
+            grouped.setdefault(tuple(ids), []).append(wanted)
+        references = [*grouped.values()]
+        return PairExamples(Mapped.of([*grouped]), Mapped.of([several[0] for several in references]), references)
 
     # -- what the trainer, the model and the user get
 

@@ -52,10 +52,12 @@ class PairBatch(NamedTuple):
     source: "Tensor"  # (B, S) int64, padded on the right
     source_lengths: "Tensor"  # (B,) int64 on the CPU
     target: "Tensor"  # (B, T) int64: start symbol, symbols, end symbol, then IGNORE
+    references: "Tensor | None" = None  # (B, R, T): as `target`, all that are right; IGNORE where there are fewer
 
     def void(self, rows: "Tensor") -> Self:
         """Marks `rows` (B,), bool, as holding no example."""
-        return self._replace(target=self.target.masked_fill(rows[:, None], IGNORE))
+        references = None if self.references is None else self.references.masked_fill(rows[:, None, None], IGNORE)
+        return self._replace(target=self.target.masked_fill(rows[:, None], IGNORE), references=references)
 
 
 class ValueBatch(NamedTuple):

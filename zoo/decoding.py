@@ -104,7 +104,7 @@ class Hypothesis(NamedTuple):
 
     ids: list[int]  # including the end symbol, if it was reached
     log_prob: float  # of the whole sequence, natural logarithm
-    score: float  # log_prob divided by the length penalty; beams are ranked by it
+    score: float  # log_prob divided by the length penalty, and the coverage penalty; beams are ranked by it
 
 
 def stream(
@@ -309,6 +309,8 @@ def beam_search(
     end: int | None = None,
     length_penalty: LengthPenalty = "none",
     alpha: float = 0.6,
+    coverage: float = 0.0,
+    unseen: Callable[[State], Tensor] | None = None,
     sampling: Sampling = GREEDY,
 ) -> list[list[Hypothesis]]:
     """Beam search: keeps the K best hypotheses at each step, including those that have ended.
@@ -325,6 +327,9 @@ def beam_search(
         length_penalty: What a sequence's log-probability is divided by: `none` 1; `average` its
             number of symbols n; `wu` ((5 + n) / 6) ** alpha (Wu et al. 2016, equation 14).
         alpha: The exponent of `wu`, at least 0.
+        coverage: The factor of the coverage penalty, at least 0 (Wu et al. 2016, equation 14): hypotheses that have
+            looked at all of the source come first.
+        unseen: What it is a factor of: maps a state to numbers (B,), see `AttentionDecoder.unseen`.
         sampling: Only its `allowed` and `forbidden` symbols are used.
 
     Returns:
@@ -337,6 +342,10 @@ def beam_search(
     check_choice("length_penalty", length_penalty, get_args(LengthPenalty))
     if not 0.0 <= alpha < math.inf:
         raise ValueError(f"alpha: got {alpha}, expected at least 0")
+    if not 0.0 <= coverage < math.inf:
+        raise ValueError(f"coverage: got {coverage}, expected at least 0")
+    if coverage and unseen is None:
+        raise ValueError("coverage: it needs a model with attention")
     banned = _banned(logits, sampling)
     rows, symbols = logits.shape  # B, V
     first = torch.arange(rows, device=logits.device)[:, None] * beam  # each row's first beam among all B*K
@@ -349,17 +358,21 @@ def beam_search(
     ids = torch.empty(rows, beam, 0, dtype=torch.long, device=logits.device)
     stay = torch.full((symbols,), -math.inf, device=logits.device)
     stay[0] = 0.0  # the only continuation of a hypothesis that has ended
+    bonus = torch.zeros_like(total)  # the coverage penalty, which stays as it is when a hypothesis has ended
     for _ in range(length):
+        if coverage and unseen is not None:
+            bonus = torch.where(ended, bonus, coverage * unseen(state).view(rows, beam))
         log_probs = logits.float().log_softmax(-1).view(rows, beam, symbols)
         if banned is not None:
             log_probs = log_probs.masked_fill(banned, -math.inf)
         log_probs = torch.where(ended[:, :, None], stay, log_probs)
         totals = total[:, :, None] + log_probs  # (B, K, V)
         sizes = (lengths + ~ended)[:, :, None]
-        best = (totals / _penalty(sizes, length_penalty, alpha)).flatten(1).topk(beam).indices  # (B, K)
+        scores = totals / _penalty(sizes, length_penalty, alpha) + bonus[:, :, None]
+        best = scores.flatten(1).topk(beam).indices  # (B, K)
         parent, symbol = best // symbols, best % symbols
         total = totals.flatten(1).gather(1, best)
-        lengths = sizes[:, :, 0].gather(1, parent)
+        lengths, bonus = sizes[:, :, 0].gather(1, parent), bonus.gather(1, parent)
         ids = torch.cat([ids.gather(1, parent[:, :, None].expand_as(ids)), symbol[:, :, None]], 2)
         ended = ended.gather(1, parent)
         if end is not None:
@@ -368,7 +381,7 @@ def beam_search(
             break
         state = Recurrent.select(state, (first + parent).flatten())
         logits, state = step(symbol.flatten(), state)
-    scores = total / _penalty(lengths, length_penalty, alpha)
+    scores = total / _penalty(lengths, length_penalty, alpha) + bonus
     return [
         [
             Hypothesis(ids[row, k, : lengths[row, k]].tolist(), float(total[row, k]), float(scores[row, k]))

@@ -314,13 +314,13 @@ def test_summed_cross_entropy_keeps_float64() -> None:
 # -- character errors
 
 
-def test_character_errors_give_the_character_error_rate_under_half_precision() -> None:
+def test_edit_errors_give_the_character_error_rate_under_half_precision() -> None:
     predictions, targets = ["rain", "", "abcd", "사랑"], ["shine", "ab", "abcd", "사람"]
     lightning = HalfPrecision("bf16-true")
     metric: Mean = lightning.convert_module(nn.ModuleList([Mean()]))[0]  # type: ignore[index, assignment]
     with lightning.forward_context():
         for _ in range(200):
             for part in (slice(0, 1), slice(1, 4), slice(4, 4)):
-                metric.update(*metrics.character_errors(predictions[part], targets[part]))
+                metric.update(*metrics.edit_errors(predictions[part], [[one] for one in targets[part]]))
     assert metric.count == 200 * 13
     torch.testing.assert_close(metric.compute(), char_error_rate(predictions, targets))

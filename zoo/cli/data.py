@@ -14,6 +14,7 @@ from zoo.cli import configs, trust
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, explain, first_cause
 from zoo.cli.overview import Overview, overview, show, targets
+from zoo.cli.results import save_figure
 from zoo.cli.train import CLASS_NAMES, quieten
 
 KEPT = ("data", "seed_everything")  # of a config
@@ -101,7 +102,4 @@ def draw(data: Any, found: Overview, file: Path) -> None:
     if not found.kind and not found.numbers:
         raise UsageError(f"--output: {found.name} has no classes, symbols, lengths or numbers to draw")
     figure = plots.counts(found.kind, found.counted) if found.kind else plots.ranges(targets(data))
-    try:
-        figure.savefig(file, dpi=120)
-    except OSError as error:
-        raise UsageError(f"--output: {file}: {error.strerror}") from error
+    save_figure(figure, file, "--output")

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from zoo.cli.errors import UsageError
+
 
 def print_predictions(batches: list[list[dict[str, Any]]], world_size: int, is_main: bool) -> None:
     """Prints the rows of all ranks as CSV on standard output. Only the main process prints."""
@@ -31,10 +33,26 @@ def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
 
 
 def text_of(value: Any) -> Any:
-    """Returns a value as the text of a cell. The items of a list are joined with spaces."""
+    """Returns a value as the text of a cell. The numbers of a list are joined with spaces, texts with bars."""
     if not isinstance(value, list):
         return value
+    if value and isinstance(value[0], str):
+        return " | ".join(value)
     return " ".join(f"{item:.6g}" if isinstance(item, float) else str(item) for item in value)
+
+
+def save_figure(figure: Any, path: Path, option: str) -> None:
+    """Saves a picture. The option that names the file is for the message.
+
+    Raises:
+        UsageError: If the file can't be written, or its ending is not that of a picture.
+    """
+    try:
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise UsageError(f"{option}: {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{option}: {path}: expected a picture, for example {path.stem}.png") from error
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:

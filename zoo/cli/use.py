@@ -13,12 +13,13 @@ from zoo import hub
 from zoo.cli import forecasts, sequences
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
-from zoo.cli.results import text_of
-from zoo.models import CharLMModel, Model, RegressorModel, SeqClassifierModel
+from zoo.cli.results import save_figure, text_of
+from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
 from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
 BEAMS = ("length_penalty", "alpha")  # and with one
+MOST_PICTURES = 20  # of alignments in one file
 NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
@@ -120,12 +121,20 @@ def infer(argv: list[str]) -> int:
         "--on_unknown", choices=get_args(OnUnknown), help="what to do with unknown symbols of texts: default error"
     )
     options.add_argument("--json", action="store_true", help="print one JSON object per input")
+    options.add_argument("--beam", type=int, help="of models that write texts: number of beams; default: greedy")
+    options.add_argument(
+        "--alignment", type=Path, metavar="PICTURE", help="draw where a model with attention looks, for example a.png"
+    )
     # With a space in front, argparse does not take a negative number for an option.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
     model = hub.load(given.model)
-    how = {} if given.on_unknown is None else {"on_unknown": given.on_unknown}
+    how: dict[str, Any] = {} if given.on_unknown is None else {"on_unknown": given.on_unknown}
     if how and "on_unknown" not in inspect.signature(model.infer).parameters:
         raise UsageError(f"--on_unknown: a {model.model_name} takes {model.takes}, which have no unknown symbols")
+    if given.beam is not None:
+        if not isinstance(model, Seq2SeqModel):
+            raise UsageError(f"--beam: a {model.model_name} does not write texts that a beam could search")
+        how["beam"] = given.beam
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if isinstance(model, RegressorModel) and model.reads_tables:
         return forecasts.infer(model, words, given.json)
@@ -135,9 +144,25 @@ def infer(argv: list[str]) -> int:
         return _infer_lines(model, given.json, how)
     else:
         rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
+    if given.alignment is not None:
+        _draw_alignments(model, words, rows, how, given.alignment)
     for row in rows:
         _print_row(row, given.json)
     return 0
+
+
+def _draw_alignments(
+    model: Model, words: list[str], rows: list[dict[str, Any]], how: dict[str, Any], path: Path
+) -> None:
+    """Draws where a model looked, for the first inputs."""
+    from zoo import plots
+
+    if not isinstance(model, Seq2SeqModel) or model.config.attention == "none":
+        raise UsageError(f"--alignment: {model.model_name} has no attention")
+    targets = [row["prediction"] for row in rows[:MOST_PICTURES]] if "beam" in how else None
+    found = model.align(words[:MOST_PICTURES], targets, how.get("on_unknown"))
+    pictures = [[("", *one)] for one in found]
+    save_figure(plots.alignments(pictures), path, "--alignment")
 
 
 def _infer_lines(model: Model, as_json: bool, how: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from zoo import html
 from zoo.batch import IGNORE, TextBatch
 from zoo.decoding import Symbols, collect, stream
 from zoo.models.base import Features, Model
-from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_texts
+from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_ids
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.symbols import Joiner
@@ -228,11 +228,12 @@ class CharLMModel(Model):
             length: Maximum number of symbols of a text.
             beam: Number of beams, and maximum number of texts returned.
             on_unknown: See `generate_batch`.
-            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_texts`.
+            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_ids`.
         """
         with self.evaluating():
             logits, state, _ = self._read([prompt], on_unknown)
-            return search_texts(self.network, self.vocab, logits, state, length, beam, **self._cleaned(options))[0]
+            (found,) = search_ids(self.network, self.vocab, logits, state, length, beam, **self._cleaned(options))
+        return [ScoredText(self.vocab.decode(one.ids), one.log_prob, one.score) for one in found]
 
     def _decode(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,11 +14,16 @@ from zoo.checks import check_sizes
 from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
-from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_texts
-from zoo.nn import EncoderDecoder, State
+from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_ids
+from zoo.nn import AttentionName, BridgeName, EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
-from zoo.vocab import END, START, OnUnknown, SymbolKind, Vocab
+from zoo.symbols import join
+from zoo.vocab import END, START, UNK, OnUnknown, SymbolKind, Vocab
 
+OPTIONS = (
+    *("embedding_dim", "reverse_source", "bidirectional", "bridge"),
+    *("attention", "attention_heads", "input_feeding"),
+)  # of an `EncoderDecoder`
 MAX_LENGTH = 10_000  # otherwise a model that never predicts the end would decode for hours
 
 
@@ -35,6 +40,12 @@ class Seq2SeqConfig(ModelConfig):
         target_tokenizer: That of the targets.
         embedding_dim: Width of both embeddings. None is one-hot.
         reverse_source: Read the source from its end.
+        bidirectional: Whether the encoder reads from both ends.
+        bridge: How the decoder's first state is made, see `zoo.nn.EncoderDecoder`.
+        attention: How the decoder looks at the source, see `zoo.nn.attention`.
+        attention_heads: Of `multi_head`.
+        input_feeding: Whether what the decoder found is an input of its next step.
+        copy: Whether symbols may be copied from the source.
         max_length: Maximum number of symbols to decode, up to 10,000.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
@@ -47,6 +58,12 @@ class Seq2SeqConfig(ModelConfig):
     target_tokenizer: str | None = None
     embedding_dim: int | None = None
     reverse_source: bool = False
+    bidirectional: bool = False
+    bridge: BridgeName = "none"
+    attention: AttentionName = "none"
+    attention_heads: int = 4
+    input_feeding: bool = False
+    copy: bool = False
     max_length: int = 50
 
     tunable: ClassVar[frozenset[str]] = ModelConfig.tunable | {"max_length"}
@@ -61,6 +78,27 @@ def check_max_length(max_length: int) -> None:
     check_sizes(max_length=max_length)
     if max_length > MAX_LENGTH:
         raise ValueError(f"max_length: got {max_length}, expected at most {MAX_LENGTH}")
+
+
+class Alignment(NamedTuple):
+    """How much each predicted symbol looked at each symbol of the source.
+
+    Example:
+        >>> Alignment(["a", "b"], ["b", "<end>"], [[0.25, 0.75], [0.5, 0.5]])
+        Alignment(['a', 'b'] -> ['b', '<end>'], 2 x 2 weights)
+    """
+
+    source: list[str]  # S symbols
+    target: list[str]  # T symbols, the end symbol included
+    weights: list[list[float]]  # T x S; each row has the sum 1
+
+    def __repr__(self) -> str:
+        return f"Alignment({self.source} -> {self.target}, {len(self.target)} x {len(self.source)} weights)"
+
+    def _repr_png_(self) -> bytes:
+        from zoo import plots
+
+        return plots.alignments([[("", *self)]])._repr_png_()
 
 
 class Seq2SeqModel(Model):
@@ -94,10 +132,14 @@ class Seq2SeqModel(Model):
         return EncoderDecoder(
             len(self.source_vocab),
             len(self.target_vocab),
-            embedding_dim=self.config.embedding_dim,
-            reverse_source=self.config.reverse_source,
+            copy=[self._target_of(symbol) for symbol in self.source_vocab] if self.config.copy else None,
+            **{name: getattr(self.config, name) for name in OPTIONS},
             **self.config.recurrent_arguments(),
         )
+
+    def _target_of(self, symbol: str) -> int:
+        """The id of a source symbol among the targets, -1 if there is none."""
+        return self.target_vocab.id(symbol) if symbol in self.target_vocab else -1
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """See `Model`."""
@@ -149,9 +191,9 @@ class Seq2SeqModel(Model):
             ValueError: If a text is empty or has an unknown symbol, or an option is outside its range.
         """
         with self.evaluating():
-            chosen = sampling_of(self.target_vocab, temperature=temperature, **sampling)
-            rows = self._decode(self._batch(texts, on_unknown), chosen, seed)
-        return [self.target_vocab.decode(row.ids) for row in rows]
+            chosen = sampling_of(self.target_vocab, temperature=temperature, unknown=self._copies_unknown, **sampling)
+            batch = self._batch(texts, on_unknown)
+            return self._written([row.ids for row in self._decode(batch, chosen, seed)], batch, as_list(texts))
 
     @torch.no_grad()
     def search(
@@ -163,34 +205,99 @@ class Seq2SeqModel(Model):
             texts: See `translate`.
             beam: Number of beams, and maximum number of targets returned.
             on_unknown: See `translate`.
-            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_texts`.
+            **options: `length_penalty`, `alpha`, `coverage`, `allowed`, `forbidden`: see
+                `zoo.models.texts.search_ids`.
         """
+        options["unknown"] = self._copies_unknown
+        texts = as_list(texts)
         with self.evaluating():
-            logits, state = self._start(self._batch(texts, on_unknown))
+            batch = self._batch(texts, on_unknown)
+            logits, state = self._start(batch)
             length = self.config.max_length
-            return search_texts(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
+            found = search_ids(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
+            places = [place for place, row in enumerate(found) for _ in row]
+            repeated = PairBatch(*(part[torch.tensor(places, device=part.device)] for part in batch[:3]))
+            ids = [one.ids for row in found for one in row]
+            written = iter(self._written(ids, repeated, [texts[place] for place in places]))
+        return [[ScoredText(next(written), one.log_prob, one.score) for one in row] for row in found]
 
-    def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
-        """Returns the greedy translation of some texts.
+    @torch.no_grad()
+    def align(
+        self,
+        texts: str | Sequence[str],
+        targets: str | Sequence[str] | None = None,
+        on_unknown: OnUnknown | None = None,
+    ) -> list[Alignment]:
+        """Says where the model looks while it translates.
+
+        Args:
+            texts: See `translate`.
+            targets: What to look at in place of the model's own translations: a target for each text.
+            on_unknown: See `translate`.
+
+        Raises:
+            ValueError: If the model has no attention, or there are not as many targets as texts.
+        """
+        batch, vocab = self._batch(texts, on_unknown), self.target_vocab
+        if targets is None:
+            with self.evaluating():
+                chosen = sampling_of(vocab, temperature=0.0, unknown=self._copies_unknown)
+                found = [row.ids for row in self._decode(batch, chosen)]
+        else:
+            given = [targets] if isinstance(targets, str) else targets
+            found = [[*vocab.encode(text), vocab.id(END)] for text in given]
+        if len(found) != len(batch.source):
+            raise ValueError(f"targets: got {len(found)} for {len(batch.source)} texts")
+        with self.evaluating():
+            weights = self._weights(batch, found)
+        return [
+            Alignment(
+                [self.source_vocab[number] for number in source[:length]],
+                [vocab[number] for number in ids],
+                rows[: len(ids), :length].tolist(),
+            )
+            for source, length, ids, rows in zip(
+                batch.source.tolist(), batch.source_lengths.tolist(), found, weights.cpu(), strict=True
+            )
+        ]
+
+    def infer(
+        self, values: str | Sequence[str], on_unknown: OnUnknown | None = None, beam: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the translation of some texts.
 
         Args:
             values: See `Model`.
             on_unknown: See `translate`.
+            beam: Number of beams of a search. None takes the most likely symbol each time.
         """
-        return self.answer(self._batch(values, on_unknown))
+        batch = self._batch(values, on_unknown)
+        if beam is None:
+            return self._rows(batch, self.translate(values, on_unknown=on_unknown))
+        return self._rows(batch, [row[0].text for row in self.search(values, beam, on_unknown=on_unknown)])
 
     def answer(self, batch: PairBatch) -> list[dict[str, Any]]:
         """Returns the greedy translation of each source."""
         with self.evaluating():
-            decoded = [row.ids for row in self._decode(batch, sampling_of(self.target_vocab, temperature=0.0))]
+            decoded = self._decode(batch, sampling_of(self.target_vocab, temperature=0.0, unknown=self._copies_unknown))
+        return self._rows(batch, [self.target_vocab.decode(row.ids) for row in decoded])
+
+    def _rows(self, batch: PairBatch, predictions: list[str]) -> list[dict[str, Any]]:
         sources, lengths, targets = batch.source.tolist(), batch.source_lengths.tolist(), batch.target.tolist()
-        rows = []
-        for source, length, target, ids in zip(sources, lengths, targets, decoded, strict=True):
-            row = {"input": self.source_vocab.decode(source[:length]), "prediction": self.target_vocab.decode(ids)}
+        rows: list[dict[str, Any]] = []
+        for source, length, target, text in zip(sources, lengths, targets, predictions, strict=True):
+            row: dict[str, Any] = {"input": self.source_vocab.decode(source[:length]), "prediction": text}
             if len(target) > 1 and target[1] != IGNORE:
-                row["target"] = self.target_vocab.decode(i for i in target[1:] if i != IGNORE)
+                row["target"] = self._text(target)
             rows.append(row)
+        if batch.references is not None:
+            for row, several in zip(rows, batch.references.tolist(), strict=True):
+                row["references"] = [self._text(target) for target in several if target[0] != IGNORE]
         return rows
+
+    def _text(self, target: list[int]) -> str:
+        """Returns the text of a target with its start symbol, before padding."""
+        return self.target_vocab.decode(number for number in target[1:] if number != IGNORE)
 
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:
@@ -203,6 +310,41 @@ class Seq2SeqModel(Model):
             real = torch.arange(outputs.shape[1]) < batch.source_lengths[:, None]  # (B, S)
             outputs = outputs.gather(1, index) * real[:, :, None].to(outputs.device)
         return Features(outputs, batch.source_lengths, state)
+
+    @property
+    def _copies_unknown(self) -> bool:
+        """Whether `<unk>` may be predicted: it then stands for a symbol of the source."""
+        return self.config.copy and UNK in self.target_vocab
+
+    def _written(self, decoded: list[list[int]], batch: PairBatch, texts: Sequence[str]) -> list[str]:
+        """Returns the texts of some ids. A copied `<unk>` is the source's symbol that was looked at most.
+
+        Args:
+            decoded: Ids, up to the end symbol.
+            batch: Their sources.
+            texts: The same as they were written.
+        """
+        vocab = self.target_vocab
+        unknown = vocab.id(UNK) if self._copies_unknown else None
+        if not any(unknown in ids for ids in decoded):
+            return [vocab.decode(ids) for ids in decoded]
+        found = []
+        for ids, text, weights in zip(decoded, texts, self._weights(batch, decoded), strict=True):
+            symbols = [
+                symbol
+                for symbol in self.source_vocab.split(text)
+                if UNK in self.source_vocab or symbol in self.source_vocab
+            ]
+            looked = weights.argmax(-1).tolist()
+            known = [symbols[looked[t]] if number == unknown else vocab[number] for t, number in enumerate(ids)]
+            found.append(join(known[: known.index(END)] if END in known else known, vocab.kind))
+        return found
+
+    def _weights(self, batch: PairBatch, decoded: list[list[int]]) -> Tensor:
+        """Returns the attention's weights (B, T, S) for some predictions."""
+        start = self.target_vocab.id(START)
+        inputs = pad_sequence([torch.tensor([start, *ids[:-1]]) for ids in decoded], batch_first=True)
+        return self.network.align(batch.source, batch.source_lengths, inputs.to(self.device))
 
     def parse(self, word: str) -> str:
         """See `Model`."""
@@ -218,9 +360,8 @@ class Seq2SeqModel(Model):
     @torch.no_grad()
     def _start(self, batch: PairBatch) -> tuple[Tensor, State]:
         """Returns the first logits (B, V), and the state after them."""
-        _, state = self.network.encode(batch.source, batch.source_lengths)
         start = batch.source.new_full((len(batch.source),), self.target_vocab.id(START))
-        return self.network.decoder.step(start, state)
+        return self.network.decoder.step(start, self.network.start(batch.source, batch.source_lengths))
 
     def _decode(self, batch: PairBatch, sampling: Sampling = GREEDY, seed: int | None = None) -> list[Decoded]:
         """Decodes: each step reads the symbol that the previous step chose."""

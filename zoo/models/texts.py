@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 
 from zoo import html
-from zoo.decoding import LengthPenalty, Sampling, beam_search
+from zoo.decoding import Hypothesis, LengthPenalty, Sampling, beam_search
 from zoo.models.config import ModelConfig
-from zoo.nn import CharNet, State
+from zoo.nn import AttentionDecoder, CharNet, State
 from zoo.vocab import END, PAD, START, UNK, OnUnknown, SymbolKind, Vocab
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -89,22 +89,26 @@ def end_of(vocab: Vocab) -> int | None:
     return vocab.id(END) if END in vocab else None
 
 
-def sampling_of(vocab: Vocab, allowed: str | None = None, forbidden: str = "", **options: Any) -> Sampling:
+def sampling_of(
+    vocab: Vocab, allowed: str | None = None, forbidden: str = "", unknown: bool = False, **options: Any
+) -> Sampling:
     """Makes a `Sampling` from strings of allowed and forbidden symbols.
 
-    The end symbol is always allowed. With `<unk>` in the vocabulary, it and `<pad>` and `<start>` never are.
+    The end symbol is always allowed. With `<unk>` in the vocabulary, `<pad>` and `<start>` never are, and neither is
+    `<unk>`, unless `unknown` says so.
 
     Raises:
         ValueError: If an option is outside its range, or a symbol is not in the vocabulary.
     """
     end = end_of(vocab)
     ids = None if allowed is None else [*vocab.encode(allowed, "error"), *([] if end is None else [end])]
-    never = [vocab.id(symbol) for symbol in (UNK, PAD, START) if UNK in vocab and symbol in vocab]
+    special = (PAD, START) if unknown else (UNK, PAD, START)
+    never = [vocab.id(symbol) for symbol in special if UNK in vocab and symbol in vocab]
     return Sampling(allowed=ids, forbidden=[*vocab.encode(forbidden, "error"), *never], **options)
 
 
-def search_texts(
-    network: CharNet,
+def search_ids(
+    network: CharNet | AttentionDecoder,
     vocab: Vocab,
     logits: Tensor,
     state: State,
@@ -113,24 +117,28 @@ def search_texts(
     *,
     length_penalty: LengthPenalty = "none",
     alpha: float = 0.6,
+    coverage: float = 0.0,
     allowed: str | None = None,
     forbidden: str = "",
-) -> list[list[ScoredText]]:
-    """Finds the most likely texts of each row, the best one first.
+    unknown: bool = False,
+) -> list[list[Hypothesis]]:
+    """Finds the most likely sequences of each row, the best one first.
 
     Args:
         network: The language model or decoder.
         vocab: Its symbols.
         logits: Logits of the first symbol (B, V).
         state: The state after them.
-        length: Maximum number of symbols of a text.
-        beam: See `zoo.decoding.beam_search`, as for `length_penalty` and `alpha`.
+        length: Maximum number of symbols.
+        beam: See `zoo.decoding.beam_search`, as for `length_penalty`, `alpha` and `coverage`.
         length_penalty: `none`, `average` or `wu`.
         alpha: The exponent of `wu`.
+        coverage: The factor of the coverage penalty.
         allowed: The only symbols to predict. None allows all.
         forbidden: Symbols never to predict.
+        unknown: Whether `<unk>` may be predicted.
     """
-    found = beam_search(
+    return beam_search(
         network.stepper(),
         logits,
         state,
@@ -139,6 +147,7 @@ def search_texts(
         end=end_of(vocab),
         length_penalty=length_penalty,
         alpha=alpha,
-        sampling=sampling_of(vocab, allowed, forbidden),
+        coverage=coverage,
+        unseen=network.unseen if isinstance(network, AttentionDecoder) else None,
+        sampling=sampling_of(vocab, allowed, forbidden, unknown),
     )
-    return [[ScoredText(vocab.decode(h.ids), h.log_prob, h.score) for h in row] for row in found]

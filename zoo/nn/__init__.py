@@ -2,10 +2,12 @@
 
 from typing import Literal
 
+from zoo.nn.attention import AttentionName
+from zoo.nn.encoder_decoder import AttentionDecoder, BridgeName, EncoderDecoder
 from zoo.nn.engines.diagonal import DiagonalLayer, diagonal
 from zoo.nn.engines.unitwise import UnitWise, unitwise
 from zoo.nn.layer import CELLS, CellSpec, Layer, State, cell_name, register_cell
-from zoo.nn.networks import CharNet, ClassifierNet, EncoderDecoder, OneHot, RegressorNet
+from zoo.nn.networks import CharNet, ClassifierNet, OneHot, RegressorNet
 from zoo.nn.recurrent import Recurrent, initialize
 from zoo.nn.stack import Norm, StackOptions
 
@@ -13,6 +15,9 @@ InitName = Literal["torch", "keras"]
 
 __all__ = [
     "CELLS",
+    "AttentionDecoder",
+    "AttentionName",
+    "BridgeName",
     "CellSpec",
     "CharNet",
     "ClassifierNet",

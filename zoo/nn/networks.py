@@ -1,4 +1,4 @@
-"""Four small networks around one recurrent stack. They know no loss, optimizer or Trainer.
+"""Three small networks around one recurrent stack. They know no loss, optimizer or Trainer.
 
 Legend: B batch, T time steps, S source steps, D features, H hidden units, V vocabulary, C classes,
 K target values.
@@ -212,61 +212,6 @@ class ClassifierNet(nn.Module):
         if self.pooling == "mean":
             return outputs.masked_fill(padding, 0.0).sum(1) / lengths
         return outputs.masked_fill(padding, float("-inf")).amax(1)
-
-
-class EncoderDecoder(nn.Module):
-    """Sequence to sequence (Sutskever et al. 2014): the decoder starts from the encoder's last state.
-
-    Args:
-        source_size: Symbols of the source.
-        target_size: Symbols of the target, V.
-        embedding_dim: Width of both embeddings; None for one-hot.
-        reverse_source: Read the source from its end, so that its beginning is closer to the target's
-            (section 3.3 of the paper).
-        head_dropout: Probability of dropping what the head sees, in training.
-        init: Initialisation of all weights, see `initialize`.
-        **recurrent: Arguments of `Recurrent` for both sides.
-    """
-
-    def __init__(
-        self,
-        source_size: int,
-        target_size: int,
-        *,
-        embedding_dim: int | None,
-        reverse_source: bool,
-        head_dropout: float,
-        init: Any,
-        **recurrent: Any,
-    ) -> None:
-        super().__init__()
-        self.reverse_source = reverse_source
-        self.source_input = symbol_input(source_size, embedding_dim)
-        self.encoder = Recurrent(self.source_input.embedding_dim, **recurrent)
-        self.decoder = CharNet(
-            target_size, embedding_dim=embedding_dim, head_dropout=head_dropout, init="torch", **recurrent
-        )
-        initialize(self, init)
-
-    def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
-        """Maps a source (B, S) of `lengths` (B,) real symbols to the encoder's outputs and last state.
-
-        Returns:
-            Outputs (B, S, H), in the order in which the encoder reads, 0 at padding; and the state.
-        """
-        if self.reverse_source:
-            source = source.gather(1, self.mirror(source, lengths))
-        return self.encoder(self.source_input(source), lengths=lengths)
-
-    @staticmethod
-    def mirror(source: Tensor, lengths: Tensor) -> Tensor:
-        """Returns which source step to read at each step (B, S), int64, from the last real one to the first."""
-        steps = torch.arange(source.shape[1], device=source.device)
-        return (lengths.to(source.device)[:, None] - 1 - steps).clamp(min=0)  # below 0 there is only padding
-
-    def forward(self, source: Tensor, lengths: Tensor, decoder_inputs: Tensor) -> Tensor:
-        """Maps a source (B, S) and the true symbols before each step (B, T) to logits (B, T, V)."""
-        return self.decoder(decoder_inputs, self.encode(source, lengths)[1])[0]
 
 
 class RegressorNet(nn.Module):

@@ -1,5 +1,6 @@
 """The pictures of a run. Each function returns a matplotlib figure, and works without a display."""
 
+from zoo.plots.alignments import alignments
 from zoo.plots.classes import confusion
 from zoo.plots.figure import Figure
 from zoo.plots.histograms import counts, ranges
@@ -13,6 +14,7 @@ __all__ = [
     "Figure",
     "Forecast",
     "Series",
+    "alignments",
     "compared_curves",
     "confusion",
     "counts",

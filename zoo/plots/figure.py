@@ -1,10 +1,11 @@
 """What all pictures share: the figure, texts in fonts that have their characters, and pages of text."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.figure
+from matplotlib.axis import Axis
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
@@ -27,6 +28,15 @@ def set_text(place: Text, text: str, family: str = fonts.SANS) -> str:
     found = fonts.drawable(text, family)
     place.set(text=found.text, fontfamily=found.families, parse_math=False)
     return found.missing
+
+
+def label_ticks(axis: Axis, texts: Sequence[str], **options: Any) -> list[str]:
+    """Writes a text at each of 0, 1, ... of an axis. Returns the characters that no font has, of each text."""
+    found = [fonts.drawable(text) for text in texts]
+    axis.set_ticks(range(len(found)), [text.text for text in found], parse_math=False, **options)
+    for label, text in zip(axis.get_ticklabels(), found, strict=True):
+        label.set_fontfamily(text.families)
+    return [text.missing for text in found]
 
 
 def add_note(figure: Figure, missing: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from zoo import fonts
-from zoo.plots.figure import LINE_WIDTH, Figure, Page, add_note, set_text
+from zoo.plots.figure import LINE_WIDTH, Figure, Page, add_note, label_ticks, set_text
 
 CELL_WIDTH = 12  # of a decoded text in a table
 SHOWN_EPOCHS = 4  # of long decoded texts
@@ -50,8 +50,7 @@ def decoded_pairs(sources: Sequence[str], targets: Sequence[str], samples: Seque
         for y, text in enumerate(row):
             missing.append(set_text(axis.text(x, y, "", ha="center", va="center", fontsize=8), text))
     axis.set_xticks(range(len(samples)), [str(epoch) for epoch, _ in samples])
-    axis.set_yticks(range(len(sources)), sources)
-    missing += [set_text(label, text) for label, text in zip(axis.get_yticklabels(), sources, strict=True)]
+    missing += label_ticks(axis.yaxis, sources)
     axis.set(xlabel="epoch", title="decoded freely")
     add_note(figure, missing)
     return figure

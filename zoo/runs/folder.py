@@ -173,7 +173,8 @@ class RunFolder(L.Callback):
             from zoo import plots
 
             self._draw(trainer, "curves", lambda: plots.curves(history))
-        self._draw(trainer, task.figure_name, task.figure)
+        for name, make in task.figures().items():
+            self._draw(trainer, name, make)
         for logger in trainer.loggers:
             logger.finalize(status)
         (self.path / RUNNING_FILE).unlink(missing_ok=True)

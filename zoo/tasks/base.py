@@ -144,6 +144,10 @@ class Task(L.LightningModule, ABC):
         """Draws results of the last epoch. Returns None if there is no picture."""
         return None
 
+    def figures(self) -> dict[str, Callable[[], "Figure | None"]]:
+        """The names of a run's pictures, and what draws them. By default, that of `figure`."""
+        return {self.figure_name: self.figure}
+
     # -- facts
 
     @property

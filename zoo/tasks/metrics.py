@@ -4,7 +4,9 @@ V is the size of the vocabulary.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -17,7 +19,9 @@ from torchmetrics.text import CHRFScore, SacreBLEUScore
 from zoo.batch import IGNORE
 
 
-def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+def summed_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
     """Returns the cross entropy, summed over all real targets.
 
     It is computed in float32 for float16 and bfloat16 logits: the sum over a batch exceeds the
@@ -27,6 +31,7 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None
         logits: Unnormalized log-probabilities (..., V).
         targets: Class ids (...), int64; `IGNORE` for missing targets.
         weights: Factors of the losses by class (V,). None: all are 1.
+        label_smoothing: How much of the target's probability is spread evenly over all classes.
 
     Returns:
         The loss in nats, a scalar: float32, or float64 for float64 logits.
@@ -38,7 +43,12 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     weights = None if weights is None else weights.to(logits.dtype)
     return cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), weights, ignore_index=IGNORE, reduction="sum"
+        logits.reshape(-1, logits.shape[-1]),
+        targets.reshape(-1),
+        weights,
+        ignore_index=IGNORE,
+        reduction="sum",
+        label_smoothing=label_smoothing,
     )
 
 
@@ -64,25 +74,39 @@ def summed_pinball(errors: Tensor, quantiles: Sequence[float], mask: Tensor) -> 
     return torch.where(mask, losses, torch.zeros_like(losses)).sum()
 
 
-def character_errors(predictions: Sequence[str], targets: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Returns the number of characters to insert, delete or substitute to turn predictions into targets.
+def edit_errors(
+    predictions: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> tuple[Tensor, Tensor]:
+    """Returns the number of symbols to insert, delete or substitute to turn predictions into what is right.
 
-    A `Mean` updated with both counts is the character error rate. torchmetrics'
+    A `Mean` updated with both counts is the error rate: of characters, if texts are given. torchmetrics'
     `CharErrorRate` keeps float sums, which a module in bfloat16 casts to bfloat16.
 
     Args:
-        predictions: Texts.
-        targets: The same number of texts.
+        predictions: Texts, or lists of symbols.
+        references: For each of them, one or several that are right. The nearest one counts, and the first of these.
 
     Returns:
-        The number of errors (Levenshtein distance) and the number of characters in the targets,
+        The number of errors (Levenshtein distance) and the number of symbols in the references that count,
         both int64 scalars on the CPU.
 
     Example:
-        >>> character_errors(["rain", "abc"], ["shine", "abc"])
+        >>> edit_errors(["rain", "abc"], [["shine"], ["xyzxyz", "abc"]])
         (tensor(3), tensor(8))
     """
-    return edit_distance(predictions, targets, reduction="sum").long(), torch.tensor(sum(map(len, targets)))
+    if not predictions:
+        return torch.tensor(0), torch.tensor(0)
+    ids: defaultdict[str, int] = defaultdict(lambda: len(ids) + 1)  # torchmetrics compares texts
+
+    def text(symbols: Sequence[str]) -> str:
+        return "".join(chr(ids[symbol]) for symbol in symbols)
+
+    found = [text(one) for one, several in zip(predictions, references, strict=True) for _ in several]
+    right = [text(one) for several in references for one in several]
+    distances = iter(edit_distance(found, right, reduction="none").tolist())
+    best = [min(((next(distances), len(one)) for one in several), key=itemgetter(0)) for several in references]
+    errors, symbols = (sum(counts) for counts in zip(*best, strict=True))
+    return torch.tensor(int(errors)), torch.tensor(symbols)
 
 
 def leave_inference_mode(metrics: nn.Module) -> None:

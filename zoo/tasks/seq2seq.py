@@ -1,7 +1,8 @@
 """Training sequence-to-sequence models with teacher forcing."""
 
 import math
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,9 +12,10 @@ from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_choice, check_ratios, check_sizes
 from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
-from zoo.nn import CellSpec, InitName, Norm
+from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
+from zoo.nn.encoder_decoder import WHOLE
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
-from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, character_errors, summed_cross_entropy
+from zoo.tasks.metrics import Bleu, Chrf, Mean, Share, edit_errors, summed_cross_entropy
 from zoo.vocab import SymbolKind
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Schedule = Literal["constant", "linear", "inverse_sigmoid"]
 SHOWN_PAIRS = 12
+ALIGNED_PAIRS, ALIGNED_EPOCHS = 3, 4  # in the picture of the attention
 
 
 def teacher_forcing_ratio(epoch: float, schedule: Schedule, start: float, end: float, epochs: float) -> float:
@@ -58,8 +61,10 @@ class Seq2Seq(Task):
     In training, the teacher forcing ratio is the probability that a decoder step gets the true
     previous symbol instead of the predicted one. It is drawn for each row and step. Validation reports
     the loss with teacher forcing, and `exact_match` and `char_error_rate` without it: the decoder
-    then gets only its own symbols. If targets may have several words, it also reports `bleu`, and the test `chrf`,
-    both in [0, 1]: see `zoo.tasks.metrics`.
+    then gets only its own symbols. Where targets are not split into characters, there is also a
+    `symbol_error_rate`, of phonemes, words or pieces of words. Of several right targets, the nearest one
+    counts. If targets are sentences, it also reports `bleu`, and the test `chrf`, both in [0, 1]: see
+    `zoo.tasks.metrics`.
 
     Args:
         source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
@@ -74,6 +79,12 @@ class Seq2Seq(Task):
             docs/cells.md has all.
         embedding_dim: Size of both embeddings. None: one-hot.
         reverse_source: Whether to read the source from its end.
+        bidirectional: Whether the encoder reads from both ends. It needs `bridge: linear`.
+        bridge: `none`: the decoder starts from the encoder's state. `linear`: from a map of the encoder's last outputs.
+        attention: `none`, `additive`, `dot`, `general` or `multi_head`: how the decoder looks at the source.
+        attention_heads: Of `multi_head`.
+        input_feeding: Whether what the decoder found is an input of its next step. Training then takes longer.
+        copy: Whether symbols may be copied from the source. It needs an attention.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
         variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
         weight_drop: Dropout of recurrent weights, with one mask for all steps.
@@ -90,6 +101,10 @@ class Seq2Seq(Task):
             `teacher_forcing_ratio`.
         teacher_forcing_end: The final ratio of the schedule, in [0, 1].
         teacher_forcing_epochs: The length of the schedule in epochs, or k of `inverse_sigmoid`.
+        label_smoothing: How much of the target's probability is spread evenly over all symbols, in [0, 1], in training
+            (Szegedy et al. 2016).
+        sentences: Whether targets are sentences, for which `bleu` and `chrf` are reported. None: if they may have
+            several words.
         max_length: Maximum number of symbols to decode, up to 10,000.
         lr: Learning rate of Adam.
     """
@@ -104,7 +119,7 @@ class Seq2Seq(Task):
     shown = ("exact_match",)
     item = "pairs"
     figure_name = "samples"
-    remembers = ("_samples",)
+    remembers = ("_samples", "_alignments")
     model: Seq2SeqModel
 
     def __init__(
@@ -120,6 +135,12 @@ class Seq2Seq(Task):
         cell: CellSpec = "lstm",
         embedding_dim: int | None = None,
         reverse_source: bool = False,
+        bidirectional: bool = False,
+        bridge: BridgeName = "none",
+        attention: AttentionName = "none",
+        attention_heads: int = 4,
+        input_feeding: bool = False,
+        copy: bool = False,
         dropout: float = 0.0,
         variational_dropout: float = 0.0,
         weight_drop: float = 0.0,
@@ -135,16 +156,24 @@ class Seq2Seq(Task):
         teacher_forcing_schedule: Schedule = "constant",
         teacher_forcing_end: float = 0.0,
         teacher_forcing_epochs: int = 10,
+        label_smoothing: float = 0.0,
+        sentences: bool | None = None,
         max_length: int = 50,
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
-        check_ratios(teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end)
+        check_ratios(
+            teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end, label_smoothing=label_smoothing
+        )
         check_sizes(teacher_forcing_epochs=teacher_forcing_epochs)
+        for name in WHOLE:
+            if self.hparams[name] and (teacher_forcing != 1.0 or teacher_forcing_schedule != "constant"):
+                raise ValueError(f"{name}: it has one mask for all steps, and needs a teacher_forcing of 1")
         check_max_length(max_length)
         check_choice("teacher_forcing_schedule", teacher_forcing_schedule, get_args(Schedule))
         self._shown_pairs: list[dict[str, str]] = []
         self._samples: list[tuple[int, list[dict[str, str]]]] = []
+        self._alignments: list[tuple[int, list[tuple[Any, ...]]]] = []
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
@@ -152,14 +181,18 @@ class Seq2Seq(Task):
         if stage != "train":
             metrics["exact_match"] = Share()
             metrics["char_error_rate"] = Mean()
-            if self._has_sentences():
+            if self.model.target_vocab.kind != "characters":
+                metrics["symbol_error_rate"] = Mean()
+            if self._are_sentences():
                 metrics["bleu"] = Bleu()
                 if stage == "test":  # it is slow to count
                     metrics["chrf"] = Chrf()
         return metrics
 
-    def _has_sentences(self) -> bool:
-        """Returns whether the targets may have several words."""
+    def _are_sentences(self) -> bool:
+        """Returns whether the targets are sentences: as `sentences` says, or if they may have several words."""
+        if (given := self.hparams["sentences"]) is not None:
+            return bool(given)
         vocab = self.model.target_vocab
         return vocab.kind != "characters" or " " in vocab
 
@@ -174,7 +207,8 @@ class Seq2Seq(Task):
             logits = self.model(batch.source, batch.source_lengths, true_inputs)
         else:
             logits = self._decode_with_draws(batch, true_inputs, ratio)
-        total = summed_cross_entropy(logits, targets)
+        smoothing = self.hparams["label_smoothing"] if stage == "train" else 0.0
+        total = summed_cross_entropy(logits, targets, label_smoothing=smoothing)
         count = (targets != IGNORE).sum()
         self.metric(stage, "accuracy").update((logits.argmax(-1) == targets).sum(), count)
         if stage != "train":
@@ -193,7 +227,7 @@ class Seq2Seq(Task):
         )
 
     def _decode_with_draws(self, batch: PairBatch, true_inputs: Tensor, ratio: float) -> Tensor:
-        _, state = self.model.network.encode(batch.source, batch.source_lengths)
+        state = self.model.network.start(batch.source, batch.source_lengths)
         forced = torch.rand(true_inputs.shape, device=true_inputs.device) < ratio
         steps: list[Tensor] = []
         ids = true_inputs[:, 0]
@@ -209,14 +243,20 @@ class Seq2Seq(Task):
         if (needed := batch.target.shape[1] - 1) > longest:
             raise ValueError(f"max_length: got {longest}, but a target has {needed} symbols with its end")
         rows = [row for row in self.model.answer(batch) if "target" in row]
-        right = sum(row["prediction"] == row["target"] for row in rows)
+        predictions = [row["prediction"] for row in rows]
+        references = [row.get("references", [row["target"]]) for row in rows]
+        right = sum(text in several for text, several in zip(predictions, references, strict=True))
         self.metric(stage, "exact_match").update(torch.tensor(right), torch.tensor(len(rows)))
-        errors = character_errors([row["prediction"] for row in rows], [row["target"] for row in rows])
-        self.metric(stage, "char_error_rate").update(*errors)
+        self.metric(stage, "char_error_rate").update(*edit_errors(predictions, references))
+        metrics: Any = self.metrics[f"{stage}_metrics"]
+        if "symbol_error_rate" in metrics:
+            split = self.model.target_vocab.split
+            found = [[*split(text)] for text in predictions]
+            right_ones = [[[*split(text)] for text in several] for several in references]
+            self.metric(stage, "symbol_error_rate").update(*edit_errors(found, right_ones))
         for name in ("bleu", "chrf"):
-            if rows and name in self.metrics[f"{stage}_metrics"]:  # type: ignore[operator]
-                texts = [row["prediction"] for row in rows], [[row["target"]] for row in rows]
-                self.metric(stage, name).update(*texts)
+            if rows and name in metrics:
+                self.metric(stage, name).update(predictions, references)
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 
@@ -233,6 +273,28 @@ class Seq2Seq(Task):
         if not self.trainer.sanity_checking and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
             earlier = [sample for sample in self._samples if sample[0] != epoch]
             self._samples = [*earlier, (epoch, self._shown_pairs)]
+            if self.model.config.attention != "none" and self._shown_pairs:
+                found = self.model.align([row["input"] for row in self._shown_pairs[:ALIGNED_PAIRS]])
+                known = [sample for sample in self._alignments if sample[0] != epoch]
+                self._alignments = [*known, (epoch, [tuple(one) for one in found])]
+
+    def figures(self) -> dict[str, Callable[[], "Figure | None"]]:
+        """See `Task`: with an attention, also where the model looks."""
+        more = {"alignments": self._aligned} if self.model.config.attention != "none" else {}
+        return super().figures() | more
+
+    def _aligned(self) -> "Figure | None":
+        """Draws where the model looked after some of these epochs, a row for each pair."""
+        from zoo import plots
+
+        if not self._alignments:
+            return None
+        places = {round(i * (len(self._alignments) - 1) / (ALIGNED_EPOCHS - 1)) for i in range(ALIGNED_EPOCHS)}
+        shown = [self._alignments[place] for place in sorted(places)]
+        rows = range(len(shown[-1][1]))
+        return plots.alignments(
+            [[(f"epoch {epoch}", *found[row]) for epoch, found in shown if row < len(found)] for row in rows]
+        )
 
     def figure(self) -> "Figure | None":
         """Draws the predictions of all these epochs."""
