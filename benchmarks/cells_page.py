@@ -16,6 +16,7 @@ mpl.use("svg")
 
 from cells import OWN, SETTINGS, SPEED, read_table
 from matplotlib import pyplot as plt
+from matplotlib.ticker import EngFormatter
 
 from results import ROOT
 from zoo.nn import CELLS
@@ -23,7 +24,7 @@ from zoo.nn import CELLS
 PAGE, PICTURE = ROOT / "docs" / "cells.md", ROOT / "docs" / "cells.svg"
 BEGIN, END = "<!-- benchmarks/cells_page.py writes this part -->\n", "<!-- until here -->\n"
 MOST_BITS = 2.4  # of the picture; worse cells are marked at its upper edge
-NAME_HEIGHT = 0.012  # in bits
+NAME_HEIGHT, LETTER_WIDTH = 0.009, 0.0045  # in bits, and in powers of ten of characters a second
 LOWER = ("mse", "bpc")  # metrics of which less is better
 TITLES = {
     "adding": "adding, MSE",
@@ -115,17 +116,29 @@ def draw(known: Values) -> None:
     axes.set_xlabel("training: characters a second, one thread")
     axes.set_ylabel("Alice, held out: bits per character")
     axes.grid(alpha=0.3)
-    placed: list[tuple[float, float]] = []
+    placed: list[tuple[float, float, float]] = []  # the names: their left and right ends, and their heights
     for cell in sorted(bits.keys() & speeds.keys(), key=lambda cell: (bits[cell], cell)):
         x, y, name = speeds[cell], bits[cell], cell
         if not y <= MOST_BITS:  # above the picture, or diverged
             name, y = f"{cell} ({y:.2f})" if y > MOST_BITS else f"{cell} (diverged)", MOST_BITS
-        place = y
-        while any(abs(place - other) < NAME_HEIGHT and max(x, there) / min(x, there) < 1.25 for there, other in placed):
-            place += NAME_HEIGHT / 2
-        placed.append((x, place))
+        left, right = x * 1.012, x * 1.012 * 10 ** (LETTER_WIDTH * len(name))
+        places = (y + NAME_HEIGHT * number / 2 * sign for number in range(99) for sign in (1, -1))
+        place = next(
+            place
+            for place in places
+            if not any(
+                abs(place - other) < NAME_HEIGHT and left < end and start < right for start, end, other in placed
+            )
+        )
+        placed.append((left, right, place))
         (line,) = axes.plot(x, y, "^" if y == MOST_BITS else "o", markersize=4)
-        axes.annotate(name, (x, y), xytext=(x * 1.02, place), fontsize=8, va="center", color=line.get_color())
+        arrow = {"arrowstyle": "-", "color": line.get_color(), "alpha": 0.4, "lw": 0.6} if place != y else None
+        axes.annotate(
+            name, (x, y), xytext=(left, place), fontsize=8, va="center", color=line.get_color(), arrowprops=arrow
+        )
+    axes.set_xlim(right=max(end for _, end, _ in placed))
+    axes.xaxis.set_major_formatter(EngFormatter())
+    axes.xaxis.set_minor_formatter(EngFormatter())
     mpl.rcParams["svg.hashsalt"] = "cells"
     figure.savefig(PICTURE, metadata={"Date": None})
 
