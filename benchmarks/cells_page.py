@@ -57,7 +57,7 @@ def shown(task: str, found: list[float] | None) -> str:
     """A mean, and the deviation where there is more than one seed."""
     if not found:
         return ""
-    digits = {"mse": 4, "bpc": 3}.get(SETTINGS["tasks"][task]["metric"], 2)
+    digits = {"mse": 4, "bpc": 3}.get(SETTINGS["tasks"][task]["metric"], 4 if task.startswith("mnist") else 2)
     ended = [value for value in found if not math.isnan(value)]
     if len(ended) < len(found):
         return "diverged" if len(ended) <= 1 else f"{len(found) - len(ended)} of {len(found)} diverged"
