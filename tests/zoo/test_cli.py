@@ -226,3 +226,5 @@ def test_each_command_reads_builds_and_sets_up_once(zoo_command: Callable, monke
 def test_predictions_with_other_fields_and_lists_of_texts_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_predictions([[{"input": "a", "tags": ["N", "V"]}], [{"input": "b", "score": [0.5, 1.0]}]], 1, True)
     assert capsys.readouterr().out == "input,tags,score\na,N V,\nb,,0.5 1\n"
+    print_predictions([[{"input": "read", "references": ["R EH D", "R IY D"]}]], 1, True)
+    assert capsys.readouterr().out == "input,references\nread,R EH D | R IY D\n"

@@ -33,12 +33,11 @@ def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
 
 
 def text_of(value: Any) -> Any:
-    """Returns a value as the text of a cell. The numbers of a list are joined with spaces, texts with bars."""
+    """Returns a value as the text of a cell. A list's items are joined with spaces, or bars if one has a space."""
     if not isinstance(value, list):
         return value
-    if value and isinstance(value[0], str):
-        return " | ".join(value)
-    return " ".join(f"{item:.6g}" if isinstance(item, float) else str(item) for item in value)
+    items = [f"{item:.6g}" if isinstance(item, float) else str(item) for item in value]
+    return (" | " if any(" " in item for item in items) else " ").join(items)
 
 
 def save_figure(figure: Any, path: Path, option: str) -> None:
