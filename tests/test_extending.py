@@ -39,6 +39,7 @@ FILES = re.findall(r"^`([\w./]+)`\n\n```\w+\n(.*?)^```$", PAGE, re.DOTALL | re.M
 COMMANDS = [shlex.split(line)[3:] for line in CONSOLE.splitlines()]
 ALLOWED = ("--allow_import", "my_package")
 RUN = "runs/tagger"
+REGISTERED: dict[str, Any] = {}
 FACTS: dict[str, Any] = {"vocab": list("aby"), "tags": ["C", "V"], "hidden_size": 4}
 
 
@@ -55,8 +56,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert done.returncode == 0, done.stderr
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(path)
+        CLASSES.update(REGISTERED)
         yield path
-    CLASSES.pop("tagger", None)  # the modules stay: jsonargparse looks for short names in all subclasses
+    # The modules stay, because jsonargparse looks for short names in all subclasses. So they register nothing again,
+    # if a worker comes back to this file.
+    REGISTERED.update({name: CLASSES.pop(name) for name in ("tagger",) if name in CLASSES})
 
 
 @pytest.fixture

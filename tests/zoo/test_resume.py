@@ -133,6 +133,17 @@ def test_looking_at_a_run_neither_refuses_its_start_nor_shows_it_running(tmp_pat
                 assert is_running(tmp_path)
 
 
+def test_a_run_of_a_version_without_an_option_goes_on(killed: Callable[[Path], Path], zoo_command: Callable) -> None:
+    run = killed(Path("run"))
+    path = run / "checkpoints" / "last.ckpt"
+    state = torch.load(path, weights_only=True)
+    lines = [line for line in state["config"].splitlines() if "convolution:" not in line]
+    assert len(lines) == len(state["config"].splitlines()) - 1
+    torch.save({**state, "config": "\n".join(lines)}, path)
+    result = zoo_command("fit", "--run_dir", run, "--resume")
+    assert result.code == 0, result.err
+
+
 def test_data_that_changed_is_seen(zoo_command: Callable) -> None:
     Path("text.txt").write_text("abcdef" * 50)
     data = ["--data", "TextFile", "--data.paths", "[text.txt]", "--data.seq_len", "8"]

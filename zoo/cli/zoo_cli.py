@@ -208,7 +208,13 @@ class ZooCLI(LightningCLI):
         task = trust.resolve(self.options["model"]["class_path"])
         config = task.model_class.config_class
         shaping = set(config.names()) - config.tunable
-        self.continuation.compare(yaml.safe_load(self._dump()), shaping, self.options["override"])
+        defaults = {
+            f"{part}.init_args.{name}": entry.default
+            for part in ("model", "data")
+            for name, entry in inspect.signature(trust.resolve(self.options[part]["class_path"])).parameters.items()
+            if entry.default is not entry.empty
+        }
+        self.continuation.compare(yaml.safe_load(self._dump()), shaping, defaults, self.options["override"])
 
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]

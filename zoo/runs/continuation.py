@@ -62,15 +62,20 @@ class Continuation:
             raise ValueError(f"--resume: can't resume from any checkpoint of {folder}: {problems[0]}")
         return None
 
-    def compare(self, config: dict[str, Any], shaping: Collection[str], override: bool) -> None:
+    def compare(
+        self, config: dict[str, Any], shaping: Collection[str], defaults: dict[str, Any], override: bool
+    ) -> None:
         """Raises ValueError if a setting changed that can't change in a run, or only with --override.
 
         Args:
             config: The command's config.
             shaping: The task's arguments that determine the model's shape.
+            defaults: Dotted keys with their defaults, for what an older version did not have when the run began.
             override: Whether the command has --override.
         """
-        fixed, others = differences(flat(self.config), flat(config), shaping)
+        before, now = flat(self.config), flat(config)
+        before |= {key: value for key, value in defaults.items() if key in now and key not in before}
+        fixed, others = differences(before, now, shaping)
         if fixed:
             raise ValueError("\n".join([*described(fixed), "--resume: these can't change in a run; begin a new one"]))
         if others and not override:
