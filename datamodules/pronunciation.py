@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.baselines import spelling
 from datamodules.checks import check_sizes
 from datamodules.pair_files import Pair
 from datamodules.parts import Part
@@ -73,6 +74,26 @@ class Pronunciations(TextPairs):
         self.note(f"the SHA-256 of the test's {len(test):,} words, in alphabetical order, a line each: {digest[:16]}")
         parts: dict[Part, Any] = {"train": train, "val": val, "test": test}
         return {part: [(word, one) for word in chosen for one in words[word]] for part, chosen in parts.items()}
+
+    def baselines(self, part: Part) -> dict[str, dict[str, float]]:
+        """Returns what the most common pronunciation reaches, and that of the word spelled most alike."""
+        found = super().baselines(part)
+        if "train" not in self.parts:
+            return found
+        (known, spoken), (words, right) = self._spoken("train"), self._spoken(part)
+        guesses = [spoken[place][0] for place in spelling.nearest(known, words)]
+        matches = sum(guess in several for guess, several in zip(guesses, right, strict=True))
+        return {**found, "nearest spelling": {"exact_match": matches / len(words)}}
+
+    def _spoken(self, part: Part) -> tuple[list[str], list[list[str]]]:
+        """Returns the words of a part, and the pronunciations of each."""
+        examples: Any = self.parts[part]
+        several: dict[str, list[str]] = {}
+        for place, source in enumerate(examples.sources):
+            targets = [examples.targets[place]] if examples.references is None else examples.references[place]
+            texts = [self.target_vocab.decode(ids[1:]) for ids in targets]
+            several.setdefault(self.source_vocab.decode(source), []).extend(texts)
+        return [*several], [*several.values()]
 
 
 def find_dictionary() -> str:

@@ -9,6 +9,7 @@ import torch
 
 import zoo
 from datamodules import Pronunciations, TextPairs
+from datamodules.baselines.spelling import nearest
 from datamodules.pronunciation import find_dictionary, parse_dictionary
 from zoo.batch import IGNORE
 
@@ -60,6 +61,19 @@ def test_held_out_words_are_those_with_the_first_digests_and_any_pronunciation_i
                 assert texts == [vocab.decode(vocab.encode(spoken)) for spoken in words[word]]
     assert (sorted(seen["test"]), seen["val"]) == (sorted(order[:2]), order[2:3])
     assert set(seen["train"]) == set(order[3:])
+
+
+def test_the_baseline_is_the_word_spelled_most_alike(tmp_path: Path) -> None:
+    words = [f"{a}{b}ing {a.upper()} {b.upper()} IH NG" for a in "bdfgkl" for b in "aeiou"]
+    path = tmp_path / "words.dict"
+    path.write_text("\n".join(words))
+    data = Pronunciations(str(path), test_words=5, val_words=5)
+    data.setup()
+    (known, spoken), (asked, right) = data._spoken("train"), data._spoken("test")
+    guesses = [spoken[place][0] for place in nearest(known, asked)]
+    expected = sum(guess in several for guess, several in zip(guesses, right, strict=True)) / 5
+    assert data.baselines("test")["nearest spelling"] == {"exact_match": expected}
+    assert nearest(["baking", "raking", "bake"], ["baker", "shaking"]) == [2, 0]
 
 
 def test_a_prediction_is_right_if_it_is_one_of_the_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
