@@ -55,6 +55,7 @@ notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
+	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/data.py 100
 	$(BIN)/python benchmarks/cells.py --speed

@@ -311,6 +311,7 @@ def beam_search(
     alpha: float = 0.6,
     coverage: float = 0.0,
     unseen: Callable[[State], Tensor] | None = None,
+    reorder: Callable[[State, Tensor], State] = Recurrent.select,
     sampling: Sampling = GREEDY,
 ) -> list[list[Hypothesis]]:
     """Beam search: keeps the K best hypotheses at each step, including those that have ended.
@@ -330,6 +331,7 @@ def beam_search(
         coverage: The factor of the coverage penalty, at least 0 (Wu et al. 2016, equation 14): hypotheses that have
             looked at all of the source come first.
         unseen: What it is a factor of: maps a state to numbers (B,), see `AttentionDecoder.unseen`.
+        reorder: Takes some rows of a state, each in place of a row of the same source.
         sampling: Only its `allowed` and `forbidden` symbols are used.
 
     Returns:
@@ -379,7 +381,7 @@ def beam_search(
             ended = ended | (symbol == end)
         if (ended | total.isinf()).all() or ids.shape[2] == length:
             break
-        state = Recurrent.select(state, (first + parent).flatten())
+        state = reorder(state, (first + parent).flatten())
         logits, state = step(symbol.flatten(), state)
     scores = total / _penalty(lengths, length_penalty, alpha) + bonus
     return [

@@ -194,7 +194,15 @@ def test_a_beam_as_wide_as_the_tree_is_exhaustive(coverage: float) -> None:
     every.sort(reverse=True)
     logits, state = net.decoder.step(torch.tensor([1]), net.start(source, lengths))
     (found,) = beam_search(
-        net.decoder.step, logits, state, length, 7**length, end=end, coverage=coverage, unseen=net.decoder.unseen
+        net.decoder.step,
+        logits,
+        state,
+        length,
+        7**length,
+        end=end,
+        coverage=coverage,
+        unseen=net.decoder.unseen,
+        reorder=net.decoder.reorder,
     )
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in every], abs=1e-5)
     assert [hypothesis.ids for hypothesis in found[:20]] == [ids for _, ids in every[:20]]

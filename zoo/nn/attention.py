@@ -91,7 +91,11 @@ class General(Attention):
 
 
 class Additive(Attention):
-    """score = v . tanh(W q + U m + b) (Bahdanau et al. 2015, appendix A.1.2), with as many features as a query has."""
+    """score = v . tanh(W q + U m + b) (Bahdanau et al. 2015, appendix A.1.2), with as many features as a query has.
+
+    As tanh(u) = 2 sigmoid(2 u) - 1: on a CPU, PyTorch's sigmoid is several times as fast. The -1 adds the same to all
+    scores, and has no effect.
+    """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__(query_size, memory_size)
@@ -101,11 +105,11 @@ class Additive(Attention):
 
     def remember(self, outputs: Tensor, real: Tensor) -> Memory:
         """See `Attention`."""
-        return Memory(self.key(outputs), outputs, real)
+        return Memory(2 * self.key(outputs), outputs, real)
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """See `Attention`."""
-        return self.score((self.query(queries)[:, :, None] + keys[:, None]).tanh())[..., 0]
+        return 2 * self.score(((2 * self.query(queries))[:, :, None] + keys[:, None]).sigmoid())[..., 0]
 
 
 class MultiHead(Attention):

@@ -139,6 +139,14 @@ class AttentionDecoder(nn.Module):
 
         return step
 
+    def reorder(self, state: State, index: Tensor) -> State:
+        """Returns the state of the rows `index` (B,), each of which is of the same source as the row that it replaces.
+
+        What belongs to the source stays where it is.
+        """
+        moved = self._count + self.input_feeding
+        return (*Recurrent.select(state[:moved], index), *state[moved:-1], state[-1].index_select(0, index))
+
     def unseen(self, state: State) -> Tensor:
         """How much of each source was not looked at yet (B,): sum_s log(min(its weights' sum, 1)), at most 0.
 
