@@ -329,12 +329,11 @@ class Seq2SeqModel(Model):
         if not any(unknown in ids for ids in decoded):
             return [vocab.decode(ids) for ids in decoded]
         found = []
-        for ids, text, weights in zip(decoded, texts, self._weights(batch, decoded), strict=True):
-            symbols = [
-                symbol
-                for symbol in self.source_vocab.split(text)
-                if UNK in self.source_vocab or symbol in self.source_vocab
-            ]
+        lengths = batch.source_lengths.tolist()
+        for ids, text, length, weights in zip(decoded, texts, lengths, self._weights(batch, decoded), strict=True):
+            symbols = [*self.source_vocab.split(text)]
+            if len(symbols) > length:  # unknown ones were skipped
+                symbols = [symbol for symbol in symbols if symbol in self.source_vocab]
             looked = weights.argmax(-1).tolist()
             known = [symbols[looked[t]] if number == unknown else vocab[number] for t, number in enumerate(ids)]
             found.append(join(known[: known.index(END)] if END in known else known, vocab.kind))
