@@ -14,13 +14,14 @@ TRAIN = "name,language\n" + "".join(f"{stem}{end},{end}\n" for stem in "abcdefgh
 CODE = """
 import json, sys
 from datamodules import LabelledSequences
-data = LabelledSequences(dataset="me/names", text="name", label="language", **json.loads(sys.argv[1]))
-try:
-    data.prepare_data()
-    data.setup()
-    print(json.dumps([{part: len(rows) for part, rows in data.parts.items()}, data.notes, sorted(data.sources)]))
-except (OSError, ValueError) as error:
-    print(json.dumps(str(error)))
+for options in json.loads(sys.argv[1]):
+    data = LabelledSequences(dataset="me/names", text="name", label="language", **options)
+    try:
+        data.prepare_data()
+        data.setup()
+        print(json.dumps([{part: len(rows) for part, rows in data.parts.items()}, data.notes, sorted(data.sources)]))
+    except (OSError, ValueError) as error:
+        print(json.dumps(str(error)))
 """
 
 
@@ -30,25 +31,29 @@ def test_a_dataset_of_the_hub_is_read_with_and_without_a_network(tmp_path: Path)
     commit = hub.commit("me/names", {"train.csv": TRAIN.encode(), "README.md": b"# Names\n"})
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "PYTHONPATH": str(ROOT)}
 
-    def read(home: str, offline: bool = False, **options: Any) -> Any:
+    def read(home: str, *options: dict[str, Any], offline: bool = False) -> list[Any]:
+        """What the data says with each of some options, in one process."""
         more = {"HF_HOME": str(tmp_path / home), "HF_HUB_OFFLINE": str(int(offline))}
         command = [sys.executable, "-c", CODE, json.dumps(options)]
         done = subprocess.run(command, env={**environment, **more}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        return [json.loads(line) for line in done.stdout.splitlines()[-len(options) :]]
 
-    assert "me/names is not in the cache, and the Hugging Face Hub can't be reached" in read("empty", offline=True)
-    parts, notes, sources = first = read("home")
+    (empty,) = read("empty", {}, offline=True)
+    assert "me/names is not in the cache, and the Hugging Face Hub can't be reached" in empty
+    (first,) = read("home", {})
+    parts, notes, sources = first
     assert (parts, notes) == ({"train": 12, "val": 2, "test": 2}, [f"me/names: commit {commit}"])
     assert sources == ["me/names/train"]
     newer = {"test.csv": b"name,language\nNA,ini\n007,ski\n"}  # texts, not a missing value and a number
     assert commit != hub.commit("me/names", newer)
     asked = len(hub.requests)
-    assert read("home", offline=True) == first
-    assert read("home", offline=True, revision=commit) == first
+    again, pinned, nowhere = read("home", {}, {"revision": commit}, {"revision": "nowhere"}, offline=True)
+    assert again == pinned == first
+    assert "at revision nowhere is not in the cache" in nowhere
     assert len(hub.requests) == asked
-    assert read("home")[0] == {"train": 14, "val": 2, "test": 2}
-    assert read("home", revision=commit) == first
-    assert "at revision nowhere is not in the cache" in read("home", offline=True, revision="nowhere")
-    assert "me/names can't be read" in read("home", subset="nothing")
-    assert "me/names has no revision 'gone'" in read("home", revision="gone")
+    found, old, nothing, gone = read("home", {}, {"revision": commit}, {"subset": "nothing"}, {"revision": "gone"})
+    assert found[0] == {"train": 14, "val": 2, "test": 2}
+    assert old == first
+    assert "me/names can't be read" in nothing
+    assert "me/names has no revision 'gone'" in gone
