@@ -16,7 +16,7 @@ from typing import Any, get_args
 import torch
 
 from zoo.decoding import beam_search, stream
-from zoo.nn import AttentionDecoder, AttentionName, EncoderDecoder, Recurrent
+from zoo.nn import AttentionName, EncoderDecoder
 
 SYMBOLS, EMBEDDING, HIDDEN, BEAM = 64, 128, 256, 5
 
@@ -48,8 +48,7 @@ def ways(net: EncoderDecoder, rows: int, steps: int) -> dict[str, Callable[[], A
 
     @torch.no_grad()
     def beam() -> None:
-        reorder = net.decoder.reorder if isinstance(net.decoder, AttentionDecoder) else Recurrent.select
-        beam_search(net.decoder.stepper(), *begin(), steps, BEAM, reorder=reorder)
+        beam_search(net.decoder.stepper(), *begin(), steps, BEAM, reorder=net.decoder.reorder)
 
     return {"trains": train, "greedy": greedy, f"beam {BEAM}": beam}
 

@@ -263,5 +263,8 @@ def test_alignments_are_drawn_in_training_and_on_demand(tmp_path: Path, monkeypa
     done = run_zoo("infer", "run", "word", "--alignment", "looks.txt")
     assert done.returncode != 0
     assert "--alignment: looks.txt: expected a picture" in done.stderr
+    assert (
+        "--alignment: it does not work with standard input" in run_zoo("infer", "run", "-", "--alignment", "a").stderr
+    )
     done = run_zoo("infer", "seq2seq_rnn.toy_en_ko", "word", "--alignment", "more.png")
     assert "--alignment: seq2seq_rnn has no attention" in done.stderr

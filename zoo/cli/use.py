@@ -135,6 +135,10 @@ def infer(argv: list[str]) -> int:
         if not isinstance(model, Seq2SeqModel):
             raise UsageError(f"--beam: a {model.model_name} does not write texts that a beam could search")
         how["beam"] = given.beam
+    if given.alignment is not None and (not isinstance(model, Seq2SeqModel) or model.config.attention == "none"):
+        raise UsageError(f"--alignment: {model.model_name} has no attention")
+    if given.alignment is not None and given.inputs == ["-"]:
+        raise UsageError("--alignment: it does not work with standard input; give the texts as arguments")
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
     if isinstance(model, RegressorModel) and model.reads_tables:
         return forecasts.infer(model, words, given.json)
@@ -144,7 +148,7 @@ def infer(argv: list[str]) -> int:
         return _infer_lines(model, given.json, how)
     else:
         rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
-    if given.alignment is not None:
+    if given.alignment is not None and isinstance(model, Seq2SeqModel):
         _draw_alignments(model, words, rows, how, given.alignment)
     for row in rows:
         _print_row(row, given.json)
@@ -152,13 +156,11 @@ def infer(argv: list[str]) -> int:
 
 
 def _draw_alignments(
-    model: Model, words: list[str], rows: list[dict[str, Any]], how: dict[str, Any], path: Path
+    model: Seq2SeqModel, words: list[str], rows: list[dict[str, Any]], how: dict[str, Any], path: Path
 ) -> None:
     """Draws where a model looked, for the first inputs."""
     from zoo import plots
 
-    if not isinstance(model, Seq2SeqModel) or model.config.attention == "none":
-        raise UsageError(f"--alignment: {model.model_name} has no attention")
     targets = [row["prediction"] for row in rows[:MOST_PICTURES]] if "beam" in how else None
     found = model.align(words[:MOST_PICTURES], targets, how.get("on_unknown"))
     pictures = [[("", *one)] for one in found]

@@ -10,7 +10,7 @@ from torch import Tensor
 from zoo import html
 from zoo.decoding import Hypothesis, LengthPenalty, Sampling, beam_search
 from zoo.models.config import ModelConfig
-from zoo.nn import AttentionDecoder, CharNet, Recurrent, State
+from zoo.nn import AttentionDecoder, CharNet, State
 from zoo.vocab import END, PAD, START, UNK, OnUnknown, SymbolKind, Vocab
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -149,6 +149,6 @@ def search_ids(
         alpha=alpha,
         coverage=coverage,
         unseen=network.unseen if isinstance(network, AttentionDecoder) else None,
-        reorder=network.reorder if isinstance(network, AttentionDecoder) else Recurrent.select,
+        reorder=network.reorder,
         sampling=sampling_of(vocab, allowed, forbidden, unknown),
     )

@@ -126,6 +126,8 @@ class CharNet(nn.Module):
         outputs, state = self.recurrent(self.input(ids), state)
         return self.head(outputs), state
 
+    reorder = staticmethod(Recurrent.select)  # see `AttentionDecoder.reorder`
+
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps ids (B,) of one time step to logits (B, V) and the new state."""
         output, state = self.recurrent.step(self.input(ids), state)
