@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_sizes
 from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
+from zoo.models.alignment import Alignment
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
 from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_ids
@@ -78,27 +79,6 @@ def check_max_length(max_length: int) -> None:
     check_sizes(max_length=max_length)
     if max_length > MAX_LENGTH:
         raise ValueError(f"max_length: got {max_length}, expected at most {MAX_LENGTH}")
-
-
-class Alignment(NamedTuple):
-    """How much each predicted symbol looked at each symbol of the source.
-
-    Example:
-        >>> Alignment(["a", "b"], ["b", "<end>"], [[0.25, 0.75], [0.5, 0.5]])
-        Alignment(['a', 'b'] -> ['b', '<end>'], 2 x 2 weights)
-    """
-
-    source: list[str]  # S symbols
-    target: list[str]  # T symbols, the end symbol included
-    weights: list[list[float]]  # T x S; each row has the sum 1
-
-    def __repr__(self) -> str:
-        return f"Alignment({self.source} -> {self.target}, {len(self.target)} x {len(self.source)} weights)"
-
-    def _repr_png_(self) -> bytes:
-        from zoo import plots
-
-        return plots.alignments([[("", *self)]])._repr_png_()
 
 
 class Seq2SeqModel(Model):
