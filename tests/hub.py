@@ -52,6 +52,8 @@ class Hub:
             return self._send(request, {"url": f"{self.url}/{repository}", "name": repository, "id": repository})
         if parts[:2] == ["api", "validate-yaml"]:
             return self._send(request, {"errors": [], "warnings": []})
+        if parts[0] == "api" and len(parts) < 6:  # nothing of a repository
+            return self._send(request, {"error": "not found"}, 404)
         if parts[0] == "api":
             return self._api(request, "/".join(parts[2:4]), parts[4], parts[5], body)
         parts = parts[parts[0] == "datasets" :]
