@@ -88,6 +88,7 @@ def test_bash_completes_commands_names_options_and_values(zoo_command: Callable,
         "alice_best",
         "alice_lstm",
         "alice_lstm_heldout",
+        "alice_qrnn",
         "alice.yaml",
     }
     assert completed(script, "validate", "--ckpt_path", "regr") == {
