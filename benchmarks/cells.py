@@ -183,7 +183,9 @@ def train(run: Run) -> dict[str, Any]:
     if status and DIVERGED in log.read_text():
         return {**row, "value": math.nan}
     if status:
-        raise RuntimeError(f"{run.task}, {run.cell}, seed {run.seed}: it ended with {status}; see {log}")
+        raise RuntimeError(
+            f"{run.task}, {run.cell}, seed {run.seed}: it ended with {os.waitstatus_to_exitcode(status)}; see {log}"
+        )
     summary = json.loads((out / "summary.json").read_text())
     shutil.rmtree(out / "checkpoints")
     value = f"{summary['metrics'][f'test/{metric}']['last']:.4g}"
@@ -191,8 +193,8 @@ def train(run: Run) -> dict[str, Any]:
 
 
 def wanted(options: argparse.Namespace) -> Iterator[Run]:
-    """The runs that the options name, without those that are in the table."""
-    known = read_table()
+    """The runs of a part that the options name, without those that are in the table."""
+    known, (number, of) = read_table(), options.part
     runs = [
         Run(task, cell, seed)
         for task in options.tasks
@@ -200,7 +202,8 @@ def wanted(options: argparse.Namespace) -> Iterator[Run]:
         for cell in options.cells
         if task != OWN or "own" in SETTINGS["cells"][cell]
     ]
-    for run in sorted(runs, key=lambda run: run.seed):  # the first seed of all tasks comes first
+    runs.sort(key=lambda run: run.seed)  # the first seed of all tasks comes first
+    for run in runs[number - 1 :: of]:
         if (run.task, run.cell, str(run.seed), task_of(run)["metric"]) not in known:
             yield run
 
@@ -296,6 +299,8 @@ def main() -> None:
     parser.add_argument("--part", type=int, nargs=2, default=[1, 1], metavar=("NUMBER", "OF"), help="of the runs")
     parser.add_argument("--speed", action="store_true", help="measure speeds, and train nothing")
     options = parser.parse_args()
+    if not 1 <= options.part[0] <= options.part[1]:
+        parser.error(f"--part: got {options.part}, expected a NUMBER from 1 to OF")
     torch.set_num_threads(1)
     if options.speed:
         engines()
@@ -304,8 +309,7 @@ def main() -> None:
             print(cell, *(row["value"] for row in rows))
         sort_table()
         return
-    number, of = options.part
-    for run in [*wanted(options)][number - 1 :: of]:
+    for run in wanted(options):
         try:
             row = train(run)
         except RuntimeError as error:  # the next start tries it again

@@ -2,9 +2,9 @@
 
 
 def check_seed(name: str, seed: int) -> None:
-    """Raises ValueError if a seed is negative."""
-    if seed < 0:
-        raise ValueError(f"{name}: got {seed}, expected at least 0")
+    """Raises ValueError if a seed is negative, or too large for NumPy."""
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{name}: got {seed}, expected at least 0, and less than 2**32")
 
 
 def check_sizes(**sizes: int | None) -> None:

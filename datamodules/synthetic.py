@@ -193,7 +193,7 @@ class SelectiveCopy(Generated):
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
         """Returns what the frequencies of the letters alone reach: see `SequenceData`."""
         train, answers = (rows.targets[rows.targets != IGNORE] for rows in map(self.rows, ("train", part)))
-        bits = -(train.bincount() / len(train)).log2()[answers].mean()
+        bits = -(train.bincount(minlength=len(self.vocab)).clamp(min=1) / len(train)).log2()[answers].mean()
         accuracy = counting.majority(train.tolist(), answers.tolist())
         return {"frequencies": {"bpc": float(bits), "accuracy": accuracy}}
 

@@ -85,7 +85,8 @@ def test_it_reaches_what_it_says_and_predicts_what_it_learned(
 @pytest.mark.parametrize("config", configs(fast=ON_TWO))
 def test_two_processes_give_the_same_numbers(config: Path, zoo_command: Callable) -> None:
     no_dropout = ["--model.dropout", "0", "--model.head_dropout", "0", "--model.weight_drop", "0"]
-    command = ["fit", "--config", config, *SHORT, *no_dropout, "--trainer.max_epochs", "2"]
+    average = ["--trainer.callbacks", "EMAWeightAveraging"] if config.stem == "toy_en_ko" else []
+    command = ["fit", "--config", config, *SHORT, *no_dropout, *average, "--trainer.max_epochs", "2"]
     assert zoo_command(*command).code == 0
     two = run_zoo(*command, "--run_dir", "two", *TWO_PROCESSES.split())
     assert two.returncode == 0, two.stderr

@@ -28,6 +28,13 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(choices)}")
 
 
+def check_flags(**flags: bool) -> None:
+    """Raises ValueError if a value is not true or false, naming it: `"false"` would count as true."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise ValueError(f"{name}: got {flag!r}, expected true or false")
+
+
 def check_sizes(**sizes: int) -> None:
     """Raises ValueError if a size is below 1, naming it."""
     for name, size in sizes.items():

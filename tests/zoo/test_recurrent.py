@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import reference
-from zoo.nn import CELLS, CharNet, Layer, Recurrent, diagonal, initialize, register_cell
+from zoo.nn import CELLS, CharNet, Recurrent, diagonal, initialize
 from zoo.nn.engines import chunked
 from zoo.nn.engines.diagonal import scan
 from zoo.nn.layer import run_steps
@@ -321,28 +321,3 @@ def test_wrong_states_and_steps_are_named() -> None:
         Recurrent(4, 8, cell="lstm")(x, state)
     with pytest.raises(ValueError, match=r"state: got \(2, 8\); gru needs \(2, 7\)"):
         Recurrent(4, 7, cell="gru")(x, state)
-
-
-def test_what_is_no_cell_is_not_registered() -> None:
-    class Late(Layer):
-        def __init__(self, hidden_size: int, input_size: int) -> None:
-            super().__init__()
-
-    class Listed(Layer):
-        def __init__(self, input_size: int, hidden_size: int, sizes: tuple[int, ...] = ()) -> None:
-            super().__init__()
-
-    class Fine(Layer):
-        def __init__(self, input_size: int, hidden_size: int) -> None:
-            super().__init__()
-
-    with pytest.raises(TypeError, match="Late: its constructor takes"):
-        register_cell("late")(Late)
-    with pytest.raises(TypeError, match="Listed: sizes: expected a number, text or boolean"):
-        register_cell("listed")(Listed)
-    with pytest.raises(TypeError, match="expected a subclass of zoo.nn.Layer"):
-        register_cell("linear")(nn.Linear)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"'gru' is taken by zoo.nn.cells.gru.GRU"):
-        register_cell("gru")(Fine)
-    with pytest.raises(ValueError, match="expected a name of small letters"):
-        register_cell("My Cell")(Fine)

@@ -42,10 +42,12 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
         check_choice("init_from", part, ("encoder", "decoder"))
     other = load(source)
     if model.config.cell != other.config.cell:
-        raise ValueError(f"init_from: expected a {model.model_name}, got a {other.model_name} ({source})")
+        same = model.model_name == other.model_name  # and other options
+        kinds = [str(one.config.cell) if same else f"a {one.model_name}" for one in (model, other)]
+        raise ValueError(f"init_from: expected {kinds[0]}, got {kinds[1]} ({source})")
     mine, theirs = _tensor_names(model, part), _tensor_names(other, part)
-    kinds = model.task_name, other.task_name
-    if not mine or not theirs or (kinds[0] != kinds[1] if part is None else kinds[0] != "seq2seq"):
+    tasks = model.task_name, other.task_name
+    if not mine or not theirs or (tasks[0] != tasks[1] if part is None else tasks[0] != "seq2seq"):
         raise ValueError(
             f"init_from: a {other.model_name} ({source}) can't initialize {part or 'all'} of a {model.model_name}"
         )

@@ -4,6 +4,7 @@ Legend: B batch, T time steps, D input features, P numbers of a projected input.
 """
 
 import inspect
+import re
 from abc import ABC
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -186,21 +187,29 @@ def register_cell(name: str, reference: Reference | None = None) -> Callable[[ty
         torch.Size([2, 7, 8])
         >>> del CELLS["leaky"]
     """
+    if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise ValueError(f"register_cell: got {name!r}, expected a name of small letters, digits and _")
 
     def register(cls: type[Layer]) -> type[Layer]:
         if not isinstance(cls, type) or not issubclass(cls, Layer):
             raise TypeError(f"register_cell: got {cls!r}, expected a subclass of zoo.nn.Layer")
-        if not isinstance(name, str) or not name.isidentifier() or name != name.lower():
-            raise ValueError(f"register_cell: got {name!r}, expected a name of small letters, digits and _")
+        if vars(cls).get("cell_name", name) != name:
+            raise ValueError(f"register_cell: {cls.__name__} is registered as {cls.cell_name!r}; register a subclass")
+        if cls.step is Layer.step and cls.advance is Layer.advance:
+            raise TypeError(f"{cls.__name__}: it defines neither step nor advance")
         known = CELLS.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"register_cell: {name!r} is taken by {known.__module__}.{known.__qualname__}")
-        names = [one for one in inspect.signature(cls).parameters]
-        if names[:2] != ["input_size", "hidden_size"]:
+        parameters = inspect.signature(cls).parameters
+        names = list(parameters)
+        sizes = [parameters[size].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for size in names[:2]]
+        if names[:2] != ["input_size", "hidden_size"] or not all(sizes):
             raise TypeError(f"{cls.__name__}: its constructor takes {names}, expected input_size, hidden_size, options")
-        for option, entry in inspect.signature(cls).parameters.items():
-            if option not in ("input_size", "hidden_size") and type(entry.default) not in (str, int, float, bool):
+        for option, entry in list(parameters.items())[2:]:
+            if type(entry.default) not in (str, int, float, bool):
                 raise TypeError(f"{cls.__name__}: {option}: expected a number, text or boolean as its default")
+            if option == "name":
+                raise TypeError(f"{cls.__name__}: name: no option can have this name, which is that of the cell")
         cls.cell_name, cls.reference = name, None if reference is None else staticmethod(reference)
         CELLS[name] = cls
         return cls
@@ -223,7 +232,8 @@ def find_cell(cell: CellSpec) -> tuple[type[Layer], dict[str, Any]]:
     if isinstance(cell, Mapping) and not name:
         raise ValueError(f"cell: got {brief(dict(cell))}, expected a name, and options: {{name: lstm}}")
     if name not in CELLS:
-        raise ValueError(f"cell: got {brief(name)}, expected one of {', '.join(CELLS)}{nearest(name, CELLS)}")
+        hint = nearest(str(name), CELLS) or "; a cell of another package has to be imported (--allow_import PACKAGE)"
+        raise ValueError(f"cell: got {brief(name)}, expected one of {', '.join(CELLS)}{hint}")
     options = {key: value for key, value in cell.items() if key != "name"} if isinstance(cell, Mapping) else {}
     known = cell_options(name)
     for option, value in options.items():

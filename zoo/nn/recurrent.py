@@ -7,6 +7,7 @@ simple network and the GRU have one in each layer and direction, h (B, H), the L
 once, step by step, and split in two with the state carried over, give the same outputs.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo.nn.cells  # noqa: F401  (registers them)
-from zoo.checks import check_choice, check_sizes
+from zoo.checks import check_choice, check_flags, check_sizes
 from zoo.nn.fused import TorchCell
 from zoo.nn.layer import INITS, CellSpec, State, cell_name, find_cell, keep
 from zoo.nn.stack import Norm, Stack, StackOptions
@@ -82,6 +83,7 @@ class Recurrent(nn.Module):
         if num_layers > MAX_LAYERS:
             raise ValueError(f"num_layers: got {num_layers}, expected at most {MAX_LAYERS}")
         check_choice("init", init, INITS)
+        check_flags(bidirectional=bidirectional, learn_state=learn_state)
         options = StackOptions(
             dropout=dropout,
             variational_dropout=variational_dropout,
@@ -277,5 +279,7 @@ def allocating(**sizes: int) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OverflowError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and not re.search("memory|overflow|Storage size", str(error)):
+            raise  # of a cell's own constructor
         given = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise ValueError(f"{given}: not enough memory: {str(error).splitlines()[0]}") from error

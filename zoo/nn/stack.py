@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from zoo.checks import check_choice, check_dropout
+from zoo.checks import check_choice, check_dropout, check_flags
+from zoo.nn.contract import check_layer
 from zoo.nn.convolution import CausalConvolution
 from zoo.nn.engines.unitwise import UnitWise
 from zoo.nn.layer import CellSpec, Layer, State, find_cell, real_steps, run_steps, zone_out
@@ -54,6 +55,7 @@ class StackOptions:
         names = ("dropout", "variational_dropout", "weight_drop", "zoneout")
         check_dropout(**{name: getattr(self, name) for name in names})
         check_choice("norm", self.norm, get_args(Norm))
+        check_flags(residual=self.residual, mlp=self.mlp)
         if self.convolution not in (0, *range(2, MAX_CONVOLUTION + 1)):
             raise ValueError(f"convolution: got {self.convolution}, expected 0 or from 2 to {MAX_CONVOLUTION}")
         for name in ("mlp", "convolution"):
@@ -248,6 +250,8 @@ class Stack(nn.Module):
         width = input_size
         for _ in range(num_layers):
             make = [cls(width, hidden_size, **cell_options) for _ in range(1 + bidirectional)]  # type: ignore[call-arg]
+            if not cls.__module__.startswith("zoo.nn."):  # the tests check ours
+                check_layer(make[0], width)
             output_size = sum(layer.output_size for layer in make)
             if options.residual and width != output_size:
                 self.entry = nn.Linear(width, output_size)

@@ -193,6 +193,10 @@ class Task(L.LightningModule, ABC):
                     f"choose data that offers it, or pass {wanted}"
                 )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the data and what prepares a run: a copy, for example that of averaged weights, needs neither."""
+        return {**super().__getstate__(), "prepare": None, "_bound_to": None}
+
     def setup(self, stage: str) -> None:
         """Takes unknown facts from the trainer's datamodule, if there is one."""
         self._bind_data()

@@ -53,7 +53,9 @@ class LSTMProj(Layer):
         if hidden_size < 2:
             raise ValueError(f"hidden_size: got {hidden_size}, expected at least 2, more than the projection")
         if not 0 <= projection < hidden_size:
-            raise ValueError(f"projection: got {projection}, expected less than the hidden_size, {hidden_size}")
+            raise ValueError(
+                f"projection: got {projection}, expected from 0 to less than the hidden_size, {hidden_size}"
+            )
         self.output_size = projection or hidden_size // 2
         self.state_shapes = ((self.output_size,), (hidden_size,))
         self.rnn = nn.LSTM(input_size, hidden_size, batch_first=True, proj_size=self.output_size)

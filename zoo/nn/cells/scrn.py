@@ -59,7 +59,9 @@ class SCRN(Layer):
         if hidden_size < 2:
             raise ValueError(f"hidden_size: got {hidden_size}, expected at least 2, a hidden and a context unit")
         if not 0 <= context_size < hidden_size:
-            raise ValueError(f"context_size: got {context_size}, expected less than the hidden_size, {hidden_size}")
+            raise ValueError(
+                f"context_size: got {context_size}, expected from 0 to less than the hidden_size, {hidden_size}"
+            )
         context = context_size or max(1, hidden_size // 4)
         self.alpha, self.units = alpha, hidden_size - context
         self.output_size, self.state_shapes = hidden_size, ((hidden_size,),)
