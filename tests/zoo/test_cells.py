@@ -168,14 +168,14 @@ def test_the_contract_holds_in_bfloat16(cell: str) -> None:
 
 @every_cell
 def test_it_learns_a_batch_by_heart(cell: str) -> None:
-    """One of twelve sequences is recognized by its first step. In the blocks that some cells are made for."""
+    """Which of six sequences it is. In the blocks that some cells are made for."""
     torch.manual_seed(0)
-    x, targets = torch.randn(12, 6, D), torch.arange(12)
+    x, targets = torch.randn(6, 4, D), torch.arange(6)
     stack = Recurrent(D, 16, cell=cell, residual=True, norm="layer")
-    head = nn.Linear(stack.output_size, 12)
+    head = nn.Linear(stack.output_size, 6)
     weights = [*stack.parameters(), *head.parameters()]
-    optimizer = torch.optim.Adam(weights, 0.01)
-    for _ in range(150):
+    optimizer = torch.optim.Adam(weights, 0.03)
+    for _ in range(60):
         loss = nn.functional.cross_entropy(head(stack(x)[0][:, -1]), targets)
         optimizer.zero_grad()
         loss.backward()
