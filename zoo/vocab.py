@@ -101,9 +101,7 @@ class Vocab(Sequence[str]):
             >>> Vocab.of("abc").unknown("abxax")
             Counter({'x': 2})
         """
-        return Counter(
-            {symbol: count for symbol, count in Counter(self.split(text)).items() if symbol not in self._ids}
-        )
+        return Counter([symbol for symbol in self.split(text) if symbol not in self._ids])
 
     def encode(self, text: Iterable[str], on_unknown: OnUnknown | None = None) -> list[int]:
         """The ids of a text's symbols.

@@ -123,6 +123,7 @@ def test_bad_dictionaries_are_named(tmp_path: Path, text: str, message: str) -> 
         Pronunciations(str(path)).setup()
 
 
+@pytest.mark.slow
 def test_the_package_has_a_dictionary() -> None:
     data = Pronunciations()
     data.setup()
