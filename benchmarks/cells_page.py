@@ -137,6 +137,7 @@ def draw(known: Values) -> None:
             name, (x, y), xytext=(left, place), fontsize=8, va="center", color=line.get_color(), arrowprops=arrow
         )
     axes.set_xlim(right=max(end for _, end, _ in placed))
+    axes.set_ylim(top=MOST_BITS + 3 * NAME_HEIGHT)
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.xaxis.set_minor_formatter(EngFormatter())
     mpl.rcParams["svg.hashsalt"] = "cells"
