@@ -38,7 +38,8 @@ def test_the_promised_models_are_there_and_small() -> None:
     names += " seq_classifier_rnn.mnist_rows seq_classifier_lstm.mnist_rows seq_classifier_lstm.four_letter_words"
     names += " seq_classifier_lstm.words_gutenberg seq2seq_rnn.toy_en_ko seq2seq_lstm.addition"
     names += " regressor_lstm.three_steps regressor_gru.co2 regressor_lem.adding char_lm_min_gru.copy"
-    names += " char_lm_lstm.alice_best seq_classifier_lstm.mnist_best"
+    names += " char_lm_lstm.alice_best seq_classifier_lstm.mnist_best char_lm_qrnn.alice"
+    names += " seq_classifier_fast_grnn.mnist_rows"
     names += " seq_classifier_slstm.parity seq_classifier_m_lstm_krause.permutations"
     assert zoo.list_models(pretrained=True) == sorted(names.split())
     sizes = [path.stat().st_size for path in bundle.SHIPPED.rglob("model.safetensors")]
