@@ -111,6 +111,13 @@ class Layer(nn.Module, ABC):
         return tuple(weight.new_zeros(batch_size, *shape) for shape in self.state_shapes)
 
 
+@torch.no_grad()
+def draw_normal(weight: Tensor, std: float) -> None:
+    """Draws the numbers of a weight around 0; on the meta device, where that would import PyTorch's compiler, none."""
+    if not weight.is_meta:
+        weight.normal_(0.0, std)
+
+
 def run_steps(
     layer: Layer, x: Tensor, state: State, lengths: Tensor | None = None, zoneout: float = 0.0
 ) -> tuple[Tensor, State]:

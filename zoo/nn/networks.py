@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from zoo.checks import check_choice, check_dropout, check_sizes
-from zoo.nn.layer import State
+from zoo.nn.layer import State, draw_normal
 from zoo.nn.recurrent import Recurrent, allocating, initialize
 
 MAX_ONE_HOT = 10_000  # symbols; the size of the identity matrix is the square of this
@@ -52,8 +52,7 @@ def symbol_input(vocab_size: int, embedding_dim: int | None) -> nn.Embedding | O
     check_sizes(embedding_dim=embedding_dim)
     with allocating(vocab_size=vocab_size, embedding_dim=embedding_dim):
         weight = torch.empty(vocab_size, embedding_dim)
-    if not weight.is_meta:  # drawing on the meta device would import PyTorch's compiler
-        nn.init.normal_(weight)
+    draw_normal(weight, 1.0)
     return nn.Embedding.from_pretrained(weight, freeze=False)
 
 

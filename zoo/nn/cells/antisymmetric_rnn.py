@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from zoo.checks import check_positive
 from zoo.nn.engines.unitwise import UnitWise
-from zoo.nn.layer import State, register_cell
+from zoo.nn.layer import State, draw_normal, register_cell
 from zoo.reference import Array, sigmoid
 
 
@@ -64,8 +64,8 @@ class AntisymmetricRNN(UnitWise):
         super().__init__(input_size, hidden_size)
         self.epsilon, self.gamma, self.gated = epsilon, gamma, gated
         assert self.weight_hh is not None
-        nn.init.normal_(self.weight_ih, std=1 / math.sqrt(input_size))
-        nn.init.normal_(self.weight_hh, std=1 / math.sqrt(hidden_size))
+        draw_normal(self.weight_ih, 1 / math.sqrt(input_size))
+        draw_normal(self.weight_hh, 1 / math.sqrt(hidden_size))
         nn.init.zeros_(self.bias_ih)
 
     def product_weight(self) -> Tensor:

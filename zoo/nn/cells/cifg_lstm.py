@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.nn.engines.unitwise import UnitWise
-from zoo.nn.layer import State, register_cell
+from zoo.nn.layer import State, draw_normal, register_cell
 from zoo.reference import Array, sigmoid
 
 
@@ -42,8 +42,8 @@ class CoupledLSTM(UnitWise):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         assert self.weight_hh is not None
-        nn.init.normal_(self.weight_ih, std=0.1)
-        nn.init.normal_(self.weight_hh, std=0.1)
+        draw_normal(self.weight_ih, 0.1)
+        draw_normal(self.weight_hh, 0.1)
         nn.init.zeros_(self.bias_ih)
 
     def update(self, x: Tensor, r: Tensor, state: State, constants: tuple[Tensor, ...]) -> State:

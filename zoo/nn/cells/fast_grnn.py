@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.nn.engines.unitwise import UnitWise
-from zoo.nn.layer import State, register_cell
+from zoo.nn.layer import State, draw_normal, register_cell
 from zoo.reference import Array, sigmoid
 
 
@@ -46,8 +46,8 @@ class FastGRNN(UnitWise):
         self.zeta = nn.Parameter(torch.full((1,), 1.0))
         self.nu = nn.Parameter(torch.full((1,), -4.0))
         assert self.weight_hh is not None
-        nn.init.normal_(self.weight_ih, std=0.1)
-        nn.init.normal_(self.weight_hh, std=0.1)
+        draw_normal(self.weight_ih, 0.1)
+        draw_normal(self.weight_hh, 0.1)
         self.set_biases()
 
     def constants(self) -> tuple[Tensor, ...]:

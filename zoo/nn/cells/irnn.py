@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from zoo.nn.engines.unitwise import UnitWise
-from zoo.nn.layer import State, register_cell
+from zoo.nn.layer import State, draw_normal, register_cell
 from zoo.reference import Array
 
 
@@ -33,7 +33,7 @@ class IRNN(UnitWise):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         assert self.weight_hh is not None
-        nn.init.normal_(self.weight_ih, std=0.001)
+        draw_normal(self.weight_ih, 0.001)
         nn.init.eye_(self.weight_hh)
         nn.init.zeros_(self.bias_ih)
 

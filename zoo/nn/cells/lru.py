@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from zoo.checks import check_positive, check_ratios
 from zoo.nn.engines.diagonal import DiagonalLayer
-from zoo.nn.layer import register_cell
+from zoo.nn.layer import draw_normal, register_cell
 from zoo.reference import Array
 
 
@@ -75,8 +75,8 @@ class LRU(DiagonalLayer):
         self.gamma = nn.Parameter(0.5 * (-torch.expm1(log_square)).log())
         self.weight_in = nn.Parameter(torch.empty(2 * hidden_size, input_size))  # Re B, then Im B
         self.weight_out = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size))  # Re C, then -Im C
-        nn.init.normal_(self.weight_in, std=1 / math.sqrt(2 * input_size))
-        nn.init.normal_(self.weight_out, std=1 / math.sqrt(hidden_size))
+        draw_normal(self.weight_in, 1 / math.sqrt(2 * input_size))
+        draw_normal(self.weight_out, 1 / math.sqrt(hidden_size))
         self.skip = self.weight_skip = None
         if input_size == hidden_size:
             self.skip = nn.Parameter(torch.randn(hidden_size))

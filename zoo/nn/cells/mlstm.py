@@ -26,7 +26,7 @@ from torch.nn.functional import logsigmoid
 
 from zoo.checks import check_sizes
 from zoo.nn.engines.chunked import ChunkedLayer
-from zoo.nn.layer import State, register_cell
+from zoo.nn.layer import State, draw_normal, register_cell
 from zoo.reference import Array, sigmoid
 
 LEAST = -80.0  # exp(80) is finite in float32
@@ -87,7 +87,7 @@ class MLSTM(ChunkedLayer):
     def set_biases(self) -> None:
         """See `Layer`: those of the input and the forget gates."""
         bias, heads = self.linear.bias, self.heads
-        nn.init.normal_(bias[-2 * heads : -heads], std=0.1)
+        draw_normal(bias[-2 * heads : -heads], 0.1)
         bias[-heads:] = torch.linspace(3.0, 6.0, heads, device="cpu")
 
     def project(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from zoo.nn.engines.diagonal import DiagonalLayer
-from zoo.nn.layer import register_cell
+from zoo.nn.layer import draw_normal, register_cell
 from zoo.reference import Array, sigmoid
 
 POWER = 8.0
@@ -51,7 +51,7 @@ class RGLRU(DiagonalLayer):
         self.linear = nn.Linear(input_size, hidden_size)
         self.gate = nn.Linear(hidden_size, 2 * hidden_size)
         for part in (self.linear, self.gate):  # LeCun's
-            nn.init.normal_(part.weight, std=1 / math.sqrt(part.in_features))
+            draw_normal(part.weight, 1 / math.sqrt(part.in_features))
             nn.init.zeros_(part.bias)
         log_a = torch.empty(hidden_size).uniform_(0.9, 0.999).log() / POWER  # a^8 is uniform
         self.decay = nn.Parameter(log_a - (-torch.expm1(log_a)).log())  # Lambda: the inverse of sigmoid
