@@ -46,6 +46,11 @@ CASES = {  # of 24 steps each
         *("--data.batch_size", "2", "--trainer.max_epochs", "6", "--trainer.limit_train_batches", "4"),
         *("--trainer.callbacks", "EMAWeightAveraging", "--trainer.callbacks.decay", "0.9"),
     ],
+    "SeqTagger": [
+        *("--model", "SeqTagger", "--model.hidden_size", "8", "--model.head_dropout", "0.2"),
+        *("--data", "Punctuation", "--data.paths", str(ROOT / "LICENSE"), "--data.length", "50"),
+        *("--data.batch_size", "4", "--trainer.max_epochs", "4", "--trainer.limit_train_batches", "6"),
+    ],
     "Regressor": [
         *("--config", str(ROOT / "configs" / "three_steps.yaml"), "--model.head_dropout", "0.2"),
         *("--data.batch_size", "3", "--trainer.max_epochs", "8", "--trainer.limit_train_batches", "3"),

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from datamodules.numeric import NumericSequences as NumericSequences
     from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
     from datamodules.pronunciation import Pronunciations as Pronunciations
+    from datamodules.punctuation import Punctuation as Punctuation
     from datamodules.series import TimeSeries as TimeSeries
     from datamodules.synthetic import AddingProblem as AddingProblem
     from datamodules.synthetic import Parity as Parity
     from datamodules.synthetic import PermutationProduct as PermutationProduct
     from datamodules.synthetic import SelectiveCopy as SelectiveCopy
+    from datamodules.tagged import TaggedSequences as TaggedSequences
     from datamodules.text import TextString as TextString
     from datamodules.text_files import TextFile as TextFile
     from datamodules.text_pairs import TextPairs as TextPairs
@@ -33,8 +35,10 @@ _HOMES = {
     "Parity": "datamodules.synthetic",
     "PermutationProduct": "datamodules.synthetic",
     "Pronunciations": "datamodules.pronunciation",
+    "Punctuation": "datamodules.punctuation",
     "SelectiveCopy": "datamodules.synthetic",
     "SequenceData": "datamodules.base",
+    "TaggedSequences": "datamodules.tagged",
     "TextFile": "datamodules.text_files",
     "TextPairs": "datamodules.text_pairs",
     "TextString": "datamodules.text",

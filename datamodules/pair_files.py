@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from datamodules.parts import Part, random_split
 from datamodules.tables import check_columns, read_cells
 from datamodules.text_files import decode
 
@@ -68,18 +67,3 @@ def read_lines(source: tuple[str, bytes], target: tuple[str, bytes]) -> list[Pai
             f"{source[0]} has {counts[0]:,} lines, and {target[0]} has {counts[1]:,}; expected equal numbers"
         )
     return list(zip(*sides, strict=True))
-
-
-def split_by_source(pairs: list[Pair], val_fraction: float, test_fraction: float, seed: int) -> dict[Part, list[Pair]]:
-    """Returns the pairs of each part, in their order. Pairs with the same source are in one part.
-
-    Args:
-        pairs: All pairs.
-        val_fraction: Fraction of the distinct sources for validation.
-        test_fraction: Fraction of them for the test.
-        seed: Determines which sources are in which part.
-    """
-    sources = list(dict.fromkeys(source for source, _ in pairs))
-    split = random_split(len(sources), val_fraction, test_fraction, seed)
-    place = {sources[row]: part for part, rows in split.items() for row in rows}
-    return {part: [pair for pair in pairs if place[pair[0]] == part] for part in split}

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from datamodules.checks import check_seed
 from datamodules.examples import Examples, as_examples, check_void
 
 Part = Literal["train", "val", "test"]
+Pair = TypeVar("Pair", bound=tuple[Any, Any])
 Parts = dict[Part, Any]  # examples, or NamedTuples of tensors with all examples; parts may be missing
 
 
@@ -86,6 +87,21 @@ def random_split(
     train, val, _ = split_sizes(size, val_fraction, test_fraction)
     cut = {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
     return {part: np.sort(rows) for part, rows in cut.items() if len(rows)}  # type: ignore[misc]
+
+
+def split_by_source(pairs: list[Pair], val_fraction: float, test_fraction: float, seed: int) -> dict[Part, list[Pair]]:
+    """Returns the pairs of each part, in their order. Pairs with the same source are in one part.
+
+    Args:
+        pairs: All pairs: a source, and what belongs to it.
+        val_fraction: Fraction of the distinct sources for validation.
+        test_fraction: Fraction of them for the test.
+        seed: Determines which sources are in which part.
+    """
+    sources = list(dict.fromkeys(source for source, _ in pairs))
+    split = random_split(len(sources), val_fraction, test_fraction, seed)
+    place = {sources[row]: part for part, rows in split.items() for row in rows}
+    return {part: [pair for pair in pairs if place[pair[0]] == part] for part in split}
 
 
 def stratified_split(

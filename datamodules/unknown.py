@@ -9,6 +9,7 @@ NOUNS = {
     "source_vocab": "symbols of the sources",
     "target_vocab": "symbols of the targets",
     "classes": "examples of classes",
+    "tags": "tags",
 }
 SHOWN = 8  # names in a message
 

@@ -12,7 +12,7 @@ from support import ROOT
 
 # Each layer may import those before it, and itself: [tool.layers] in pyproject.toml.
 LAYERS = [set(layer) for layer in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["layers"]["order"]]
-DATA_MAY_USE = {"zoo.vocab", "zoo.batch"}
+DATA_MAY_USE = {"zoo.vocab", "zoo.batch", "zoo.tags"}
 HEAVY = {"lightning", "pytorch_lightning", "torchmetrics", "torchvision", "matplotlib", "datasets", "jsonargparse"}
 
 

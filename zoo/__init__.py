@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.tasks import Regressor as Regressor
     from zoo.tasks import Seq2Seq as Seq2Seq
     from zoo.tasks import SeqClassifier as SeqClassifier
+    from zoo.tasks import SeqTagger as SeqTagger
     from zoo.tasks import Task as Task
     from zoo.vocab import Vocab as Vocab
 
@@ -40,6 +41,7 @@ _HOMES = {
     "Regressor": "zoo.tasks",
     "Seq2Seq": "zoo.tasks",
     "SeqClassifier": "zoo.tasks",
+    "SeqTagger": "zoo.tasks",
     "Task": "zoo.tasks",
     "Vocab": "zoo.vocab",
 }

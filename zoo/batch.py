@@ -46,6 +46,18 @@ class ClassBatch(NamedTuple):
         return self._replace(targets=self.targets.masked_fill(rows, IGNORE))
 
 
+class TagBatch(NamedTuple):
+    """Sequences of symbols, and a tag for each symbol."""
+
+    inputs: "Tensor"  # (B, T) int64, padded on the right
+    targets: "Tensor"  # (B, T) int64, IGNORE where there is none
+    lengths: "Tensor"  # (B,) int64 on the CPU
+
+    def void(self, rows: "Tensor") -> Self:
+        """Marks `rows` (B,), bool, as holding no example."""
+        return self._replace(targets=self.targets.masked_fill(rows[:, None], IGNORE))
+
+
 class PairBatch(NamedTuple):
     """Source sequences and target sequences."""
 

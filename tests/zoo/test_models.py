@@ -38,6 +38,7 @@ READERS: dict[str, Callable[[], tuple]] = {
         tiny("seq_classifier_gru", vocab=list("abc"), classes=["x", "y"], bidirectional=True),
         ["abc", "a"],
     ),
+    "tags": lambda: (tiny("seq_tagger_lstm", vocab=list("abc"), tags=["x", "y"]), ["abc", "a"]),
     "seq2seq": lambda: (tiny("seq2seq_rnn", **SYMBOLS), ["abc", "a"]),
     "reversed": lambda: (tiny("seq2seq_lstm", reverse_source=True, **SYMBOLS), ["abc", "a"]),
     "numbers": lambda: (tiny("regressor_gru", input_size=1, target_size=1, normalize="instance"), [[1, 2, 5]] * 2),
@@ -48,7 +49,7 @@ READERS: dict[str, Callable[[], tuple]] = {
 def test_features_are_the_hidden_states_of_each_input(kind: str) -> None:
     model, values = READERS[kind]()
     outputs, lengths, state = model.features(values)
-    directions = 2 if kind == "symbols" else 1
+    directions = 2 if kind in ("symbols", "tags") else 1
     assert outputs.shape == (2, 3, 6 * directions)
     assert lengths.tolist() == [len(value) for value in values]
     for row, length in enumerate(lengths):

@@ -22,6 +22,7 @@ STEPS = {  # the validation boundary, an epoch's last batch, and within an epoch
     "CharLM, bf16-mixed": (10,),
     "Seq2Seq": (3,),
     "SeqClassifier": (4,),
+    "SeqTagger": (4,),
     "Regressor": (23,),
 }
 

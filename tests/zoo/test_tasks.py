@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import lightning as L
@@ -10,13 +11,22 @@ import pytest
 import torch
 
 import datamodules as data
-from zoo import CharLM, Regressor, Seq2Seq, SeqClassifier, Task
+from zoo import CharLM, Regressor, Seq2Seq, SeqClassifier, SeqTagger, Task
 from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
 from zoo.tasks import TASKS
 from zoo.tasks.seq2seq import teacher_forcing_ratio
 
 SMALL = {"hidden_size": 32, "lr": 0.02, "init": "keras"}
 TEXT = "the quick brown fox jumps over the lazy dog. " * 3
+
+
+def plain_text() -> data.Punctuation:
+    """A text whose punctuation is to be restored."""
+    path = Path(mkdtemp()) / "text.txt"
+    path.write_text("Oh dear! The King said, I see. Who is there? " * 6)
+    return data.Punctuation(paths=[str(path)], length=30, min_count=1)
+
+
 PAIRS: dict[str, Callable[[], tuple[Task, L.LightningDataModule]]] = {
     "windows": lambda: (
         CharLM(cell="gru", **SMALL),
@@ -27,6 +37,7 @@ PAIRS: dict[str, Callable[[], tuple[Task, L.LightningDataModule]]] = {
         data.TextString(TEXT, mode="stream", seq_len=8, batch_size=4, val_fraction=0.2, test_fraction=0.2),
     ),
     "words": lambda: (SeqClassifier(pooling="mean", **SMALL), data.WordCompletion()),
+    "tags": lambda: (SeqTagger(**SMALL), plain_text()),
     "pairs": lambda: (Seq2Seq(reverse_source=True, **SMALL), data.ToySeq2Seq()),
     "numbers": lambda: (Regressor(**SMALL), data.NumericSequences()),
 }

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.batch import IGNORE, ClassBatch, PairBatch, TextBatch, ValueBatch
+from zoo import tags
+from zoo.batch import IGNORE, ClassBatch, PairBatch, TagBatch, TextBatch, ValueBatch
 from zoo.vocab import Vocab, describe_symbols
 
 SHOWN = 5  # examples
@@ -62,6 +63,8 @@ def _counting(batch_type: type, spec: Mapping[str, Any]) -> tuple[str, Callable[
     """Returns what to count in a batch, classes, symbols or lengths, and how. An empty name if there is nothing."""
     if issubclass(batch_type, ClassBatch):
         return "classes", lambda batch: [spec["classes"][i] for i in batch.targets.tolist() if i != IGNORE]
+    if issubclass(batch_type, TagBatch):
+        return "tags", lambda batch: [spec["tags"][i] for i in batch.targets.flatten().tolist() if i != IGNORE]
     if issubclass(batch_type, TextBatch):
         return "symbols", lambda batch: _symbols(batch, spec["vocab"])
     if issubclass(batch_type, PairBatch):
@@ -110,25 +113,54 @@ def _first_examples(data: Any, spec: Mapping[str, Any]) -> list[str]:
 
 def _example(batch: Any, row: int, spec: Mapping[str, Any]) -> str:
     """Returns an example as text: what the model reads, an arrow, and what it learns to predict."""
-    if isinstance(batch, TextBatch):
-        real = batch.targets[row] != IGNORE
-        read = real.flip(0).cumsum(0).flip(0) > 0  # up to the last target
-        text = _short(repr(_text(batch.inputs[row][read], spec, "")))
-        return text if torch.equal(read, real) else f"{text} -> {_text(batch.targets[row][real], spec, '')!r}"
-    if isinstance(batch, ClassBatch):
-        target = spec["classes"][int(batch.targets[row])]
-        length = len(batch.inputs[row]) if batch.lengths is None else int(batch.lengths[row])
-        if spec.get("vocab") is None:
-            return f"{length} x {batch.inputs.shape[2]} numbers -> {target}"
-        return f"{_short(repr(_text(batch.inputs[row, :length], spec, '')))} -> {target}"
-    if isinstance(batch, PairBatch):
-        source = _text(batch.source[row, : int(batch.source_lengths[row])], spec, "source_")
-        target = batch.target[row, 1:]
-        return f"{_short(repr(source))} -> {_short(repr(_text(target[target != IGNORE], spec, 'target_')))}"
-    if isinstance(batch, ValueBatch):
-        return f"{_numbers(batch.inputs[row])} -> {_numbers(batch.targets[row])}"
+    for kind, example in EXAMPLES.items():
+        if isinstance(batch, kind):
+            return example(batch, row, spec)
     fields = (f"{name} {tuple(value.shape)}" for name, value in batch._asdict().items() if value is not None)
     return ", ".join(fields)
+
+
+def _text_example(batch: TextBatch, row: int, spec: Mapping[str, Any]) -> str:
+    real = batch.targets[row] != IGNORE
+    read = real.flip(0).cumsum(0).flip(0) > 0  # up to the last target
+    text = _short(repr(_text(batch.inputs[row][read], spec, "")))
+    return text if torch.equal(read, real) else f"{text} -> {_text(batch.targets[row][real], spec, '')!r}"
+
+
+def _class_example(batch: ClassBatch, row: int, spec: Mapping[str, Any]) -> str:
+    target = spec["classes"][int(batch.targets[row])]
+    length = len(batch.inputs[row]) if batch.lengths is None else int(batch.lengths[row])
+    if spec.get("vocab") is None:
+        return f"{length} x {batch.inputs.shape[2]} numbers -> {target}"
+    return f"{_short(repr(_text(batch.inputs[row, :length], spec, '')))} -> {target}"
+
+
+def _tag_example(batch: TagBatch, row: int, spec: Mapping[str, Any]) -> str:
+    length = int(batch.lengths[row])
+    symbols = [spec["vocab"][i] for i in batch.inputs[row, :length]]
+    names = [spec["tags"][i] for i in batch.targets[row, :length]]
+    if tags.is_edits(spec["tags"]):
+        return f"{_short(repr(''.join(symbols)))} -> {_short(repr(tags.edited(symbols, names)))}"
+    return _short(" ".join(f"{symbol}/{tag}" for symbol, tag in zip(symbols, names, strict=True)))
+
+
+def _pair_example(batch: PairBatch, row: int, spec: Mapping[str, Any]) -> str:
+    source = _text(batch.source[row, : int(batch.source_lengths[row])], spec, "source_")
+    target = batch.target[row, 1:]
+    return f"{_short(repr(source))} -> {_short(repr(_text(target[target != IGNORE], spec, 'target_')))}"
+
+
+def _value_example(batch: ValueBatch, row: int, spec: Mapping[str, Any]) -> str:
+    return f"{_numbers(batch.inputs[row])} -> {_numbers(batch.targets[row])}"
+
+
+EXAMPLES: dict[type, Callable[[Any, int, Mapping[str, Any]], str]] = {
+    TextBatch: _text_example,
+    ClassBatch: _class_example,
+    TagBatch: _tag_example,
+    PairBatch: _pair_example,
+    ValueBatch: _value_example,
+}
 
 
 def _text(ids: torch.Tensor, spec: Mapping[str, Any], side: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 PIPELINES = {  # the Hugging Face Hub's names for the tasks
     "char_lm": "text-generation",
     "seq_classifier": "text-classification",
+    "seq_tagger": "token-classification",
     "seq2seq": "translation",
     "regressor": "time-series-forecasting",
 }

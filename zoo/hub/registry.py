@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from zoo.checks import nearest
 from zoo.files import bundle
-from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
+from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel, SeqTaggerModel
 from zoo.nn import CELLS, cell_name
 
 Factory = Callable[..., Model]
@@ -111,5 +111,5 @@ def find_class(name: str, source: str = "") -> tuple[type[Model], str]:
     raise ValueError(f"{where}unknown model {name!r}{nearest(name, names())}{hint}")
 
 
-for _model in (CharLMModel, RegressorModel, Seq2SeqModel, SeqClassifierModel):
+for _model in (CharLMModel, RegressorModel, Seq2SeqModel, SeqClassifierModel, SeqTaggerModel):
     register_model(_model)

@@ -6,6 +6,7 @@ from zoo.models.config import ModelConfig
 from zoo.models.regressor import RegressorConfig, RegressorModel
 from zoo.models.seq2seq import Seq2SeqConfig, Seq2SeqModel
 from zoo.models.seq_classifier import SeqClassifierConfig, SeqClassifierModel
+from zoo.models.seq_tagger import SeqTaggerConfig, SeqTaggerModel
 
 __all__ = [
     "CharLMConfig",
@@ -19,4 +20,6 @@ __all__ = [
     "Seq2SeqModel",
     "SeqClassifierConfig",
     "SeqClassifierModel",
+    "SeqTaggerConfig",
+    "SeqTaggerModel",
 ]

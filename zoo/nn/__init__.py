@@ -7,7 +7,7 @@ from zoo.nn.encoder_decoder import AttentionDecoder, BridgeName, EncoderDecoder
 from zoo.nn.engines.diagonal import DiagonalLayer, diagonal
 from zoo.nn.engines.unitwise import UnitWise, unitwise
 from zoo.nn.layer import CELLS, CellSpec, Layer, State, cell_name, register_cell
-from zoo.nn.networks import CharNet, ClassifierNet, OneHot, RegressorNet
+from zoo.nn.networks import CharNet, ClassifierNet, OneHot, RegressorNet, TaggerNet
 from zoo.nn.recurrent import Recurrent, initialize
 from zoo.nn.stack import Norm, StackOptions
 
@@ -31,6 +31,7 @@ __all__ = [
     "RegressorNet",
     "StackOptions",
     "State",
+    "TaggerNet",
     "UnitWise",
     "cell_name",
     "diagonal",

@@ -1,4 +1,4 @@
-"""Three small networks around one recurrent stack. They know no loss, optimizer or Trainer.
+"""Four small networks around one recurrent stack. They know no loss, optimizer or Trainer.
 
 Legend: B batch, T time steps, S source steps, D features, H hidden units, V vocabulary, C classes,
 K target values.
@@ -213,6 +213,41 @@ class ClassifierNet(nn.Module):
         if self.pooling == "mean":
             return outputs.masked_fill(padding, 0.0).sum(1) / lengths
         return outputs.masked_fill(padding, float("-inf")).amax(1)
+
+
+class TaggerNet(nn.Module):
+    """A tagger: the logits of each tag at each step.
+
+    Args:
+        num_tags: Tags, C.
+        vocab_size: Symbols, V.
+        embedding_dim: Width of the symbols' embedding; None for one-hot.
+        head_dropout: Probability of dropping what the head sees, in training.
+        init: Initialisation of all weights, see `initialize`.
+        **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout, bidirectional and so on.
+    """
+
+    def __init__(
+        self,
+        num_tags: int,
+        *,
+        vocab_size: int,
+        embedding_dim: int | None,
+        head_dropout: float,
+        init: Any,
+        **recurrent: Any,
+    ) -> None:
+        super().__init__()
+        check_sizes(num_tags=num_tags)
+        self.input = symbol_input(vocab_size, embedding_dim)
+        self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
+        self.head = head(self.recurrent.output_size, num_tags, head_dropout)
+        initialize(self, init)
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Maps symbols (B, T), of `lengths` (B,) real steps, to logits (B, T, C)."""
+        outputs, _ = self.recurrent(self.input(ids), lengths=lengths)
+        return self.head(outputs)
 
 
 class RegressorNet(nn.Module):

@@ -17,6 +17,7 @@ from torchmetrics.functional.text import edit_distance
 from torchmetrics.text import CHRFScore, SacreBLEUScore
 
 from zoo.batch import IGNORE
+from zoo.tags import marks
 
 
 def summed_cross_entropy(
@@ -215,6 +216,47 @@ class Perplexity(Mean):
     def compute(self) -> Tensor:
         """Returns the perplexity, a float32 scalar."""
         return super().compute().exp()
+
+
+class TagF1(Metric):
+    """The F1 score of what tags mark, over all labels at once, in [0, 1].
+
+    With tags as `B-X`, `I-X` and `O`, it is that of whole spans: one is right if its label, beginning and end are. With
+    others, it is that of single symbols whose tag says something (see `zoo.tags.outside_of`). Without any, it is 0.
+
+    Args:
+        names: The names of the tags in the order of their ids.
+
+    Example:
+        >>> f1 = TagF1(["O", "B-x", "I-x"])
+        >>> f1.update(torch.tensor([[1, 2, 0, 1]]), torch.tensor([[1, 2, 0, 0]]))
+        >>> f1.compute()
+        tensor(0.6667)
+    """
+
+    higher_is_better = True
+    full_state_update = False
+    right: Tensor
+    marked: Tensor
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.add_state("right", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("marked", torch.tensor(0), dist_reduce_fx="sum")  # by both sides
+
+    def update(self, predicted: Tensor, targets: Tensor) -> None:
+        """Adds the tags (B, T) of some sequences. Targets are `IGNORE` where there are none."""
+        real = (targets != IGNORE).tolist()
+        for rows in zip(real, predicted.tolist(), targets.tolist(), strict=True):
+            kept = [(self.names[a], self.names[b]) for is_real, a, b in zip(*rows, strict=True) if is_real]
+            found, wanted = (marks([pair[side] for pair in kept], self.names) for side in (0, 1))
+            self.right += len(found & wanted)
+            self.marked += len(found) + len(wanted)
+
+    def compute(self) -> Tensor:
+        """Returns the score, a float32 scalar."""
+        return 2 * self.right / self.marked.clamp(min=1)
 
 
 class Bleu(SacreBLEUScore):

@@ -1,8 +1,8 @@
 """Training sequence classifiers."""
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,14 +15,12 @@ from zoo.models.texts import Normalization
 from zoo.nn import CellSpec, InitName, Norm
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task
+from zoo.tasks.confusion import KeepsConfusion
 from zoo.tasks.metrics import Share, summed_cross_entropy
 from zoo.vocab import SymbolKind
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-class SeqClassifier(Task):
+class SeqClassifier(KeepsConfusion, Task):
     """Trains a model to predict the class of a sequence of features or symbols.
 
     Validation and test report `accuracy` and `macro_f1`: the mean over the classes of the F1 score, without
@@ -87,8 +85,6 @@ class SeqClassifier(Task):
     monitor = ("val/accuracy", "max")
     shown = ("accuracy",)
     item = "sequences"
-    figure_name = "confusion_matrix"
-    remembers = ("_confusion",)
     model: SeqClassifierModel
     _weights: Tensor | None
 
@@ -132,6 +128,11 @@ class SeqClassifier(Task):
             raise ValueError(f"class_weights: got {class_weights}, expected numbers of at least 0")
         self._confusion: Tensor | None = None
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """See `KeepsConfusion`."""
+        return self.model.config.classes
+
     def bind(self, spec: Mapping[str, Any], source: str) -> None:
         """See `Task`. Takes the class weights, too: they belong to the training, and are no fact of the model."""
         super().bind(spec, source)
@@ -155,7 +156,6 @@ class SeqClassifier(Task):
         """See `Task`."""
         metrics: dict[str, Metric] = {"accuracy": Share()}
         if stage != "train":
-            # the underscore: its counts are drawn, not logged
             metrics["macro_f1"] = MulticlassF1Score(
                 len(self.model.config.classes), average="macro", ignore_index=IGNORE
             )
@@ -175,22 +175,3 @@ class SeqClassifier(Task):
             self.metric(stage, "macro_f1").update(predicted, batch.targets)
             self.metric(stage, "_confusion").update(predicted, batch.targets)
         return Loss(total, count)
-
-    def on_validation_epoch_end(self) -> None:
-        """Keeps the epoch's confusion matrix, summed over ranks."""
-        self._keep_confusion("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Keeps the confusion matrix, summed over ranks."""
-        self._keep_confusion("test")
-
-    def _keep_confusion(self, stage: Stage) -> None:
-        metric = self.metric(stage, "_confusion")
-        self._confusion = metric.compute().cpu()
-        metric.reset()
-
-    def figure(self) -> "Figure | None":
-        """Draws the confusion matrix of the test part, or of the last validation if there was no test."""
-        from zoo import plots
-
-        return None if self._confusion is None else plots.confusion(self._confusion, self.model.config.classes)

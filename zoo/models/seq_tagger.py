@@ -1,0 +1,204 @@
+"""Sequence taggers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from zoo import tags
+from zoo.batch import IGNORE, TagBatch
+from zoo.models.base import Features, Model
+from zoo.models.texts import TextConfig, as_list, encode_text
+from zoo.nn import TaggerNet
+from zoo.nn.networks import HEAD_AXES, input_axes
+from zoo.tags import Span
+from zoo.vocab import OnUnknown, Vocab
+
+Tokens = str | Sequence[str]  # a text, or its symbols
+
+
+class Tagged(NamedTuple):
+    """The tags of an input.
+
+    Example:
+        >>> Tagged(["in", "Paris"], ["O", "B-place"], [0.75, 0.5]).spans
+        [Span(label='place', start=1, end=2)]
+    """
+
+    symbols: list[str]
+    tags: list[str]
+    probabilities: list[float]  # of each tag
+
+    @property
+    def spans(self) -> list[Span]:
+        """The spans that tags as `B-X` and `I-X` mark."""
+        return list(tags.spans(self.tags))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeqTaggerConfig(TextConfig):
+    """Describes a `SeqTaggerModel`.
+
+    Args:
+        tags: Names of the tags in the order of their ids.
+        vocab: The symbols in the order of their ids.
+        bidirectional: Also read from the right.
+        embedding_dim: Width of the symbols' embedding. None is one-hot.
+        lowercase: See `TextConfig`, as for the other fields.
+    """
+
+    tags: tuple[str, ...]
+    vocab: tuple[str, ...]
+    bidirectional: bool = True
+    embedding_dim: int | None = None
+
+
+class SeqTaggerModel(Model):
+    """Predicts a tag for each symbol of a text.
+
+    Example:
+        >>> model = SeqTaggerModel(SeqTaggerConfig(tags=("vowel", "other"), vocab=("a", "b")))
+        >>> model(torch.zeros(1, 10, dtype=torch.int64)).shape
+        torch.Size([1, 10, 2])
+    """
+
+    task_name = "seq_tagger"
+    config_class = SeqTaggerConfig
+    config: SeqTaggerConfig
+    network: TaggerNet
+
+    @cached_property
+    def vocab(self) -> Vocab:
+        """The symbols that the model reads."""
+        return Vocab(self.config.vocab, self.config.symbols, self.config.tokenizer)
+
+    @cached_property
+    def edits(self) -> bool:
+        """Whether the tags say how to edit the text, see `zoo.tags.edited`."""
+        return tags.is_edits(self.config.tags)
+
+    def build_network(self) -> TaggerNet:
+        """See `Model`."""
+        return TaggerNet(
+            len(self.config.tags),
+            vocab_size=len(self.vocab),
+            embedding_dim=self.config.embedding_dim,
+            bidirectional=self.config.bidirectional,
+            **self.config.recurrent_arguments(),
+        )
+
+    def symbol_axes(self) -> dict[str, tuple[int, str]]:
+        """See `Model`."""
+        return {name: (axis, "vocab") for name, axis in input_axes(self.network).items()} | {
+            name: (axis, "tags") for name, axis in HEAD_AXES.items()
+        }
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Maps ids (B, T), of `lengths` (B,) real symbols, to logits (B, T, C)."""
+        return self.network(inputs, lengths)
+
+    # -- plain values
+
+    def tag(self, texts: Tokens | Sequence[Tokens], on_unknown: OnUnknown | None = None) -> list[Tagged]:
+        """Predicts the tag of each symbol of some texts.
+
+        Args:
+            texts: A text, or a list of texts. Each is a string, or a list of its symbols, for example words.
+            on_unknown: What to do with unknown symbols, see `zoo.Vocab.encode`. `skip` leaves them out.
+
+        Returns:
+            A list with the symbols of each text and their tags, also for a single text.
+
+        Raises:
+            ValueError: If a text is empty, or has an unknown symbol.
+        """
+        rows = self._symbols(texts, on_unknown)
+        return self._tagged(self._batch(rows, on_unknown), rows)
+
+    def edit(self, texts: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[str]:
+        """Edits some texts as the tags say, for example restores upper case and punctuation.
+
+        Raises:
+            ValueError: If the tags of this model are no edits. See also `tag`.
+        """
+        if not self.edits:
+            raise ValueError(f"edit: the tags of this model are no edits: {', '.join(self.config.tags[:8])}; use tag")
+        return [tags.edited(found.symbols, found.tags) for found in self.tag(texts, on_unknown)]
+
+    def infer(self, values: Any, on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
+        """Gives the tags of each input, see `tag`; or the edited text, if they are edits."""
+        rows = self._symbols(values, on_unknown)
+        return self._rows(self._batch(rows, on_unknown), rows)
+
+    def answer(self, batch: TagBatch) -> list[dict[str, Any]]:
+        """Gives the tags of each row, or the edited text, if they are edits."""
+        names = self.config.vocab
+        rows = [
+            [names[number] for number in ids[:length].tolist()]
+            for ids, length in zip(batch.inputs, batch.lengths.tolist(), strict=True)
+        ]
+        return self._rows(batch, rows)
+
+    def _rows(self, batch: TagBatch, rows: list[list[str]]) -> list[dict[str, Any]]:
+        found = []
+        for (symbols, predicted, _), targets in zip(self._tagged(batch, rows), batch.targets.tolist(), strict=True):
+            entry: dict[str, Any] = {"input": self._joined(symbols), "prediction": self._shown(symbols, predicted)}
+            if targets[0] != IGNORE:
+                real = [self.config.tags[target] for target in targets[: len(symbols)]]
+                entry["target"] = self._shown(symbols, real)
+            found.append(entry)
+        return found
+
+    def _joined(self, symbols: list[str]) -> str:
+        return " ".join(symbols) if self.vocab.kind == "words" else self.vocab.decode(map(self.vocab.id, symbols))
+
+    def _shown(self, symbols: list[str], found: list[str]) -> Any:
+        return tags.edited(symbols, found) if self.edits else found
+
+    @torch.no_grad()
+    def _tagged(self, batch: TagBatch, rows: list[list[str]]) -> list[Tagged]:
+        with self.evaluating():
+            chances, best = self(batch.inputs, batch.lengths).float().softmax(-1).max(-1)
+        names = self.config.tags
+        return [
+            Tagged(row, [names[number] for number in ids[: len(row)]], sure[: len(row)])
+            for row, ids, sure in zip(rows, best.tolist(), chances.tolist(), strict=True)
+        ]
+
+    @torch.no_grad()
+    def features(self, values: Any) -> Features:
+        """Gives the hidden states for some inputs: see `Model`."""
+        batch = self._batch(self._symbols(values))
+        with self.evaluating():
+            outputs, state = self.network.recurrent(self.network.input(batch.inputs), lengths=batch.lengths)
+        return Features(outputs, batch.lengths, state)
+
+    @property
+    def takes(self) -> str:
+        """See `Model`."""
+        return "texts"
+
+    def _symbols(self, texts: Tokens | Sequence[Tokens], on_unknown: OnUnknown | None = None) -> list[list[str]]:
+        """Returns the symbols of each text, without those to skip."""
+        given = [texts] if isinstance(texts, str) else texts
+        rows = [self._split(text) for text in (given if isinstance(given, list | tuple) else [given])]
+        if not rows:
+            raise ValueError("got no text, expected at least one")
+        return [[one for one in row if one in self.vocab] for row in rows] if on_unknown == "skip" else rows
+
+    def _split(self, text: Any) -> list[str]:
+        if isinstance(text, list | tuple):  # its symbols
+            return [self.config.clean(symbol) for symbol in as_list(text)]
+        (whole,) = as_list(text)
+        cleaned = self.config.clean(whole)
+        return cleaned.split() if self.vocab.kind == "words" else list(self.vocab.split(cleaned))
+
+    def _batch(self, rows: Iterable[list[str]], on_unknown: OnUnknown | None = None) -> TagBatch:
+        ids = [torch.tensor(encode_text(self.vocab, row, on_unknown)) for row in rows]
+        lengths = torch.tensor([len(row) for row in ids])
+        padded = pad_sequence(ids, batch_first=True).to(self.device)
+        return TagBatch(padded, torch.full_like(padded, IGNORE), lengths)
