@@ -55,10 +55,11 @@ options
   -h, --help                  this page
   --version                   the version
 
-A config names a task (CharLM, SeqClassifier, Seq2Seq, Regressor) and its data (Gutenberg, TextFile,
-TextString, MNISTRows, LabelledSequences, WordCompletion, TextPairs, ToySeq2Seq, NumericSequences,
-TimeSeries, AddingProblem, SelectiveCopy, Parity, PermutationProduct). Each published result has a
-config. A run is one folder, by default runs/<config>/<date-time>.
+A config names a task (CharLM, SeqClassifier, SeqTagger, Seq2Seq, Regressor) and its data (Gutenberg,
+TextFile, TextString, MNISTRows, LabelledSequences, TaggedSequences, Punctuation, WordCompletion,
+TextPairs, ToySeq2Seq, Pronunciations, NumericSequences, TimeSeries, AddingProblem, SelectiveCopy,
+Parity, PermutationProduct). Each published result has a config. A run is one folder, by default
+runs/<config>/<date-time>.
 
 examples
   python -m zoo generate char_lm_lstm.alice --prompt "alice was" --temperature 0.5
