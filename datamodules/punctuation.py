@@ -18,7 +18,7 @@ DASHES = ("--", "\u2014", "\u2013")  # between words
 
 
 class Punctuation(TagData):
-    """Restoring upper case and punctuation: each letter of a plain text has a tag that says how to edit it.
+    """Restoring upper case and punctuation: each letter's tag says how to edit a plain text.
 
     The plain text has letters, digits and single spaces, and apostrophes and hyphens within words. Other characters,
     for example quotation marks, are left out for good. `=` keeps a letter, `^` makes it upper case, and a mark in the
