@@ -5,6 +5,7 @@ Legend: N examples, B batch size, T time steps.
 
 from abc import abstractmethod
 from collections import Counter
+from itertools import compress
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from datamodules.parts import Part, Parts, with_validation
 from datamodules.symbols import check_symbols, counted_vocab
 from zoo.batch import IGNORE, TagBatch
 from zoo.tags import outside_of
-from zoo.vocab import SymbolKind, Vocab
+from zoo.vocab import PAD, UNK, SymbolKind, Vocab
 
 
 class TaggedText(NamedTuple):
@@ -36,6 +37,8 @@ class TagExamples:
     Args:
         sequences: The ids of the symbols of each text.
         targets: The ids of their tags. None: there are none.
+        words: The number of each symbol, which is a word, in `spellings`. None: symbols are no words.
+        spellings: The ids of the letters of each word.
 
     Example:
         >>> TagExamples(Mapped.of([[5, 6], [7]]), Mapped.of([[1, 0], [1]])).take(torch.tensor([0, 1])).targets
@@ -45,8 +48,14 @@ class TagExamples:
 
     batch_type = TagBatch
 
-    def __init__(self, sequences: Mapped, targets: Mapped | None = None) -> None:
-        self.sequences, self.targets = sequences, targets
+    def __init__(
+        self,
+        sequences: Mapped,
+        targets: Mapped | None = None,
+        words: Mapped | None = None,
+        spellings: Mapped | None = None,
+    ) -> None:
+        self.sequences, self.targets, self.words, self.spellings = sequences, targets, words, spellings
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -56,7 +65,11 @@ class TagExamples:
         inputs, lengths = self.sequences.padded(index)
         none = torch.full_like(inputs, IGNORE)
         targets = none if self.targets is None else self.targets.padded(index, IGNORE)[0]
-        return void_missing(TagBatch(inputs, targets, lengths), index)
+        letters = None
+        if self.words is not None and self.spellings is not None:
+            words, _ = self.words.padded(index)
+            letters = self.spellings.padded(words.flatten())[0].unflatten(0, words.shape)
+        return void_missing(TagBatch(inputs, targets, lengths, letters), index)
 
 
 class TagData(SequenceData):
@@ -108,6 +121,7 @@ class TagData(SequenceData):
         self.tag_names = list(self.facts.get("tags") or sorted(known, key=lambda tag: (tag != outside, tag)))
         if len(self.tag_names) < 2:
             raise ValueError(f"got one tag, {self.tag_names[0]!r}, expected at least 2")
+        self.letters = self._learn_letters() if self.kind == "words" else None
         self._note_unseen()
         return with_validation({part: self._examples(part, found) for part, found in self.rows.items()})
 
@@ -115,6 +129,11 @@ class TagData(SequenceData):
         rows = self.rows.get("train") or [row for found in self.rows.values() for row in found]
         counts = Counter(self._clean(symbol) for row in rows for symbol in row.symbols)
         return counted_vocab(counts, self.kind, (), self.min_count)
+
+    def _learn_letters(self) -> Vocab:
+        if self.facts.get("letters") is not None:
+            return Vocab(self.facts["letters"])
+        return Vocab([PAD, UNK, *sorted({letter for word in self.vocab if word != UNK for letter in word})])
 
     def _clean(self, symbol: str) -> str:
         return plain(symbol, **self.cleaning_of(*self._cleaning))
@@ -128,25 +147,33 @@ class TagData(SequenceData):
     def _examples(self, part: Part, rows: list[TaggedText]) -> TagExamples:
         self.unknown.part = part
         ids = {tag: number for number, tag in enumerate(self.tag_names)}
-        sequences, targets = [], []
+        texts, sequences, targets = [], [], []
         for row in rows:
             unknown = Counter(tag for tag in row.tags if tag not in ids)
             self.unknown.add("tags", unknown, len(row.tags))
             if unknown and self.on_unknown != "skip":
                 self.unknown.refused.add(part)
-            symbols = list(map(self._clean, row.symbols))
+            symbols, tags = [*map(self._clean, row.symbols)], row.tags
             found = self.encode(symbols, self.vocab)
             if len(found) < len(symbols):  # unknown symbols were left out
-                wanted = [tag for symbol, tag in zip(symbols, row.tags, strict=True) if symbol in self.vocab]
-            else:
-                wanted = list(row.tags)
+                kept = [symbol in self.vocab for symbol in symbols]
+                symbols, tags = list(compress(symbols, kept)), tuple(compress(tags, kept))
             if found and not unknown:
+                texts.append(symbols)
                 sequences.append(found)
-                targets.append([ids[tag] for tag in wanted])
+                targets.append([ids[tag] for tag in tags])
         self.unknown.drop(len(rows) - len(sequences), len(rows))
         if not sequences:
             raise ValueError(f"no {self.what} of the {part} part can be used: the model knows none of them whole")
-        return TagExamples(Mapped.of(sequences), Mapped.of(targets))
+        return TagExamples(Mapped.of(sequences), Mapped.of(targets), *self._spelled(texts))
+
+    def _spelled(self, texts: list[list[str]]) -> tuple[Mapped, Mapped] | tuple[None, None]:
+        """Returns the words of each text as numbers, and the ids of the letters of each word."""
+        if self.letters is None:
+            return None, None
+        numbers: dict[str, int] = {}
+        words = [[numbers.setdefault(word, len(numbers)) for word in text] for text in texts]
+        return Mapped.of(words), Mapped.of([self.letters.encode(word) for word in numbers])
 
     def lengths(self, part: Part) -> NDArray[np.int64]:
         """See `SequenceData`."""
@@ -165,8 +192,11 @@ class TagData(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
-        rows = [self.encode_input(self._split(text), self.vocab) for text in self.predict_inputs]
-        return self.predict_loader(TagExamples(Mapped.of(rows)))
+        texts = list(map(self._split, self.predict_inputs))
+        rows = [self.encode_input(text, self.vocab) for text in texts]
+        if self.on_unknown == "skip":
+            texts = [[symbol for symbol in text if symbol in self.vocab] for text in texts]
+        return self.predict_loader(TagExamples(Mapped.of(rows), None, *self._spelled(texts)))
 
     def _split(self, text: str) -> list[str]:
         """Returns the symbols of one of the `predict_inputs`."""
@@ -181,5 +211,6 @@ class TagData(SequenceData):
             "vocab": list(self.vocab),
             "symbols": self.vocab.kind,
             "tokenizer": self.vocab.tokenizer,
+            "letters": None if self.letters is None else list(self.letters),
             **self.cleaning_of(*self._cleaning),
         }

@@ -52,6 +52,7 @@ class TagBatch(NamedTuple):
     inputs: "Tensor"  # (B, T) int64, padded on the right
     targets: "Tensor"  # (B, T) int64, IGNORE where there is none
     lengths: "Tensor"  # (B,) int64 on the CPU
+    letters: "Tensor | None" = None  # (B, T, L) int64: those of each symbol, which is a word; 0 after its end
 
     def void(self, rows: "Tensor") -> Self:
         """Marks `rows` (B,), bool, as holding no example."""

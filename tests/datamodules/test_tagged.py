@@ -47,7 +47,7 @@ def texts(data: SequenceData, part: str = "train") -> list[tuple[list[str], list
     batch, spec = data.parts[part].take(torch.arange(len(data.parts[part]))), data.spec
     return [
         ([spec["vocab"][i] for i in ids[:length]], [spec["tags"][i] for i in targets[:length]])
-        for ids, targets, length in zip(*(field.tolist() for field in batch), strict=True)
+        for ids, targets, length in zip(*(field.tolist() for field in batch[:3]), strict=True)
     ]
 
 

@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import lightning as L
 import pytest
 import torch
 from sklearn.metrics import f1_score
 
 import zoo
+from datamodules import TaggedSequences
 from support import ROOT, tiny
 from zoo.batch import IGNORE
 from zoo.tags import Span, marks, spans
@@ -79,6 +81,39 @@ def test_a_text_or_its_words_are_tagged(tagger: zoo.Model) -> None:
     ]:
         with pytest.raises(ValueError, match=re.escape(message)):
             call()
+
+
+SUFFIXES = {"ing": "V", "ness": "N", "ful": "A"}
+
+
+def test_unknown_words_are_told_from_their_spelling(tmp_path: Path) -> None:
+    """The words of the test part are not in the training part."""
+    stems = [a + b for a in ("ba", "de", "ki", "lo", "mu", "ra") for b in ("b", "ck", "d", "g", "ll", "n", "r", "t")]
+    for part, some in (("train", stems[:40]), ("test", stems[40:])):
+        pairs = [f"{stem}{suffix} {tag}\n" for stem in some for suffix, tag in SUFFIXES.items()]
+        texts = ["".join(pairs[(7 * n + m * m) % len(pairs)] for m in range(1 + n % 4)) for n in range(120)]
+        (tmp_path / f"{part}.conll").write_text("\n".join(texts))
+    accuracy = {}
+    for size in (0, 16):
+        data = TaggedSequences(train=str(tmp_path / "train.conll"), test=str(tmp_path / "test.conll"), batch_size=16)
+        torch.manual_seed(0)
+        task = zoo.SeqTagger(embedding_dim=16, hidden_size=16, spelling_size=size, lr=0.02)
+        trainer = L.Trainer(
+            max_epochs=10, logger=False, enable_checkpointing=False, accelerator="cpu", enable_model_summary=False
+        )
+        trainer.fit(task, data)
+        (found,) = trainer.test(task, data, verbose=False)
+        accuracy[size] = found["test/accuracy"]
+    assert accuracy[16] > 0.97
+    assert accuracy[0] < 0.7
+    (found,) = task.model.tag("dokuing taleness")
+    assert found.tags == ["V", "N"]
+    batch = task.model._batch([["dokuing", "taleness"], ["baful"]])
+    assert [row["input"] for row in task.model.answer(batch)] == ["dokuing taleness", "baful"]
+    task.model.eval()
+    logits = task.model(batch.inputs, batch.lengths, batch.letters)
+    alone = task.model._batch([["baful"]])
+    torch.testing.assert_close(logits[1:, :1], task.model(alone.inputs, alone.lengths, alone.letters))
 
 
 def test_words_are_tagged_from_a_file_to_the_command_line(zoo_command: Callable, tmp_path: Path) -> None:

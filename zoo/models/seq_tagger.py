@@ -1,6 +1,6 @@
 """Sequence taggers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,8 +15,9 @@ from zoo.models.base import Features, Model
 from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.nn import TaggerNet
 from zoo.nn.networks import HEAD_AXES, input_axes
+from zoo.symbols import join
 from zoo.tags import Span
-from zoo.vocab import OnUnknown, Vocab
+from zoo.vocab import UNK, OnUnknown, Vocab
 
 Tokens = str | Sequence[str]  # a text, or its symbols
 
@@ -48,6 +49,8 @@ class SeqTaggerConfig(TextConfig):
         vocab: The symbols in the order of their ids.
         bidirectional: Also read from the right.
         embedding_dim: Width of the symbols' embedding. None is one-hot.
+        letters: The letters of the symbols, which are words, in the order of their ids: `<pad>`, `<unk>`, and others.
+        spelling_size: Units of each direction of a network that reads the letters of a word. 0: words are not spelled.
         lowercase: See `TextConfig`, as for the other fields.
     """
 
@@ -55,6 +58,17 @@ class SeqTaggerConfig(TextConfig):
     vocab: tuple[str, ...]
     bidirectional: bool = True
     embedding_dim: int | None = None
+    letters: tuple[str, ...] | None = None
+    spelling_size: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.spelling_size < 0:
+            raise ValueError(f"spelling_size: got {self.spelling_size}, expected at least 0")
+        if self.spelling_size and self.embedding_dim is None:
+            raise ValueError("spelling_size: it needs an embedding_dim")
+        if self.spelling_size and self.letters is None:
+            raise ValueError(f"spelling_size: it needs the letters of words, and the symbols are {self.symbols}")
 
 
 class SeqTaggerModel(Model):
@@ -87,19 +101,27 @@ class SeqTaggerModel(Model):
             len(self.config.tags),
             vocab_size=len(self.vocab),
             embedding_dim=self.config.embedding_dim,
+            num_letters=None if self.config.letters is None else len(self.config.letters),
+            spelling_size=self.config.spelling_size,
             bidirectional=self.config.bidirectional,
             **self.config.recurrent_arguments(),
         )
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """See `Model`."""
-        return {name: (axis, "vocab") for name, axis in input_axes(self.network).items()} | {
-            name: (axis, "tags") for name, axis in HEAD_AXES.items()
+        letters = {} if self.network.speller is None else {"speller.input.weight": (0, "letters")}
+        return {
+            **{name: (axis, "vocab") for name, axis in input_axes(self.network).items()},
+            **letters,
+            **{name: (axis, "tags") for name, axis in HEAD_AXES.items()},
         }
 
-    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Maps ids (B, T), of `lengths` (B,) real symbols, to logits (B, T, C)."""
-        return self.network(inputs, lengths)
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None, letters: Tensor | None = None) -> Tensor:
+        """Maps ids (B, T), of `lengths` (B,) real symbols, to logits (B, T, C).
+
+        A model with a `spelling_size` also needs the letters (B, T, L) of each symbol, see `zoo.batch.TagBatch`.
+        """
+        return self.network(inputs, lengths, letters)
 
     # -- plain values
 
@@ -137,11 +159,16 @@ class SeqTaggerModel(Model):
     def answer(self, batch: TagBatch) -> list[dict[str, Any]]:
         """Gives the tags of each row, or the edited text, if they are edits."""
         names = self.config.vocab
-        rows = [
-            [names[number] for number in ids[:length].tolist()]
-            for ids, length in zip(batch.inputs, batch.lengths.tolist(), strict=True)
-        ]
-        return self._rows(batch, rows)
+        rows = [[names[number] for number in ids] for ids in batch.inputs.tolist()]
+        if batch.letters is not None and self.config.letters is not None:  # they also tell unknown words
+            known = Vocab(self.config.letters)
+            spelled = [[known.decode([i for i in word if i]) for word in words] for words in batch.letters.tolist()]
+            rows = [
+                [name if UNK in word else word for name, word in zip(*both, strict=True)]
+                for both in zip(rows, spelled, strict=True)
+            ]
+        lengths = batch.lengths.tolist()
+        return self._rows(batch, [row[:length] for row, length in zip(rows, lengths, strict=True)])
 
     def _rows(self, batch: TagBatch, rows: list[list[str]]) -> list[dict[str, Any]]:
         found = []
@@ -154,7 +181,7 @@ class SeqTaggerModel(Model):
         return found
 
     def _joined(self, symbols: list[str]) -> str:
-        return " ".join(symbols) if self.vocab.kind == "words" else self.vocab.decode(map(self.vocab.id, symbols))
+        return " ".join(symbols) if self.vocab.kind == "words" else join(symbols, self.vocab.kind)
 
     def _shown(self, symbols: list[str], found: list[str]) -> Any:
         return tags.edited(symbols, found) if self.edits else found
@@ -162,7 +189,7 @@ class SeqTaggerModel(Model):
     @torch.no_grad()
     def _tagged(self, batch: TagBatch, rows: list[list[str]]) -> list[Tagged]:
         with self.evaluating():
-            chances, best = self(batch.inputs, batch.lengths).float().softmax(-1).max(-1)
+            chances, best = self(batch.inputs, batch.lengths, batch.letters).float().softmax(-1).max(-1)
         names = self.config.tags
         return [
             Tagged(row, [names[number] for number in ids[: len(row)]], sure[: len(row)])
@@ -174,7 +201,9 @@ class SeqTaggerModel(Model):
         """Gives the hidden states for some inputs: see `Model`."""
         batch = self._batch(self._symbols(values))
         with self.evaluating():
-            outputs, state = self.network.recurrent(self.network.input(batch.inputs), lengths=batch.lengths)
+            outputs, state = self.network.recurrent(
+                self.network.read(batch.inputs, batch.letters), lengths=batch.lengths
+            )
         return Features(outputs, batch.lengths, state)
 
     @property
@@ -197,8 +226,17 @@ class SeqTaggerModel(Model):
         cleaned = self.config.clean(whole)
         return cleaned.split() if self.vocab.kind == "words" else list(self.vocab.split(cleaned))
 
-    def _batch(self, rows: Iterable[list[str]], on_unknown: OnUnknown | None = None) -> TagBatch:
+    def _batch(self, rows: list[list[str]], on_unknown: OnUnknown | None = None) -> TagBatch:
         ids = [torch.tensor(encode_text(self.vocab, row, on_unknown)) for row in rows]
         lengths = torch.tensor([len(row) for row in ids])
         padded = pad_sequence(ids, batch_first=True).to(self.device)
-        return TagBatch(padded, torch.full_like(padded, IGNORE), lengths)
+        return TagBatch(padded, torch.full_like(padded, IGNORE), lengths, self._spelled(rows))
+
+    def _spelled(self, rows: list[list[str]]) -> Tensor | None:
+        """Returns the letters of each word (B, T, L), if the model reads them."""
+        if self.config.letters is None or not self.config.spelling_size:
+            return None
+        known = Vocab(self.config.letters)
+        words = [torch.tensor(known.encode(word)) for row in rows for word in row]
+        flat = pad_sequence(words, batch_first=True).split([len(row) for row in rows])
+        return pad_sequence(list(flat), batch_first=True).to(self.device)

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from zoo.checks import check_choice, check_dropout, check_sizes
-from zoo.nn.layer import State, draw_normal
+from zoo.nn.layer import CellSpec, State, draw_normal
 from zoo.nn.recurrent import Recurrent, allocating, initialize
 
+LETTER_DIM = 32  # width of the letters' embedding in a `Speller`
 MAX_ONE_HOT = 10_000  # symbols; the size of the identity matrix is the square of this
 Pooling = Literal["last", "mean", "max"]
 
@@ -222,6 +223,8 @@ class TaggerNet(nn.Module):
         num_tags: Tags, C.
         vocab_size: Symbols, V.
         embedding_dim: Width of the symbols' embedding; None for one-hot.
+        num_letters: Letters of the symbols, which are words, with the padding, 0; None: words are not spelled.
+        spelling_size: Units of each direction of a network that reads the letters of a word (Lample et al. 2016).
         head_dropout: Probability of dropping what the head sees, in training.
         init: Initialisation of all weights, see `initialize`.
         **recurrent: Arguments of `Recurrent`: hidden_size, num_layers, cell, dropout, bidirectional and so on.
@@ -233,6 +236,8 @@ class TaggerNet(nn.Module):
         *,
         vocab_size: int,
         embedding_dim: int | None,
+        num_letters: int | None = None,
+        spelling_size: int = 0,
         head_dropout: float,
         init: Any,
         **recurrent: Any,
@@ -240,14 +245,46 @@ class TaggerNet(nn.Module):
         super().__init__()
         check_sizes(num_tags=num_tags)
         self.input = symbol_input(vocab_size, embedding_dim)
-        self.recurrent = Recurrent(self.input.embedding_dim, **recurrent)
+        width = self.input.embedding_dim
+        self.speller: Speller | None = None
+        if num_letters is not None and spelling_size:
+            self.speller = Speller(num_letters, spelling_size, recurrent["cell"])
+            width += self.speller.output_size
+        self.recurrent = Recurrent(width, **recurrent)
         self.head = head(self.recurrent.output_size, num_tags, head_dropout)
         initialize(self, init)
 
-    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Maps symbols (B, T), of `lengths` (B,) real steps, to logits (B, T, C)."""
-        outputs, _ = self.recurrent(self.input(ids), lengths=lengths)
+    def forward(self, ids: Tensor, lengths: Tensor | None = None, letters: Tensor | None = None) -> Tensor:
+        """Maps symbols (B, T), of `lengths` (B,) real steps, and their letters (B, T, L) to logits (B, T, C)."""
+        outputs, _ = self.recurrent(self.read(ids, letters), lengths=lengths)
         return self.head(outputs)
+
+    def read(self, ids: Tensor, letters: Tensor | None = None) -> Tensor:
+        """Maps symbols (B, T) and their letters (B, T, L) to what the recurrent layers read (B, T, F)."""
+        return self.input(ids) if self.speller is None else torch.cat([self.input(ids), self.speller(letters)], dim=-1)
+
+
+class Speller(nn.Module):
+    """Reads the letters of each word from both sides (Lample et al. 2016, section 4.1).
+
+    Args:
+        num_letters: Letters, with the padding, 0.
+        hidden_size: Units of each direction.
+        cell: The cell, with its options.
+    """
+
+    def __init__(self, num_letters: int, hidden_size: int, cell: CellSpec) -> None:
+        super().__init__()
+        self.input = symbol_input(num_letters, LETTER_DIM)
+        self.recurrent = Recurrent(LETTER_DIM, hidden_size, cell=cell, bidirectional=True)
+        self.output_size = self.recurrent.output_size
+
+    def forward(self, letters: Tensor) -> Tensor:
+        """Maps letters (B, T, L), with 0 after a word's end, to a vector for each word (B, T, output_size)."""
+        words = letters.flatten(0, 1)
+        lengths = (words != 0).sum(-1).clamp(min=1).cpu()
+        outputs, _ = self.recurrent(self.input(words), lengths=lengths)
+        return self.recurrent.last(outputs, lengths).unflatten(0, letters.shape[:2])
 
 
 class RegressorNet(nn.Module):

@@ -26,6 +26,7 @@ class SeqTagger(KeepsConfusion, Task):
         vocab: The symbols in the order of their ids. None: taken from the data.
         symbols: `characters`, `bytes`, `words` or `bpe`. None: taken from the data.
         tokenizer: The JSON of a BPE tokenizer. None: taken from the data.
+        letters: The letters of words in the order of their ids. None: taken from the data.
         lowercase: Whether the model converts texts to lower case. None: taken from the data.
         normalization: A Unicode normal form of the texts, applied first. None: taken from the data.
         hidden_size: Units per layer and direction.
@@ -34,6 +35,8 @@ class SeqTagger(KeepsConfusion, Task):
             docs/cells.md has all.
         bidirectional: Whether to also read from the right.
         embedding_dim: Size of the embedding of symbols. None: one-hot.
+        spelling_size: Units of each direction of a network that reads each word letter by letter, so that the tags of
+            unknown words can be told from their spelling. 0: none. It needs an `embedding_dim`.
         dropout: Dropout between layers, see `zoo.nn.Recurrent`.
         variational_dropout: Dropout of each layer's inputs, with one mask for all steps.
         weight_drop: Dropout of recurrent weights, with one mask for all steps.
@@ -57,7 +60,7 @@ class SeqTagger(KeepsConfusion, Task):
 
     model_class = SeqTaggerModel
     batch_type = TagBatch
-    facts = ("tags", "vocab", "symbols", "tokenizer", "lowercase", "normalization")
+    facts = ("tags", "vocab", "symbols", "tokenizer", "letters", "lowercase", "normalization")
     keeps = ("lowercase", "normalization")
     monitor = ("val/f1", "max")
     shown = ("accuracy", "f1")
@@ -70,6 +73,7 @@ class SeqTagger(KeepsConfusion, Task):
         vocab: list[str] | None = None,
         symbols: SymbolKind | None = None,
         tokenizer: str | None = None,
+        letters: list[str] | None = None,
         lowercase: bool | None = None,
         normalization: Normalization | None = None,
         hidden_size: int = 128,
@@ -77,6 +81,7 @@ class SeqTagger(KeepsConfusion, Task):
         cell: CellSpec = "lstm",
         bidirectional: bool = True,
         embedding_dim: int | None = None,
+        spelling_size: int = 0,
         dropout: float = 0.0,
         variational_dropout: float = 0.0,
         weight_drop: float = 0.0,
@@ -114,7 +119,7 @@ class SeqTagger(KeepsConfusion, Task):
 
     def score(self, batch: TagBatch, stage: Stage) -> Loss:
         """See `Task`."""
-        logits = self.model(batch.inputs, batch.lengths)
+        logits = self.model(batch.inputs, batch.lengths, batch.letters)
         predicted, count = logits.argmax(-1), (batch.targets != IGNORE).sum()
         self.metric(stage, "accuracy").update((predicted == batch.targets).sum(), count)
         if stage != "train":
