@@ -26,6 +26,7 @@ def test_a_bundle_gives_the_same_model_back(task: type[Model], cell: str, tmp_pa
     facts: dict[str, dict[str, Any]] = {
         "char_lm": {},
         "seq_classifier": {"classes": ["x", "y"], "vocab": list("ab")},
+        "seq_tagger": {"tags": ["x", "y"], "vocab": list("ab")},
         "seq2seq": {"source_vocab": list("ab"), "target_vocab": ["<pad>", "<start>", "<end>", "a"]},
         "regressor": {"input_size": 1, "target_size": 1, "normalize": "dataset", "mean": 3.0, "scale": 2.0},
     }
