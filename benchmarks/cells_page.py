@@ -104,7 +104,8 @@ def verdict(cell: str, about: dict[str, Any], known: Values) -> str:
     result = seen(known.get(task, {}).get(cell))
     if "own" in about:
         result += f"; with {about['own_about']}: {seen(known.get(OWN, {}).get(cell))}"
-    return f"{line} Its paper says that {about['claim']}: {result}."
+    tried = f" {about['tried']}" if "tried" in about else ""
+    return f"{line} Its paper says that {about['claim']}: {result}.{tried}"
 
 
 def draw(known: Values) -> None:
