@@ -26,10 +26,8 @@ def most_frequent(train: Sequence[Sequence[Unit]], others: Sequence[Sequence[Uni
         counts[symbols][tags] += 1
     best = {symbols: found.most_common(1)[0][0] for symbols, found in counts.items()}
     every = Counter(tag for _, tags in chain.from_iterable(train) for tag in tags)
-    known, ((common, _),) = (
-        {*every, *(tag for _, tags in chain.from_iterable(others) for tag in tags)},
-        (every.most_common(1)),
-    )
+    common = every.most_common(1)[0][0]
+    known = {*every, *(tag for _, tags in chain.from_iterable(others) for tag in tags)}
     right = total = hits = marked = 0
     for units in others:
         wanted = [tag for _, tags in units for tag in tags]
