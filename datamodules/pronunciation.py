@@ -76,14 +76,14 @@ class Pronunciations(TextPairs):
         return {part: [(word, one) for word in chosen for one in words[word]] for part, chosen in parts.items()}
 
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
-        """Returns what the most common pronunciation reaches, and that of the word spelled most alike."""
-        found = super().baselines(part)
+        """Returns what is reached by the pronunciation of the known word that is spelled most alike."""
         if "train" not in self.parts:
-            return found
+            return {}
         (known, spoken), (words, right) = self._spoken("train"), self._spoken(part)
         guesses = [spoken[place][0] for place in spelling.nearest(known, words)]
         matches = sum(guess in several for guess, several in zip(guesses, right, strict=True))
-        return {**found, "nearest spelling": {"exact_match": matches / len(words)}}
+        errors = spelling.symbol_error_rate(guesses, right)
+        return {"nearest spelling": {"exact_match": matches / len(words), "symbol_error_rate": errors}}
 
     def _spoken(self, part: Part) -> tuple[list[str], list[list[str]]]:
         """Returns the words of a part, and the pronunciations of each."""

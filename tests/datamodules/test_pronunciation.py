@@ -9,7 +9,7 @@ import torch
 
 import zoo
 from datamodules import Pronunciations, TextPairs
-from datamodules.baselines.spelling import nearest
+from datamodules.baselines.spelling import nearest, symbol_error_rate
 from datamodules.pronunciation import find_dictionary, parse_dictionary
 from zoo.batch import IGNORE
 
@@ -72,7 +72,8 @@ def test_the_baseline_is_the_word_spelled_most_alike(tmp_path: Path) -> None:
     (known, spoken), (asked, right) = data._spoken("train"), data._spoken("test")
     guesses = [spoken[place][0] for place in nearest(known, asked)]
     expected = sum(guess in several for guess, several in zip(guesses, right, strict=True)) / 5
-    assert data.baselines("test")["nearest spelling"] == {"exact_match": expected}
+    errors = symbol_error_rate(guesses, right)
+    assert data.baselines("test") == {"nearest spelling": {"exact_match": expected, "symbol_error_rate": errors}}
     assert nearest(["baking", "raking", "bake"], ["baker", "shaking"]) == [2, 0]
 
 

@@ -4,12 +4,14 @@ import itertools
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import zoo
+from datamodules import ToySeq2Seq
 from support import run_zoo
 from zoo.decoding import beam_search
 from zoo.models import Seq2SeqConfig, Seq2SeqModel
@@ -238,6 +240,24 @@ def test_what_does_not_suit_is_named(options: dict[str, Any], message: str) -> N
 def test_scheduled_sampling_does_not_hide_an_option() -> None:
     with pytest.raises(ValueError, match="weight_drop: it has one mask for all steps, and needs a teach"):
         zoo.Seq2Seq(weight_drop=0.5, teacher_forcing=0.5)
+
+
+def test_the_test_and_predictions_search_with_the_beams_that_are_asked_for(tmp_path: Path) -> None:
+    data = ToySeq2Seq("en_ko", predict_inputs=["w", "ord", "wise"], batch_size=2)
+    data.setup()
+    torch.manual_seed(0)
+    task = zoo.Seq2Seq(**data.spec, hidden_size=8, max_length=5, beam=4, length_penalty="average")
+    task.configure_model()
+    for weight in task.parameters():
+        weight.data.mul_(2)  # otherwise all symbols are about as likely
+    trainer = L.Trainer(accelerator="cpu", default_root_dir=tmp_path, logger=False, enable_checkpointing=False)
+    rows = [row for batch in trainer.predict(task, data) or [] for row in batch]
+    found = task.model.search(["w", "ord", "wise"], 4, length_penalty="average")
+    assert [row["prediction"] for row in rows] == [several[0].text for several in found]
+    assert [row["prediction"] for row in rows] != task.model.translate(["w", "ord", "wise"])
+    for options in ({"beam": 0}, {"length_penalty": "long"}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            zoo.Seq2Seq(**options)  # type: ignore[arg-type]
 
 
 def test_a_model_without_attention_has_no_alignment() -> None:

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_sizes
-from zoo.decoding import GREEDY, Decoded, Sampling, collect, stream
+from zoo.decoding import GREEDY, Decoded, Hypothesis, LengthPenalty, Sampling, collect, stream
 from zoo.models.alignment import Alignment
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
@@ -188,13 +188,10 @@ class Seq2SeqModel(Model):
             **options: `length_penalty`, `alpha`, `coverage`, `allowed`, `forbidden`: see
                 `zoo.models.texts.search_ids`.
         """
-        options["unknown"] = self._copies_unknown
         texts = as_list(texts)
         with self.evaluating():
             batch = self._batch(texts, on_unknown)
-            logits, state = self._start(batch)
-            length = self.config.max_length
-            found = search_ids(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
+            found = self._search(batch, beam, **options)
             places = [place for place, row in enumerate(found) for _ in row]
             repeated = PairBatch(*(part[torch.tensor(places, device=part.device)] for part in batch[:3]))
             ids = [one.ids for row in found for one in row]
@@ -256,11 +253,22 @@ class Seq2SeqModel(Model):
             return self._rows(batch, self.translate(values, on_unknown=on_unknown))
         return self._rows(batch, [row[0].text for row in self.search(values, beam, on_unknown=on_unknown)])
 
-    def answer(self, batch: PairBatch) -> list[dict[str, Any]]:
-        """Returns the greedy translation of each source."""
+    @torch.no_grad()
+    def answer(self, batch: PairBatch, beam: int = 1, length_penalty: LengthPenalty = "none") -> list[dict[str, Any]]:
+        """Returns the translation of each source: the greedy one, or the best of several beams, see `search`."""
         with self.evaluating():
-            decoded = self._decode(batch, sampling_of(self.target_vocab, temperature=0.0, unknown=self._copies_unknown))
-        return self._rows(batch, [self.target_vocab.decode(row.ids) for row in decoded])
+            if beam == 1:
+                chosen = sampling_of(self.target_vocab, temperature=0.0, unknown=self._copies_unknown)
+                decoded = [row.ids for row in self._decode(batch, chosen)]
+            else:
+                decoded = [row[0].ids for row in self._search(batch, beam, length_penalty=length_penalty)]
+        return self._rows(batch, [self.target_vocab.decode(ids) for ids in decoded])
+
+    def _search(self, batch: PairBatch, beam: int, **options: Any) -> list[list[Hypothesis]]:
+        logits, state = self._start(batch)
+        options["unknown"] = self._copies_unknown
+        length = self.config.max_length
+        return search_ids(self.network.decoder, self.target_vocab, logits, state, length, beam, **options)
 
     def _rows(self, batch: PairBatch, predictions: list[str]) -> list[dict[str, Any]]:
         sources, lengths, targets = batch.source.tolist(), batch.source_lengths.tolist(), batch.target.tolist()

@@ -10,6 +10,7 @@ from torchmetrics import Metric
 
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_choice, check_ratios, check_sizes
+from zoo.decoding import LengthPenalty
 from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
 from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
@@ -64,7 +65,7 @@ class Seq2Seq(Task):
     then gets only its own symbols. Where targets are not split into characters, there is also a
     `symbol_error_rate`, of phonemes, words or pieces of words. Of several right targets, the nearest one
     counts. If targets are sentences, it also reports `bleu`, and the test `chrf`, both in [0, 1]: see
-    `zoo.tasks.metrics`.
+    `zoo.tasks.metrics`. Validation is greedy; the test and `predict` may search with several beams.
 
     Args:
         source_vocab: The symbols of the source in the order of their ids. None: taken from the data.
@@ -106,6 +107,8 @@ class Seq2Seq(Task):
         sentences: Whether targets are sentences, for which `bleu` and `chrf` are reported. None: if they may have
             several words.
         max_length: Maximum number of symbols to decode, up to 10,000.
+        beam: Beams of the test and of `predict`. 1 takes the most likely symbol each time.
+        length_penalty: With several beams: `none`, `average` or `wu`, see `zoo.decoding.beam_search`.
         lr: Learning rate of Adam.
     """
 
@@ -159,13 +162,16 @@ class Seq2Seq(Task):
         label_smoothing: float = 0.0,
         sentences: bool | None = None,
         max_length: int = 50,
+        beam: int = 1,
+        length_penalty: LengthPenalty = "none",
         lr: float = 1e-3,
     ) -> None:
         super().__init__(lr)
         check_ratios(
             teacher_forcing=teacher_forcing, teacher_forcing_end=teacher_forcing_end, label_smoothing=label_smoothing
         )
-        check_sizes(teacher_forcing_epochs=teacher_forcing_epochs)
+        check_sizes(teacher_forcing_epochs=teacher_forcing_epochs, beam=beam)
+        check_choice("length_penalty", length_penalty, get_args(LengthPenalty))
         for name in WHOLE:
             if self.hparams[name] and (teacher_forcing != 1.0 or teacher_forcing_schedule != "constant"):
                 raise ValueError(f"{name}: it has one mask for all steps, and needs a teacher_forcing of 1")
@@ -242,7 +248,8 @@ class Seq2Seq(Task):
         longest = self.model.config.max_length
         if (needed := batch.target.shape[1] - 1) > longest:
             raise ValueError(f"max_length: got {longest}, but a target has {needed} symbols with its end")
-        rows = [row for row in self.model.answer(batch) if "target" in row]
+        answers = self.model.answer(batch) if stage == "val" else self._search(batch)
+        rows = [row for row in answers if "target" in row]
         predictions = [row["prediction"] for row in rows]
         references = [row.get("references", [row["target"]]) for row in rows]
         right = sum(text in several for text, several in zip(predictions, references, strict=True))
@@ -259,6 +266,13 @@ class Seq2Seq(Task):
                 self.metric(stage, name).update(predictions, references)
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
+
+    def predict_step(self, batch: Any, batch_idx: int) -> list[dict[str, Any]]:
+        """See `Task`."""
+        return self._search(batch)
+
+    def _search(self, batch: PairBatch) -> list[dict[str, Any]]:
+        return self.model.answer(batch, self.hparams["beam"], self.hparams["length_penalty"])
 
     def on_validation_epoch_start(self) -> None:
         """Clears the pairs of the last validation."""
