@@ -179,6 +179,19 @@ def test_a_copied_unknown_symbol_is_that_of_the_source() -> None:
     assert "<unk>" not in model.infer(["my name is Zoo"])[0]["prediction"]
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_source_that_can_not_be_read_is_named(copy: bool) -> None:
+    vocab = ("<pad>", "<start>", "<end>", "a")  # it has no <unk>, so that copying an unknown symbol can't be said
+    options: dict[str, Any] = {"hidden_size": 4, "attention": "dot", "copy": copy}
+    model = Seq2SeqModel(Seq2SeqConfig(source_vocab=vocab, target_vocab=vocab, **options))
+    for text, message in (("", "empty text"), ("ab", "the symbol 'b' at position 1 is not among the 4 symbols")):
+        for use in (model.translate, model.search, model.align, model.infer):
+            with pytest.raises(ValueError, match=message):
+                use(text)
+    with pytest.raises(ValueError, match="attention: the model has 'dot', and the task has 'general'"):
+        zoo.Seq2Seq(**options | {"attention": "general"}).adopt(model)
+
+
 @pytest.mark.parametrize("coverage", [0.0, 0.7])
 def test_a_beam_as_wide_as_the_tree_is_exhaustive(coverage: float) -> None:
     net = made(input_feeding=True, copy=COPIED)

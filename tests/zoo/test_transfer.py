@@ -70,9 +70,9 @@ def test_encoder_and_decoder_can_come_from_different_models(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (("char_lm_gru", {"hidden_size": 7}), "hidden_size and embedding_dim must agree"),
+        (("char_lm_gru", {"hidden_size": 7}), "hidden_size: expected 6, got 7"),
         (("char_lm_rnn", {}), "expected a char_lm_gru, got a char_lm_rnn"),
-        (("char_lm_gru", {"num_layers": 2}), "num_layers and embedding_dim must agree"),
+        (("char_lm_gru", {"num_layers": 2}), "num_layers: expected 1, got 2"),
         (
             ("seq_classifier_gru", {"vocab": ["a"], "classes": ["b", "c"]}),
             r"a seq_classifier_gru .* can't initialize all of a char_lm",
@@ -87,6 +87,15 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_taken(other: tuple, 
     with pytest.raises(ValueError, match=message):
         initialize_from(task, tmp_path / "other")
     assert all(torch.equal(weight, before[name]) for name, weight in task.network.state_dict().items())
+
+
+def test_weights_of_another_attention_are_refused(tmp_path: Path) -> None:
+    vocab = ["<pad>", "<start>", "<end>", "a"]
+    options = {"source_vocab": vocab, "target_vocab": vocab, "hidden_size": 4}
+    tiny("seq2seq_gru", **options, attention="additive").save_pretrained(tmp_path / "other")
+    for attention in ("none", "general"):
+        with pytest.raises(ValueError, match=f"attention: expected '{attention}', got 'additive'"):
+            initialize_from(tiny("seq2seq_gru", **options, attention=attention), tmp_path / "other")
 
 
 def test_weights_are_frozen_by_their_names() -> None:

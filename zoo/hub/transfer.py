@@ -60,8 +60,7 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
         target, values = own.get(mine.get(name, "")), given.get(theirs.get(name, ""))
         if target is None or values is None:
             raise ValueError(
-                f"init_from: only one of {source} and the {model.model_name} has {name}: "
-                "num_layers and embedding_dim must agree"
+                f"init_from: only one of {source} and the {model.model_name} has {name}: {_unlike(model, other)}"
             )
         if (mine[name] in axes) != (theirs[name] in other_axes):
             raise ValueError(
@@ -74,7 +73,7 @@ def initialize_from(model: Model, source: str | Path, part: str | None = None) -
         if _shape_beside(axis, target) != _shape_beside(axis, values):
             raise ValueError(
                 f"init_from: {name}: expected shape {tuple(target.shape)}, got {tuple(values.shape)} from the "
-                f"{other.model_name} {source}: hidden_size and embedding_dim must agree"
+                f"{other.model_name} {source}: {_unlike(model, other)}"
             )
         if axis is not None:
             new = getattr(model.config, fact)
@@ -98,6 +97,14 @@ def _check_lists(model: Model, other: Model, known: set[str], source: str | Path
                 f"init_from: {name}: expected {brief(mine)}, got {brief(theirs[name])} ({source}); only lists that "
                 f"{type(model).__name__}.symbol_axes names may differ"
             )
+
+
+def _unlike(model: Model, other: Model) -> str:
+    """Names the options in which two models differ, of those that their weights may depend on."""
+    mine, theirs = model.config.as_dict(), other.config.as_dict()
+    shared = mine.keys() & theirs.keys() - model.config.tunable
+    unlike = [name for name in sorted(shared) if mine[name] != theirs[name] and not isinstance(mine[name], list)]
+    return "; ".join(f"{name}: expected {brief(mine[name])}, got {brief(theirs[name])}" for name in unlike)
 
 
 def _tensor_names(model: Model, part: str | None) -> dict[str, str]:
