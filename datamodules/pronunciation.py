@@ -85,14 +85,13 @@ class Pronunciations(TextPairs):
         errors = spelling.symbol_error_rate(guesses, right)
         return {"nearest spelling": {"exact_match": matches / len(words), "symbol_error_rate": errors}}
 
-    def _spoken(self, part: Part) -> tuple[list[str], list[list[str]]]:
-        """Returns the words of a part, and the pronunciations of each."""
+    def _spoken(self, part: Part) -> tuple[list[str], list[list[list[int]]]]:
+        """Returns the words of a part, and the pronunciations of each: ids, without start and end."""
         examples: Any = self.parts[part]
-        several: dict[str, list[str]] = {}
+        several: dict[str, list[list[int]]] = {}
         for place, source in enumerate(examples.sources):
             targets = [examples.targets[place]] if examples.references is None else examples.references[place]
-            texts = [self.target_vocab.decode(ids[1:]) for ids in targets]
-            several.setdefault(self.source_vocab.decode(source), []).extend(texts)
+            several.setdefault(self.source_vocab.decode(source), []).extend([*ids[1:-1]] for ids in targets)
         return [*several], [*several.values()]
 
 

@@ -36,24 +36,19 @@ def nearest(known: Sequence[str], words: Sequence[str]) -> list[int]:
     return best
 
 
-def symbol_error_rate(guesses: Sequence[str], right: Sequence[Sequence[str]]) -> float:
-    """Returns the errors per symbol of guesses, where symbols are words, and the nearest of several right ones counts.
+def symbol_error_rate(guesses: Sequence[Sequence[int]], right: Sequence[Sequence[Sequence[int]]]) -> float:
+    """Returns the errors per symbol of guesses. Of several right ones, the nearest counts, and the first of these.
 
     Example:
-        >>> symbol_error_rate(["K AE T"], [["R AE T", "D AO G Z"]])
+        >>> symbol_error_rate([[1, 2, 3]], [[[4, 2, 3], [5, 6, 7, 8]]])
         0.3333333333333333
     """
     from torchmetrics.functional.text import edit_distance
 
-    letters: defaultdict[str, str] = defaultdict(lambda: chr(len(letters)))
-
-    def text(symbols: str) -> str:
-        return "".join(letters[symbol] for symbol in symbols.split())
-
     errors = count = 0
     for guess, several in zip(guesses, right, strict=True):
-        texts = [text(one) for one in several]
-        distances = edit_distance([text(guess)] * len(texts), texts, reduction="none").tolist()
+        texts = ["".join(map(chr, ids)) for ids in several]
+        distances = edit_distance(["".join(map(chr, guess))] * len(texts), texts, reduction="none").tolist()
         nearest = min(range(len(texts)), key=distances.__getitem__)
         errors, count = errors + int(distances[nearest]), count + len(texts[nearest])
     return errors / count

@@ -219,8 +219,9 @@ class Bridge(nn.Module):
         self.linear = nn.Linear(input_size, sum(map(math.prod, shapes)))
 
     def forward(self, last: Tensor) -> State:
-        """Maps outputs (B, O) to a state."""
-        parts = self.linear(last).tanh().split([math.prod(shape) for shape in self.shapes], dim=-1)
+        """Maps outputs (B, O) to a state, in the precision of the weights, as the layers' own states are."""
+        first = self.linear(last).tanh().to(self.linear.weight.dtype)
+        parts = first.split([math.prod(shape) for shape in self.shapes], dim=-1)
         return tuple(part.unflatten(-1, shape) for part, shape in zip(parts, self.shapes, strict=True))
 
 
