@@ -20,7 +20,7 @@ from typing import NamedTuple
 import torch
 
 from datamodules import TextFile
-from datamodules.cache import cache_dir
+from datamodules.sources.cache import cache_dir
 from zoo import CharLM
 
 BOOKS = ("gutenberg/11.txt", "gutenberg/11027.txt")

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from datamodules import Gutenberg
-from datamodules.pronunciation import find_dictionary, parse_dictionary
+from datamodules.pairs.pronunciation import find_dictionary, parse_dictionary
 
 BOOKS = [11, 11027]
 LEAST, MOST = 3, 25  # words of a phrase

@@ -8,43 +8,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.base import SequenceData as SequenceData
-    from datamodules.gutenberg import Gutenberg as Gutenberg
-    from datamodules.labelled import LabelledSequences as LabelledSequences
-    from datamodules.mnist import MNISTRows as MNISTRows
-    from datamodules.numeric import NumericSequences as NumericSequences
-    from datamodules.pairs import ToySeq2Seq as ToySeq2Seq
-    from datamodules.pronunciation import Pronunciations as Pronunciations
-    from datamodules.punctuation import Punctuation as Punctuation
-    from datamodules.series import TimeSeries as TimeSeries
-    from datamodules.synthetic import AddingProblem as AddingProblem
-    from datamodules.synthetic import Parity as Parity
-    from datamodules.synthetic import PermutationProduct as PermutationProduct
-    from datamodules.synthetic import SelectiveCopy as SelectiveCopy
-    from datamodules.tagged import TaggedSequences as TaggedSequences
-    from datamodules.text import TextString as TextString
-    from datamodules.text_files import TextFile as TextFile
-    from datamodules.text_pairs import TextPairs as TextPairs
-    from datamodules.words import WordCompletion as WordCompletion
+    from datamodules.labels.labelled import LabelledSequences as LabelledSequences
+    from datamodules.labels.mnist import MNISTRows as MNISTRows
+    from datamodules.labels.words import WordCompletion as WordCompletion
+    from datamodules.numbers.numeric import NumericSequences as NumericSequences
+    from datamodules.numbers.series import TimeSeries as TimeSeries
+    from datamodules.numbers.synthetic import AddingProblem as AddingProblem
+    from datamodules.numbers.synthetic import Parity as Parity
+    from datamodules.numbers.synthetic import PermutationProduct as PermutationProduct
+    from datamodules.numbers.synthetic import SelectiveCopy as SelectiveCopy
+    from datamodules.pairs.pronunciation import Pronunciations as Pronunciations
+    from datamodules.pairs.text_pairs import TextPairs as TextPairs
+    from datamodules.pairs.toy import ToySeq2Seq as ToySeq2Seq
+    from datamodules.tags.punctuation import Punctuation as Punctuation
+    from datamodules.tags.tagged import TaggedSequences as TaggedSequences
+    from datamodules.texts.files import TextFile as TextFile
+    from datamodules.texts.gutenberg import Gutenberg as Gutenberg
+    from datamodules.texts.text import TextString as TextString
 
 _HOMES = {
-    "AddingProblem": "datamodules.synthetic",
-    "Gutenberg": "datamodules.gutenberg",
-    "LabelledSequences": "datamodules.labelled",
-    "MNISTRows": "datamodules.mnist",
-    "NumericSequences": "datamodules.numeric",
-    "Parity": "datamodules.synthetic",
-    "PermutationProduct": "datamodules.synthetic",
-    "Pronunciations": "datamodules.pronunciation",
-    "Punctuation": "datamodules.punctuation",
-    "SelectiveCopy": "datamodules.synthetic",
+    "AddingProblem": "datamodules.numbers.synthetic",
+    "Gutenberg": "datamodules.texts.gutenberg",
+    "LabelledSequences": "datamodules.labels.labelled",
+    "MNISTRows": "datamodules.labels.mnist",
+    "NumericSequences": "datamodules.numbers.numeric",
+    "Parity": "datamodules.numbers.synthetic",
+    "PermutationProduct": "datamodules.numbers.synthetic",
+    "Pronunciations": "datamodules.pairs.pronunciation",
+    "Punctuation": "datamodules.tags.punctuation",
+    "SelectiveCopy": "datamodules.numbers.synthetic",
     "SequenceData": "datamodules.base",
-    "TaggedSequences": "datamodules.tagged",
-    "TextFile": "datamodules.text_files",
-    "TextPairs": "datamodules.text_pairs",
-    "TextString": "datamodules.text",
-    "TimeSeries": "datamodules.series",
-    "ToySeq2Seq": "datamodules.pairs",
-    "WordCompletion": "datamodules.words",
+    "TaggedSequences": "datamodules.tags.tagged",
+    "TextFile": "datamodules.texts.files",
+    "TextPairs": "datamodules.pairs.text_pairs",
+    "TextString": "datamodules.texts.text",
+    "TimeSeries": "datamodules.numbers.series",
+    "ToySeq2Seq": "datamodules.pairs.toy",
+    "WordCompletion": "datamodules.labels.words",
 }
 __all__ = [*_HOMES]  # noqa: PLE0604
 

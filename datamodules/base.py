@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from datamodules.checks import check_seed, check_sizes
 from datamodules.description import describe
 from datamodules.examples import NONE, Examples, as_examples
-from datamodules.files import check_file
 from datamodules.loader import BatchLoader, BucketSampler, EpochSampler, Sampler
 from datamodules.parts import Part, Parts, check_parts
+from datamodules.sources.files import check_file
 from datamodules.symbols import read_tokenizer
 from datamodules.unknown import Unknown
 from zoo.vocab import UNK, OnUnknown, Vocab

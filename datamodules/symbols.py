@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from datamodules.files import check_file
+from datamodules.sources.files import check_file
 from zoo.vocab import UNK, SymbolKind, Vocab, check_symbol_kind, load_tokenizer, split
 
 BPE_SIZE = 4096  # symbols of a trained tokenizer, by default

@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from datamodules.cache import cache_dir
+from datamodules.sources.cache import cache_dir
 from zoo.__main__ import main
 
 # The models are small, and there is a worker for each core.

@@ -15,7 +15,7 @@ import torch
 
 import harness
 import zoo.__main__
-from datamodules.cache import cache_dir
+from datamodules.sources.cache import cache_dir
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"

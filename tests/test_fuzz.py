@@ -26,9 +26,9 @@ from PIL import Image
 
 import zoo
 from datamodules import TextFile, WordCompletion
-from datamodules.idx import read_idx
-from datamodules.numeric import read_numbers
-from datamodules.pairs import EN_KO, read_pairs
+from datamodules.numbers.numeric import read_numbers
+from datamodules.pairs.toy import EN_KO, read_pairs
+from datamodules.sources.idx import read_idx
 from support import CONFIGS
 from zoo.files import bundle
 from zoo.models import images

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import Gutenberg, gutenberg
-from datamodules.cache import cached, check_sha256
+from datamodules.sources.cache import cached, check_sha256
 from support import serving
 
 BOOK = "The Project Gutenberg eBook\r\n*** START OF IT ***\r\nOnce upon a time.\r\n*** END OF THE BOOK ***\r\n"

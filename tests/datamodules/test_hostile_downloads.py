@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from datamodules import cache
-from datamodules.cache import cached
-from datamodules.files import read_table
-from datamodules.idx import read_idx
+from datamodules.sources.cache import cached
+from datamodules.sources.files import read_table
+from datamodules.sources.idx import read_idx
 from support import serving
 
 

@@ -16,7 +16,7 @@ import zstandard
 import zoo
 from datamodules import TextFile, TextString, text, text_cache
 from datamodules.loader import Order
-from datamodules.text_files import Source
+from datamodules.texts.files import Source
 from zoo import CharLM
 from zoo.batch import IGNORE
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datamodules import MNISTRows
-from datamodules.cache import cache_dir
-from datamodules.mnist import FILES, shifted
+from datamodules.labels.mnist import FILES, shifted
+from datamodules.sources.cache import cache_dir
 from support import needs_mnist
 
 RAW = Path("MNIST") / "raw"

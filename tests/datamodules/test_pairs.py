@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from datamodules import ToySeq2Seq
-from datamodules.pairs import generate_addition, generate_reverse
+from datamodules.pairs.toy import generate_addition, generate_reverse
 from zoo.batch import IGNORE
 
 

@@ -10,7 +10,7 @@ import torch
 import zoo
 from datamodules import Pronunciations, TextPairs
 from datamodules.baselines.spelling import nearest, symbol_error_rate
-from datamodules.pronunciation import find_dictionary, parse_dictionary
+from datamodules.pairs.pronunciation import find_dictionary, parse_dictionary
 from zoo.batch import IGNORE
 
 DICTIONARY = """\

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import datamodules as data
-from datamodules.synthetic import Generated
+from datamodules.numbers.synthetic import Generated
 from zoo.batch import IGNORE
 
 SMALL: dict[str, Any] = {"num_train": 300, "num_val": 20, "num_test": 200}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datamodules import Punctuation, SequenceData, TaggedSequences
-from datamodules.punctuation import edits_of, pieces
+from datamodules.tags.punctuation import edits_of, pieces
 from support import needs_alice
 from zoo.tags import edited
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.cache import cache_dir
+from datamodules.sources.cache import cache_dir
 from support import CONFIGS, needs_mnist
 
 TOY = (CONFIGS / "toy_en_ko.yaml").read_text()

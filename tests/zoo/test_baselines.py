@@ -34,5 +34,5 @@ def test_the_baseline_of_a_text_is_in_bits_per_character(monkeypatch: pytest.Mon
     data = TextString("ab" * 50, seq_len=4, batch_size=2)
     data.setup()
     assert 0 < data.baselines("train")["character 5-gram"]["bpc"] < 0.2
-    monkeypatch.setattr("datamodules.text.MOST_COUNTED", 50)
+    monkeypatch.setattr("datamodules.texts.text.MOST_COUNTED", 50)
     assert data.baselines("train") == {}

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from datamodules.tables import read_series
+from datamodules.sources.tables import read_series
 from zoo.cli.errors import UsageError
 from zoo.models import RegressorModel
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from datamodules.labelled_tables import Columns, read_sequences
-from datamodules.tables import read_cells
+from datamodules.labels.tables import Columns, read_sequences
+from datamodules.sources.tables import read_cells
 from zoo.cli.errors import UsageError
 from zoo.models import SeqClassifierModel
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from datamodules.labelled_tables import Cells, Columns, Labelled, holds_lists, read_sequences
-from datamodules.tables import read_cells
-from datamodules.text_files import decode, find_files
+from datamodules.labels.tables import Cells, Columns, Labelled, holds_lists, read_sequences
+from datamodules.sources.tables import read_cells
+from datamodules.texts.files import decode, find_files
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 Read = Callable[[Path], bytes]

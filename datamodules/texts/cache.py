@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from datamodules.cache import cache_dir
 from datamodules.examples import Mapped
+from datamodules.sources.cache import cache_dir
 
 FORMAT = 1
 META = "meta.json"

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from datamodules.tables import check_columns, read_cells
-from datamodules.tag_data import TaggedText
-from datamodules.text_files import decode
+from datamodules.sources.tables import check_columns, read_cells
+from datamodules.tags.data import TaggedText
+from datamodules.texts.files import decode
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 UNIVERSAL = (".conllu", ".conllup")  # of Universal Dependencies

@@ -19,14 +19,14 @@ from tqdm import tqdm
 from datamodules.base import SequenceData
 from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs
-from datamodules.cleaning import cleaned, plain
 from datamodules.examples import Mapped
 from datamodules.loader import BatchLoader, EpochSampler, LaneSampler, Sampler
 from datamodules.parts import Part, Parts
 from datamodules.symbols import check_symbols, read_tokenizer
-from datamodules.text_cache import TextCache, stamp_of
-from datamodules.text_encoder import Encoded, TextEncoder
-from datamodules.text_examples import Chunks, Windows
+from datamodules.texts.cache import TextCache, stamp_of
+from datamodules.texts.cleaning import cleaned, plain
+from datamodules.texts.encoder import Encoded, TextEncoder
+from datamodules.texts.examples import Chunks, Windows
 from datamodules.unknown import Unknown
 from zoo.batch import IGNORE, TextBatch
 from zoo.vocab import SymbolKind, Vocab

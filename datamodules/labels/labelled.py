@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules import hub
 from datamodules.base import SequenceData
 from datamodules.baselines.classes import number_baselines, text_baselines
 from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
-from datamodules.cleaning import plain
 from datamodules.examples import NONE, Mapped, void_missing
-from datamodules.labelled_files import read_folder
-from datamodules.labelled_tables import Columns, Labelled, read_rows
+from datamodules.labels.files import read_folder
+from datamodules.labels.tables import Columns, Labelled, read_rows
 from datamodules.parts import Part, Parts, overlap, stratified_split, with_validation
+from datamodules.sources import hub
+from datamodules.sources.tables import read_cells
 from datamodules.symbols import check_symbols, learn_vocab
-from datamodules.tables import read_cells
+from datamodules.texts.cleaning import plain
 from zoo.batch import IGNORE, ClassBatch
 from zoo.vocab import UNK, SymbolKind, Vocab
 

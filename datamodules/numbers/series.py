@@ -18,9 +18,9 @@ from datamodules.base import SequenceData
 from datamodules.baselines import series as simple
 from datamodules.checks import check_fractions, check_sizes
 from datamodules.examples import void_missing
-from datamodules.files import FACTS
 from datamodules.parts import Part, Parts, split_sizes, with_validation
-from datamodules.tables import (
+from datamodules.sources.files import FACTS
+from datamodules.sources.tables import (
     Fill,
     Table,
     check_columns,
@@ -30,7 +30,7 @@ from datamodules.tables import (
     read_cells,
     read_series,
 )
-from datamodules.times import parse_times
+from datamodules.sources.times import parse_times
 from zoo.batch import ValueBatch
 
 log = logging.getLogger(__name__)

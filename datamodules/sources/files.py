@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-FACTS = Path(__file__).parent / "facts"  # tables in the package
+FACTS = Path(__file__).parent.parent / "facts"  # tables in the package
 READERS = {
     ".txt": "text",
     ".text": "text",

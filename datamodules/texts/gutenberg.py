@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.base import SequenceData
-from datamodules.cache import cached
-from datamodules.text import Text, TextData
-from datamodules.text_files import decode
+from datamodules.sources.cache import cached
+from datamodules.texts.files import decode
+from datamodules.texts.text import Text, TextData
 
 GUTENBERG_URL = "https://www.gutenberg.org/ebooks/{book}.txt.utf-8"
 

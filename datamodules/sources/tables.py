@@ -14,8 +14,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.files import check_file, read_table
-from datamodules.times import Step, Times, check_order, find_gap, parse_times, place_on_grid, show, step_of
+from datamodules.sources.files import check_file, read_table
+from datamodules.sources.times import Step, Times, check_order, find_gap, parse_times, place_on_grid, show, step_of
 
 Fill = Literal["none", "forward", "linear"]
 TEXTS = (".txt", ".text", ".md")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from datamodules.tables import check_columns, read_cells
-from datamodules.text_files import decode
+from datamodules.sources.tables import check_columns, read_cells
+from datamodules.texts.files import decode
 
 Pair = tuple[str, str]
 

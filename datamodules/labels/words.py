@@ -13,9 +13,9 @@ from datamodules.base import SequenceData
 from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs
 from datamodules.examples import NONE
-from datamodules.files import FACTS, distinct, read_table
-from datamodules.gutenberg import book_path, read_book
 from datamodules.parts import Part, Parts, random_split, with_validation
+from datamodules.sources.files import FACTS, distinct, read_table
+from datamodules.texts.gutenberg import book_path, read_book
 from zoo.batch import IGNORE, ClassBatch
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from datamodules.text import Text, TextData
-from datamodules.text_encoder import SkipError
+from datamodules.texts.encoder import SkipError
+from datamodules.texts.text import Text, TextData
 
 PIECE_BYTES = 4 * 2**20
 SUFFIXES = (".txt", ".text", ".md")  # of the files that are taken from a folder

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from datamodules.base import SequenceData
 from datamodules.checks import check_fractions, check_sizes
-from datamodules.files import FACTS, read_table
 from datamodules.parts import Part, Parts, split_sizes, with_validation
+from datamodules.sources.files import FACTS, read_table
 from zoo.batch import ValueBatch
 
 THREE_STEPS = FACTS / "three_steps.csv"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.tables import check_columns, numbers
+from datamodules.sources.tables import check_columns, numbers
 
 Cells = Mapping[str, Sequence[Any]]  # column name -> R cells
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from datamodules.checks import check_fractions, check_seed
 from datamodules.parts import Part, overlap, split_by_source
-from datamodules.tag_data import TagData, TaggedText
-from datamodules.tag_files import TagColumns, read_tagged
+from datamodules.tags.data import TagData, TaggedText
+from datamodules.tags.files import TagColumns, read_tagged
 
 
 class TaggedSequences(TagData):

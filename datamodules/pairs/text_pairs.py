@@ -13,7 +13,7 @@ from datamodules.base import SequenceData
 from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
 from datamodules.examples import NONE, Mapped, void_missing
-from datamodules.pair_files import Pair, read_lines, read_pair_table
+from datamodules.pairs.files import Pair, read_lines, read_pair_table
 from datamodules.parts import Part, Parts, overlap, split_by_source, with_validation
 from datamodules.symbols import check_symbols, learn_vocab
 from zoo.batch import IGNORE, PairBatch

@@ -1,6 +1,6 @@
 """Encoding the documents of a `TextData`: one pass over the texts, then the vocabulary, then the ids of each part.
 
-See `datamodules.encoding` for the steps.
+See `datamodules.texts.encoding` for the steps.
 """
 
 import math
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datamodules.encoding import (
+from datamodules.examples import Mapped
+from datamodules.parts import Part, split_sizes
+from datamodules.symbols import BPE_SIZE, bpe_vocab, counted_vocab, read_tokenizer, train_bpe
+from datamodules.texts.encoding import (
     Converter,
     Numbering,
     Numbers,
@@ -25,13 +28,10 @@ from datamodules.encoding import (
     texts,
     to_character,
 )
-from datamodules.examples import Mapped
-from datamodules.parts import Part, split_sizes
-from datamodules.symbols import BPE_SIZE, bpe_vocab, counted_vocab, read_tokenizer, train_bpe
 from zoo.vocab import UNK, Vocab
 
 if TYPE_CHECKING:
-    from datamodules.text import TextData
+    from datamodules.texts.text import TextData
 
 BPE_CHARACTERS = 2**26  # a new tokenizer learns from the first 64 million characters of the training part
 Bounds = dict[Part, list[tuple[int, int]]]  # of each document

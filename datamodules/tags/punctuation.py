@@ -5,11 +5,11 @@ from typing import Any
 
 from datamodules.baselines.tags import Unit
 from datamodules.checks import check_fractions, check_sizes
-from datamodules.gutenberg import Gutenberg
 from datamodules.parts import Part, split_sizes
-from datamodules.tag_data import TagData, TaggedText
-from datamodules.text import TextData
-from datamodules.text_files import TextFile
+from datamodules.tags.data import TagData, TaggedText
+from datamodules.texts.files import TextFile
+from datamodules.texts.gutenberg import Gutenberg
+from datamodules.texts.text import TextData
 from zoo.tags import KEEP, UPPER
 
 MARKS = ",.;:?!"

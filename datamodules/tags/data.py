@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from datamodules.base import SequenceData
 from datamodules.baselines.tags import Unit, most_frequent
 from datamodules.checks import check_predict_inputs
-from datamodules.cleaning import plain
 from datamodules.examples import Mapped, void_missing
 from datamodules.parts import Part, Parts, with_validation
 from datamodules.symbols import check_symbols, counted_vocab
+from datamodules.texts.cleaning import plain
 from zoo.batch import IGNORE, TagBatch
 from zoo.tags import outside_of
 from zoo.vocab import PAD, UNK, SymbolKind, Vocab

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from datamodules.base import SequenceData
 from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs, check_sizes
-from datamodules.files import FACTS, distinct, read_table
 from datamodules.parts import Part, Parts, random_split, with_validation
+from datamodules.sources.files import FACTS, distinct, read_table
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, Vocab
 

