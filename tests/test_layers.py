@@ -77,7 +77,7 @@ def test_the_front_door_is_light(code: str) -> None:
 
 def test_using_a_model_needs_torch_alone() -> None:
     load = (
-        "import zoo\nmodels = [zoo.load(name) for name in zoo.list_models(pretrained=True)]\nassert len(models) == 20"
+        "import zoo\nmodels = [zoo.load(name) for name in zoo.list_models(pretrained=True)]\nassert len(models) == 23"
     )
     translate = "zoo.load('seq2seq_rnn.toy_en_ko').translate('word')"
     create = "zoo.create('char_lm_gru', vocab=['a'])"
