@@ -19,7 +19,7 @@ def most_frequent(train: Sequence[Sequence[Unit]], others: Sequence[Sequence[Uni
         others: Those to tag.
 
     Returns:
-        `accuracy` and `f1`, see `zoo.tags.marks`, -> value.
+        `f1` and `accuracy`, see `zoo.tags.marks`, -> value.
     """
     counts: defaultdict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for symbols, tags in chain.from_iterable(train):
@@ -37,4 +37,4 @@ def most_frequent(train: Sequence[Sequence[Unit]], others: Sequence[Sequence[Uni
         sides = marks(guess, known), marks(wanted, known)
         hits += len(sides[0] & sides[1])
         marked += len(sides[0]) + len(sides[1])
-    return {"accuracy": right / total, "f1": 2 * hits / max(marked, 1)}
+    return {"f1": 2 * hits / max(marked, 1), "accuracy": right / total}

@@ -125,7 +125,7 @@ def test_words_are_tagged_from_a_file_to_the_command_line(zoo_command: Callable,
     fit += ["--data.batch_size", "8"]
     done = zoo_command(*fit)
     assert done.code == 0, done.err
-    assert "  baseline: most frequent tags: test/accuracy 1.0000, test/f1 1.0000" in done.out
+    assert "  baseline: most frequent tags: test/f1 1.0000, test/accuracy 1.0000" in done.out
     answer = zoo_command("infer", "run/checkpoints/last.ckpt", "the dogs sat", "dogs run").out.splitlines()
     assert answer == ["the dogs sat -> D N V", "dogs run -> N V"]
     rows = list(csv.DictReader(zoo_command("predict", "--ckpt_path", "run/checkpoints/last.ckpt").out.splitlines()))

@@ -63,7 +63,7 @@ class SeqTagger(KeepsConfusion, Task):
     facts = ("tags", "vocab", "symbols", "tokenizer", "letters", "lowercase", "normalization")
     keeps = ("lowercase", "normalization")
     monitor = ("val/f1", "max")
-    shown = ("accuracy", "f1")
+    shown = ("f1", "accuracy")
     item = "symbols"
     model: SeqTaggerModel
 
