@@ -22,6 +22,7 @@ from zoo.nn import Recurrent, State
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 LengthPenalty = Literal["none", "average", "wu"]
+MAX_BEAM = 10_000
 DRAWS = 256  # random numbers drawn at a time
 SHOWN_IDS = 20
 COLDEST = 1e-30  # a lower temperature would overflow float32, and does the same
@@ -323,7 +324,7 @@ def beam_search(
         logits: Of the first symbol (B, V).
         state: The state that gave them.
         length: Maximum number of symbols to decode, at least 1.
-        beam: Number of beams K, at least 1.
+        beam: Number of beams K, from 1 to 10,000.
         end: A sequence ends with this symbol.
         length_penalty: What a sequence's log-probability is divided by: `none` 1; `average` its
             number of symbols n; `wu` ((5 + n) / 6) ** alpha (Wu et al. 2016, equation 14).
@@ -341,6 +342,8 @@ def beam_search(
         ValueError: If an argument is outside its range, or if no symbol may be chosen.
     """
     _check_at_least(length=(length, 1), beam=(beam, 1))
+    if beam > MAX_BEAM:
+        raise ValueError(f"beam: got {beam}, expected at most {MAX_BEAM}")
     check_choice("length_penalty", length_penalty, get_args(LengthPenalty))
     if not 0.0 <= alpha < math.inf:
         raise ValueError(f"alpha: got {alpha}, expected at least 0")

@@ -53,6 +53,7 @@ class Pronunciations(TextPairs):
             path=PACKAGE if path is None else path,
             source_symbols="characters",
             target_symbols="words",
+            lowercase=True,
             any_target=True,
             batch_size=batch_size,
             predict_inputs=predict_inputs,
@@ -74,6 +75,9 @@ class Pronunciations(TextPairs):
         self.note(f"the SHA-256 of the test's {len(test):,} words, in alphabetical order, a line each: {digest[:16]}")
         parts: dict[Part, Any] = {"train": train, "val": val, "test": test}
         return {part: [(word, one) for word in chosen for one in words[word]] for part, chosen in parts.items()}
+
+    def _cleaned(self, pairs: list[Pair]) -> list[Pair]:
+        return pairs  # the words are in lower case, and the phonemes are not
 
     def baselines(self, part: Part) -> dict[str, dict[str, float]]:
         """Returns what is reached by the pronunciation of the known word that is spelled most alike."""
@@ -129,6 +133,8 @@ def parse_dictionary(path: str, data: bytes) -> dict[str, Sequence[str]]:
         if len(parts) == 1:
             raise ValueError(f"{path}: line {number}: {parts[0]!r} has no phonemes")
         word = re.sub(r"\(\d+\)$", "", parts[0]).lower()
+        if not word:
+            raise ValueError(f"{path}: line {number}: {parts[0]!r} has no word")
         found[word][" ".join(re.sub(r"\d$", "", phoneme) for phoneme in parts[1:])] = None
     if not found:
         raise ValueError(f"{path}: got no words, expected at least one")

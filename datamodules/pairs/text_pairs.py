@@ -1,21 +1,22 @@
 """Pairs of texts: two columns of a table, or two files line by line."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from datamodules.base import SequenceData
-from datamodules.baselines import counting
 from datamodules.checks import check_fractions, check_predict_inputs, check_seed, check_sizes
 from datamodules.examples import NONE, Mapped, void_missing
 from datamodules.pairs.files import Pair, read_lines, read_pair_table
 from datamodules.parts import Part, Parts, overlap, split_by_source, with_validation
 from datamodules.symbols import check_symbols, learn_vocab
+from datamodules.texts.cleaning import plain
 from zoo.batch import IGNORE, PairBatch
 from zoo.vocab import END, PAD, START, UNK, SymbolKind, Vocab
 
@@ -99,6 +100,8 @@ class TextPairs(SequenceData):
         vocab_size: For `bpe`: how many symbols to learn, for each vocabulary. Default: 4,096.
         tokenizer: For `bpe`: a tokenizer.json of Hugging Face's `tokenizers`, which replaces the learning.
         max_length: Pairs with more symbols on a side are left out. Default: any number.
+        lowercase: Whether to convert both sides to lower case. A model then does so with its sources.
+        normalization: A Unicode normal form of both sides, applied first.
         any_target: Whether, outside the training part, pairs with the same source are one example, for which each of
             their targets is right. The loss is that of the first one.
         batch_size: Pairs per optimizer step, over all devices.
@@ -130,6 +133,8 @@ class TextPairs(SequenceData):
         vocab_size: int | None = None,
         tokenizer: str | None = None,
         max_length: int | None = None,
+        lowercase: bool = False,
+        normalization: Literal["NFC", "NFD", "NFKC", "NFKD"] | None = None,
         any_target: bool = False,
         batch_size: int = 32,
         predict_inputs: list[str] | None = None,
@@ -146,7 +151,7 @@ class TextPairs(SequenceData):
         self.symbols, self.source_symbols, self.target_symbols = symbols, source_symbols, target_symbols
         self.shared, self.min_count, self.vocab_size = shared, min_count, vocab_size
         self.tokenizer, self.max_length, self.predict_inputs = tokenizer, max_length, predict_inputs
-        self.any_target = any_target
+        self.lowercase, self.normalization, self.any_target = lowercase, normalization, any_target
         self.kinds = Sides(source_symbols or symbols, target_symbols or symbols)
         self._check_files()
         self._check_symbols()
@@ -182,7 +187,7 @@ class TextPairs(SequenceData):
 
     def load(self) -> Parts:
         """See `SequenceData`."""
-        pairs = {part: self._without_empty(part, rows) for part, rows in self._read().items()}
+        pairs = {part: self._without_empty(part, self._cleaned(rows)) for part, rows in self._read().items()}
         self.source_vocab, self.target_vocab = self._vocabs(pairs)
         return with_validation({part: self._examples(part, rows) for part, rows in pairs.items() if rows})
 
@@ -203,6 +208,12 @@ class TextPairs(SequenceData):
         if isinstance(files, str):
             return read_pair_table(files, data[0], self.source, self.target)
         return read_lines((names[0], data[0]), (names[1], data[1]))
+
+    def _cleaned(self, pairs: list[Pair]) -> list[Pair]:
+        return [(self._clean(source), self._clean(target)) for source, target in pairs]
+
+    def _clean(self, text: str) -> str:
+        return plain(text, **self.cleaning_of(self.lowercase, self.normalization))
 
     def _without_empty(self, part: str, pairs: list[Pair]) -> list[Pair]:
         kept = [pair for pair in pairs if all(text.strip() for text in pair)]
@@ -245,6 +256,7 @@ class TextPairs(SequenceData):
         self.unknown.part = part
         start, end = self.target_vocab.id(START), self.target_vocab.id(END)
         sources, targets, dropped, longer = [], [], 0, 0
+        grouped: dict[str, tuple[list[int], list[list[int]]]] = {}  # of each source
         for texts in pairs:
             source, target = list(self.source_vocab.split(texts[0])), list(self.target_vocab.split(texts[1]))
             if self.max_length is not None and max(len(source), len(target)) > self.max_length:
@@ -257,6 +269,7 @@ class TextPairs(SequenceData):
                 continue
             sources.append(ids)
             targets.append([start, *wanted, end])
+            grouped.setdefault(texts[0], (ids, []))[1].append(targets[-1])
         self.unknown.drop(dropped, len(pairs) - longer)
         if longer:
             counts = f"{longer:,} of {len(pairs):,} pairs of the {part} part"
@@ -266,11 +279,9 @@ class TextPairs(SequenceData):
             raise ValueError(f"no pair of the {part} part {why}")
         if not self.any_target or part == "train":
             return PairExamples(Mapped.of(sources), Mapped.of(targets))
-        grouped: dict[tuple[int, ...], list[list[int]]] = {}
-        for ids, wanted in zip(sources, targets, strict=True):
-            grouped.setdefault(tuple(ids), []).append(wanted)
-        references = [*grouped.values()]
-        return PairExamples(Mapped.of([*grouped]), Mapped.of([several[0] for several in references]), references)
+        distinct = [ids for ids, _ in grouped.values()]
+        references = [several for _, several in grouped.values()]
+        return PairExamples(Mapped.of(distinct), Mapped.of([several[0] for several in references]), references)
 
     # -- what the trainer, the model and the user get
 
@@ -284,7 +295,7 @@ class TextPairs(SequenceData):
         if self.predict_inputs is None:
             return super().predict_dataloader()
         check_predict_inputs(self.predict_inputs)
-        sources = [self.encode_input(text, self.source_vocab) for text in self.predict_inputs]
+        sources = [self.encode_input(self._clean(text), self.source_vocab) for text in self.predict_inputs]
         targets = [[self.target_vocab.id(START)]] * len(sources)
         return self.predict_loader(PairExamples(Mapped.of(sources), Mapped.of(targets)))
 
@@ -295,20 +306,23 @@ class TextPairs(SequenceData):
         """
         if "train" not in self.parts:
             return {}
-        train, wanted = self._targets("train"), self._targets(part)
-        known = [target for target in train if target is not None]
-        return {"majority": {"exact_match": counting.majority(known, wanted)}} if known else {}
-
-    def _targets(self, part: Part) -> list[bytes | None]:
-        """Returns each target of a part in a form to compare; None if it has an unknown symbol."""
-        rows: Mapped = self.parts[part].targets  # type: ignore[attr-defined]
         unknown = self.target_vocab.id(UNK) if UNK in self.target_vocab else NONE
-        every = (rows[number].astype(np.int64) for number in range(len(rows)))
-        return [None if (row == unknown).any() else row.tobytes() for row in every]
+        known = Counter(target for (target,) in self._targets("train") if unknown not in target)
+        if not known:
+            return {}
+        guess, wanted = known.most_common(1)[0][0], self._targets(part)
+        return {"majority": {"exact_match": sum(guess in several for several in wanted) / len(wanted)}}
+
+    def _targets(self, part: Part) -> list[list[tuple[int, ...]]]:
+        """Returns the targets of each example of a part."""
+        examples: Any = self.parts[part]
+        if examples.references is not None:
+            return [[*map(tuple, several)] for several in examples.references]
+        return [[tuple(target.tolist())] for target in examples.targets]
 
     @property
     def spec(self) -> dict[str, Any]:
-        """Both vocabularies, and how each side is split into symbols."""
+        """Both vocabularies, and how each side is cleaned and split into symbols."""
         source, target = self.source_vocab, self.target_vocab
         return {
             "source_vocab": list(source),
@@ -317,4 +331,12 @@ class TextPairs(SequenceData):
             "target_symbols": target.kind,
             "source_tokenizer": source.tokenizer,
             "target_tokenizer": target.tokenizer,
+            **self.cleaning_of(self.lowercase, self.normalization),
         }
+
+    @property
+    def longest_target(self) -> int:
+        """The most symbols, with the end, of the targets that a model has to decode: not those of training."""
+        judged: list[Any] = [examples for part, examples in self.parts.items() if part != "train"]
+        others = [len(ids) for one in judged for several in one.references or () for ids in several]
+        return max([1, *others, *(int(one.targets.lengths.max()) for one in judged)]) - 1  # without the start

@@ -161,6 +161,12 @@ class ToySeq2Seq(SequenceData):
         """Both vocabularies: the special symbols, then the characters of all parts, sorted."""
         return {"source_vocab": list(self.source_vocab), "target_vocab": list(self.target_vocab)}
 
+    @property
+    def longest_target(self) -> int:
+        """See `TextPairs`."""
+        judged: list[Any] = [examples for part, examples in self.parts.items() if part != "train"]
+        return max([1, *(int((one.rows.target != IGNORE).sum(1).max()) for one in judged)]) - 1  # without the start
+
 
 def read_pairs(path: str, data: bytes | None = None) -> list[Pair]:
     """Reads the two columns of a file.

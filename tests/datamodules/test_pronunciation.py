@@ -88,6 +88,7 @@ def test_a_prediction_is_right_if_it_is_one_of_the_targets(tmp_path: Path, monke
     task = zoo.Seq2Seq(hidden_size=4, sentences=False)
     task.bind(data.spec, "data")
     task.configure_model()
+    assert data.longest_target == 4
     guesses = {"a": "z z z", "b": "z z z", "c": "z"}
     name = task.model.source_vocab.symbols
     monkeypatch.setattr(task.model, "_decode", lambda b, *_: [Row(task, guesses[name[i]]) for i in b.source[:, 0]])
@@ -99,6 +100,16 @@ def test_a_prediction_is_right_if_it_is_one_of_the_targets(tmp_path: Path, monke
     assert ["x y", "z z z"] in [row["references"] for row in task.model.answer(batch)]
     voided = batch.void(torch.tensor([True, True, True]))
     assert (voided.references == IGNORE).all()
+
+
+def test_sources_that_only_look_the_same_to_the_model_are_several_examples(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("source,target\n" + "see cat,m\nsee dog,m\n")
+    test.write_text("source,target\nsee Ann,m\nsee Bob,o\nsee cat,o\nsee cat,m\n")  # Ann and Bob are <unk>
+    data = TextPairs(train=str(train), test=str(test), symbols="words", any_target=True, min_count=1)
+    data.setup()
+    assert [len(several) for several in data.parts["test"].references] == [1, 1, 2]
+    assert data.baselines("test") == {"majority": {"exact_match": pytest.approx(2 / 3)}}
 
 
 class Row:
@@ -113,6 +124,7 @@ class Row:
     [
         ("cat K AE T\ndog\n", "line 2: 'dog' has no phonemes"),
         ("# nothing\n", "got no words"),
+        ("(2) A\n", r"line 1: '\(2\)' has no word"),
         ("caf\xe9 K", "not UTF-8"),
         (DICTIONARY, "got 6 words, expected more than the 14,000"),
     ],

@@ -68,7 +68,12 @@ def test_conll_files_and_tables_give_the_same_texts(write: Callable) -> None:
         data = TaggedSequences(write(name, text), **WHOLE, **options)
         assert texts(data) == WORDS, name
         assert data.spec["tags"] == ["O", "B-ORG", "B-PER", "I-PER"]
-    assert texts(TaggedSequences(write("b.conll", CONLL), tags=2, **WHOLE))[0] == (["EU", "rejects"], ["NNP", "VBZ"])
+    for two in (2, "2"):  # as on the command line
+        data = TaggedSequences(write("b.conll", CONLL), tags=two, **WHOLE)
+        assert texts(data)[0] == (["EU", "rejects"], ["NNP", "VBZ"])
+    assert texts(TaggedSequences(write("c.conll", "10\u00a0000\u2028m N\na D\n"), **WHOLE)) == [
+        (["10\u00a0000\u2028m", "a"], ["N", "D"])
+    ]
     universal = texts(TaggedSequences(write("a.conllu", CONLLU), **WHOLE))
     assert universal == [(["It", "'s", "late"], ["PRON", "AUX", "ADJ"])]
 
@@ -87,7 +92,10 @@ def test_equal_texts_are_in_one_part(write: Callable) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "options", "message"),
     [
-        ("a.conll", "the D\ncat\n", {}, "line 2: got 1 column, expected a symbol and a tag, in the columns 1 and -1"),
+        ("a.conll", "\nthe\n", {}, "line 2: got 1 column, expected a symbol and a tag, in the columns 1 and -1"),
+        ("a.conll", "the D\ncat\n", {}, "line 2: got 1 column, and 2 in line 1; expected as many in each"),
+        ("a.jsonl", '{"tokens": ["a", null], "tags": ["D", "N"]}', {}, "row 1: column 'tokens': an entry of the list"),
+        ("a.conll", "a D\n", {"tokens": "word"}, "tokens: got 'word', but a.conll needs the number of a column"),
         (
             "a.conll",
             "the D\n",

@@ -258,6 +258,7 @@ BAD = {
     "stop: got an empty sequence": lambda: run([0], 1, stop=[[]]),
     "no symbol is left": lambda: run([0], 1, Sampling(forbidden=[0, 1, 2])),
     "beam: got 0": lambda: beam_search(chain, LOGITS[[0]], (), 3, 0),
+    "beam: got 100000, expected at most": lambda: beam_search(chain, LOGITS[[0]], (), 3, 100_000),
     "length_penalty: got 'wuu'": lambda: beam_search(chain, LOGITS[[0]], (), 3, 1, length_penalty="wuu"),  # type: ignore[arg-type]
     "alpha: got -1": lambda: beam_search(chain, LOGITS[[0]], (), 3, 1, alpha=-1),
 }

@@ -14,6 +14,7 @@ from zoo.cli import forecasts, sequences
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
 from zoo.cli.results import save_figure, text_of
+from zoo.decoding import LengthPenalty
 from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
 from zoo.vocab import OnUnknown
 
@@ -123,6 +124,9 @@ def infer(argv: list[str]) -> int:
     options.add_argument("--json", action="store_true", help="print one JSON object per input")
     options.add_argument("--beam", type=int, help="of models that write texts: number of beams; default: greedy")
     options.add_argument(
+        "--length_penalty", choices=get_args(LengthPenalty), help="with --beam: what log-probabilities are divided by"
+    )
+    options.add_argument(
         "--alignment", type=Path, metavar="PICTURE", help="draw where a model with attention looks, for example a.png"
     )
     # With a space in front, argparse does not take a negative number for an option.
@@ -131,10 +135,7 @@ def infer(argv: list[str]) -> int:
     how: dict[str, Any] = {} if given.on_unknown is None else {"on_unknown": given.on_unknown}
     if how and "on_unknown" not in inspect.signature(model.infer).parameters:
         raise UsageError(f"--on_unknown: a {model.model_name} takes {model.takes}, which have no unknown symbols")
-    if given.beam is not None:
-        if not isinstance(model, Seq2SeqModel):
-            raise UsageError(f"--beam: a {model.model_name} does not write texts that a beam could search")
-        how["beam"] = given.beam
+    how |= _search_options(model, given)
     if given.alignment is not None and (not isinstance(model, Seq2SeqModel) or model.config.attention == "none"):
         raise UsageError(f"--alignment: {model.model_name} has no attention")
     if given.alignment is not None and given.inputs == ["-"]:
@@ -149,20 +150,29 @@ def infer(argv: list[str]) -> int:
     else:
         rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
     if given.alignment is not None and isinstance(model, Seq2SeqModel):
-        _draw_alignments(model, words, rows, how, given.alignment)
+        _draw_alignments(model, words, how, given.alignment)
     for row in rows:
         _print_row(row, given.json)
     return 0
 
 
-def _draw_alignments(
-    model: Seq2SeqModel, words: list[str], rows: list[dict[str, Any]], how: dict[str, Any], path: Path
-) -> None:
+def _search_options(model: Model, given: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options of a search with several beams."""
+    if given.beam is None:
+        if given.length_penalty is not None:
+            raise UsageError("--length_penalty: needs --beam")
+        return {}
+    if not isinstance(model, Seq2SeqModel):
+        raise UsageError(f"--beam: a {model.model_name} does not write texts that a beam could search")
+    penalty = {} if given.length_penalty is None else {"length_penalty": given.length_penalty}
+    return {"beam": given.beam, **penalty}
+
+
+def _draw_alignments(model: Seq2SeqModel, words: list[str], how: dict[str, Any], path: Path) -> None:
     """Draws where a model looked, for the first inputs."""
     from zoo import plots
 
-    targets = [row["prediction"] for row in rows[:MOST_PICTURES]] if "beam" in how else None
-    found = model.align(words[:MOST_PICTURES], targets, how.get("on_unknown"))
+    found = model.align(words[:MOST_PICTURES], **how)
     pictures = [[("", *one)] for one in found]
     save_figure(plots.alignments(pictures), path, "--alignment")
 

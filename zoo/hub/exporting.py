@@ -11,7 +11,7 @@ from zoo.hub.training import about_training
 log = logging.getLogger(__name__)
 
 
-def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Config:
+def export(source: str | Path, folder: str | Path, half: bool = False) -> bundle.Config:
     """Turns any source of `load` into a bundle. A bundle is copied.
 
     The card of a checkpoint gets what is known of its training: its metrics, data, config, optimizer, seed, length
@@ -28,6 +28,7 @@ def export(source: str | Path, folder: Path, half: bool = False) -> bundle.Confi
     Raises:
         ValueError: See `load`.
     """
+    folder = Path(folder)
     if run.is_run(folder_of_run := Path(source).expanduser()):
         source = run.find_checkpoint(folder_of_run)
         log.info("using %s", source)

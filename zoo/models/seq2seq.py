@@ -15,7 +15,7 @@ from zoo.decoding import GREEDY, Decoded, Hypothesis, LengthPenalty, Sampling, c
 from zoo.models.alignment import Alignment
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
-from zoo.models.texts import ScoredText, as_list, encode_text, sampling_of, search_ids
+from zoo.models.texts import CleaningConfig, ScoredText, as_list, encode_text, sampling_of, search_ids
 from zoo.nn import AttentionName, BridgeName, EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
 from zoo.symbols import join
@@ -29,7 +29,7 @@ MAX_LENGTH = 10_000  # otherwise a model that never predicts the end would decod
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seq2SeqConfig(ModelConfig):
+class Seq2SeqConfig(CleaningConfig):
     """Describes a `Seq2SeqModel`.
 
     Args:
@@ -48,7 +48,7 @@ class Seq2SeqConfig(ModelConfig):
         input_feeding: Whether what the decoder found is an input of its next step.
         copy: Whether symbols may be copied from the source.
         max_length: Maximum number of symbols to decode, up to 10,000.
-        hidden_size: See `ModelConfig`, as for the other fields.
+        lowercase: See `CleaningConfig`, as for the other fields. Sources are cleaned.
     """
 
     source_vocab: tuple[str, ...]
@@ -172,8 +172,9 @@ class Seq2SeqModel(Model):
         """
         with self.evaluating():
             chosen = sampling_of(self.target_vocab, temperature=temperature, unknown=self._copies_unknown, **sampling)
+            texts = self._cleaned(texts)
             batch = self._batch(texts, on_unknown)
-            return self._written([row.ids for row in self._decode(batch, chosen, seed)], batch, as_list(texts))
+            return self._written([row.ids for row in self._decode(batch, chosen, seed)], batch, texts)
 
     @torch.no_grad()
     def search(
@@ -188,7 +189,7 @@ class Seq2SeqModel(Model):
             **options: `length_penalty`, `alpha`, `coverage`, `allowed`, `forbidden`: see
                 `zoo.models.texts.search_ids`.
         """
-        texts = as_list(texts)
+        texts = self._cleaned(texts)
         with self.evaluating():
             batch = self._batch(texts, on_unknown)
             found = self._search(batch, beam, **options)
@@ -204,6 +205,8 @@ class Seq2SeqModel(Model):
         texts: str | Sequence[str],
         targets: str | Sequence[str] | None = None,
         on_unknown: OnUnknown | None = None,
+        beam: int = 1,
+        length_penalty: LengthPenalty = "none",
     ) -> list[Alignment]:
         """Says where the model looks while it translates.
 
@@ -211,22 +214,28 @@ class Seq2SeqModel(Model):
             texts: See `translate`.
             targets: What to look at in place of the model's own translations: a target for each text.
             on_unknown: See `translate`.
+            beam: Beams of its own translations, see `search`, as for `length_penalty`.
+            length_penalty: What their log-probabilities are divided by.
 
         Raises:
             ValueError: If the model has no attention, or there are not as many targets as texts.
         """
-        batch, vocab = self._batch(texts, on_unknown), self.target_vocab
+        batch, vocab = self._batch(self._cleaned(texts), on_unknown), self.target_vocab
         if targets is None:
-            with self.evaluating():
-                chosen = sampling_of(vocab, temperature=0.0, unknown=self._copies_unknown)
-                found = [row.ids for row in self._decode(batch, chosen)]
-        else:
-            given = [targets] if isinstance(targets, str) else targets
-            found = [[*vocab.encode(text), vocab.id(END)] for text in given]
-        if len(found) != len(batch.source):
-            raise ValueError(f"targets: got {len(found)} for {len(batch.source)} texts")
+            return self.aligned(batch, beam, length_penalty)
+        given = [targets] if isinstance(targets, str) else targets
+        if len(given) != len(batch.source):
+            raise ValueError(f"targets: got {len(given)} for {len(batch.source)} texts")
+        return self._alignments(batch, [[*vocab.encode(text), vocab.id(END)] for text in given])
+
+    def aligned(self, batch: PairBatch, beam: int = 1, length_penalty: LengthPenalty = "none") -> list[Alignment]:
+        """Says where the model looks while it translates the sources of a batch, see `align`."""
+        return self._alignments(batch, self._best(batch, beam, length_penalty))
+
+    def _alignments(self, batch: PairBatch, found: list[list[int]]) -> list[Alignment]:
         with self.evaluating():
             weights = self._weights(batch, found)
+        vocab = self.target_vocab
         return [
             Alignment(
                 [self.source_vocab[number] for number in source[:length]],
@@ -239,7 +248,11 @@ class Seq2SeqModel(Model):
         ]
 
     def infer(
-        self, values: str | Sequence[str], on_unknown: OnUnknown | None = None, beam: int | None = None
+        self,
+        values: str | Sequence[str],
+        on_unknown: OnUnknown | None = None,
+        beam: int | None = None,
+        length_penalty: LengthPenalty = "none",
     ) -> list[dict[str, Any]]:
         """Returns the translation of some texts.
 
@@ -247,22 +260,26 @@ class Seq2SeqModel(Model):
             values: See `Model`.
             on_unknown: See `translate`.
             beam: Number of beams of a search. None takes the most likely symbol each time.
+            length_penalty: Of a search, see `search`.
         """
-        batch = self._batch(values, on_unknown)
+        batch = self._batch(self._cleaned(values), on_unknown)
         if beam is None:
             return self._rows(batch, self.translate(values, on_unknown=on_unknown))
-        return self._rows(batch, [row[0].text for row in self.search(values, beam, on_unknown=on_unknown)])
+        found = self.search(values, beam, on_unknown=on_unknown, length_penalty=length_penalty)
+        return self._rows(batch, [row[0].text for row in found])
 
     @torch.no_grad()
     def answer(self, batch: PairBatch, beam: int = 1, length_penalty: LengthPenalty = "none") -> list[dict[str, Any]]:
         """Returns the translation of each source: the greedy one, or the best of several beams, see `search`."""
+        return self._rows(batch, [self.target_vocab.decode(ids) for ids in self._best(batch, beam, length_penalty)])
+
+    def _best(self, batch: PairBatch, beam: int, length_penalty: LengthPenalty) -> list[list[int]]:
+        """Returns the ids of the best translation of each source that greedy decoding or a search finds."""
         with self.evaluating():
-            if beam == 1:
-                chosen = sampling_of(self.target_vocab, temperature=0.0, unknown=self._copies_unknown)
-                decoded = [row.ids for row in self._decode(batch, chosen)]
-            else:
-                decoded = [row[0].ids for row in self._search(batch, beam, length_penalty=length_penalty)]
-        return self._rows(batch, [self.target_vocab.decode(ids) for ids in decoded])
+            if beam > 1:
+                return [row[0].ids for row in self._search(batch, beam, length_penalty=length_penalty)]
+            chosen = sampling_of(self.target_vocab, temperature=0.0, unknown=self._copies_unknown)
+            return [row.ids for row in self._decode(batch, chosen)]
 
     def _search(self, batch: PairBatch, beam: int, **options: Any) -> list[list[Hypothesis]]:
         logits, state = self._start(batch)
@@ -305,24 +322,26 @@ class Seq2SeqModel(Model):
         return self.config.copy and UNK in self.target_vocab
 
     def _written(self, decoded: list[list[int]], batch: PairBatch, texts: Sequence[str]) -> list[str]:
-        """Returns the texts of some ids. A copied `<unk>` is the source's symbol that was looked at most.
+        """Returns the texts of some ids. A copied `<unk>` is the unknown symbol of the source that was looked at most.
 
         Args:
             decoded: Ids, up to the end symbol.
             batch: Their sources.
-            texts: The same as they were written.
+            texts: The same, cleaned, as they were written.
         """
         vocab = self.target_vocab
         unknown = vocab.id(UNK) if self._copies_unknown else None
         if not any(unknown in ids for ids in decoded):
             return [vocab.decode(ids) for ids in decoded]
+        weights = self._weights(batch, decoded)
+        if UNK in self.source_vocab:  # before all others
+            weights = weights + (batch.source == self.source_vocab.id(UNK))[:, None]
         found = []
-        lengths = batch.source_lengths.tolist()
-        for ids, text, length, weights in zip(decoded, texts, lengths, self._weights(batch, decoded), strict=True):
+        looked_at = weights.argmax(-1).tolist()
+        for ids, text, length, looked in zip(decoded, texts, batch.source_lengths.tolist(), looked_at, strict=True):
             symbols = [*self.source_vocab.split(text)]
             if len(symbols) > length:  # unknown ones were skipped
                 symbols = [symbol for symbol in symbols if symbol in self.source_vocab]
-            looked = weights.argmax(-1).tolist()
             known = [symbols[looked[t]] if number == unknown else vocab[number] for t, number in enumerate(ids)]
             found.append(join(known[: known.index(END)] if END in known else known, vocab.kind))
         return found
@@ -337,8 +356,12 @@ class Seq2SeqModel(Model):
         """See `Model`."""
         return word
 
-    def _batch(self, texts: str | Sequence[str], on_unknown: OnUnknown | None = None) -> PairBatch:
-        rows = [torch.tensor(encode_text(self.source_vocab, text, on_unknown)) for text in as_list(texts)]
+    def _cleaned(self, texts: str | Sequence[str]) -> list[str]:
+        return [self.config.clean(text) for text in as_list(texts)]
+
+    def _batch(self, texts: Sequence[str], on_unknown: OnUnknown | None = None) -> PairBatch:
+        """Makes a batch of cleaned texts."""
+        rows = [torch.tensor(encode_text(self.source_vocab, text, on_unknown)) for text in texts]
         source = pad_sequence(rows, batch_first=True).to(self.device)
         target = source.new_full((len(rows), 2), IGNORE)
         target[:, 0] = self.target_vocab.id(START)

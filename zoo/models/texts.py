@@ -17,19 +17,15 @@ Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextConfig(ModelConfig):
-    """The fields of models that read texts: how a text is cleaned and split into symbols.
+class CleaningConfig(ModelConfig):
+    """The fields of models that read texts: how a text is cleaned.
 
     Args:
-        symbols: `characters`, `bytes`, `words` or `bpe`, see `zoo.symbols`.
-        tokenizer: For `bpe`: the tokenizer, as JSON of Hugging Face's `tokenizers`.
         lowercase: Whether to convert texts to lower case.
         normalization: A Unicode normal form, applied first.
         hidden_size: See `ModelConfig`, as for the other fields.
     """
 
-    symbols: SymbolKind = "characters"
-    tokenizer: str | None = None
     lowercase: bool = False
     normalization: Normalization | None = None
 
@@ -37,6 +33,20 @@ class TextConfig(ModelConfig):
         """Returns a text as the model reads it."""
         text = text if self.normalization is None else unicodedata.normalize(self.normalization, text)
         return text.lower() if self.lowercase else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig(CleaningConfig):
+    """The fields of models that read texts of one kind: also how a text is split into symbols.
+
+    Args:
+        symbols: `characters`, `bytes`, `words` or `bpe`, see `zoo.symbols`.
+        tokenizer: For `bpe`: the tokenizer, as JSON of Hugging Face's `tokenizers`.
+        lowercase: See `CleaningConfig`, as for the other fields.
+    """
+
+    symbols: SymbolKind = "characters"
+    tokenizer: str | None = None
 
 
 class ScoredText(NamedTuple):

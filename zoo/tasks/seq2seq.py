@@ -13,6 +13,7 @@ from zoo.checks import check_choice, check_ratios, check_sizes
 from zoo.decoding import LengthPenalty
 from zoo.models import Seq2SeqModel
 from zoo.models.seq2seq import check_max_length
+from zoo.models.texts import Normalization
 from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
 from zoo.nn.encoder_decoder import WHOLE
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
@@ -74,6 +75,8 @@ class Seq2Seq(Task):
         target_symbols: The same for the targets. None: taken from the data.
         source_tokenizer: The JSON of the sources' BPE tokenizer. None: taken from the data.
         target_tokenizer: The JSON of the targets' BPE tokenizer. None: taken from the data.
+        lowercase: Whether sources are converted to lower case. None: as in the data.
+        normalization: A Unicode normal form of the sources, applied first. None: as in the data.
         hidden_size: Units per layer of encoder and decoder.
         num_layers: Number of recurrent layers in each of them.
         cell: A recurrent cell, for example `lstm`, or a dict with its `name` and options.
@@ -103,7 +106,7 @@ class Seq2Seq(Task):
         teacher_forcing_end: The final ratio of the schedule, in [0, 1].
         teacher_forcing_epochs: The length of the schedule in epochs, or k of `inverse_sigmoid`.
         label_smoothing: How much of the target's probability is spread evenly over all symbols, in [0, 1], in training
-            (Szegedy et al. 2016).
+            (Szegedy et al. 2016). The best checkpoint is then that with the fewest wrong characters.
         sentences: Whether targets are sentences, for which `bleu` and `chrf` are reported. None: if they may have
             several words.
         max_length: Maximum number of symbols to decode, up to 10,000.
@@ -116,8 +119,9 @@ class Seq2Seq(Task):
     batch_type = PairBatch
     facts = (
         *("source_vocab", "target_vocab", "source_symbols", "target_symbols"),
-        *("source_tokenizer", "target_tokenizer"),
+        *("source_tokenizer", "target_tokenizer", "lowercase", "normalization"),
     )
+    keeps = ("lowercase", "normalization")
     monitor = ("val/loss", "min")  # exact_match stops improving early, but the loss does not
     shown = ("exact_match",)
     item = "pairs"
@@ -133,6 +137,8 @@ class Seq2Seq(Task):
         target_symbols: SymbolKind | None = None,
         source_tokenizer: str | None = None,
         target_tokenizer: str | None = None,
+        lowercase: bool | None = None,
+        normalization: Normalization | None = None,
         hidden_size: int = 128,
         num_layers: int = 1,
         cell: CellSpec = "lstm",
@@ -177,9 +183,24 @@ class Seq2Seq(Task):
                 raise ValueError(f"{name}: it has one mask for all steps, and needs a teacher_forcing of 1")
         check_max_length(max_length)
         check_choice("teacher_forcing_schedule", teacher_forcing_schedule, get_args(Schedule))
+        if label_smoothing:  # the loss without it gets worse while the answers still get better
+            self.monitor = ("val/char_error_rate", "min")  # type: ignore[misc]
         self._shown_pairs: list[dict[str, str]] = []
+        self._aligned_pairs: PairBatch | None = None
         self._samples: list[tuple[int, list[dict[str, str]]]] = []
         self._alignments: list[tuple[int, list[tuple[Any, ...]]]] = []
+
+    def setup(self, stage: str) -> None:
+        """See `Task`. A datamodule may say how many symbols a target has at most, with its end: `longest_target`.
+
+        Raises:
+            ValueError: If `max_length` is less.
+        """
+        super().setup(stage)
+        limit = self.hparams["max_length"]
+        longest = getattr(getattr(self._trainer, "datamodule", None), "longest_target", 0)
+        if stage != "predict" and longest > limit:
+            raise ValueError(f"max_length: got {limit}, but a target has {longest} symbols with its end")
 
     def build_metrics(self, stage: Stage) -> dict[str, Metric]:
         """See `Task`."""
@@ -264,6 +285,9 @@ class Seq2Seq(Task):
         for name in ("bleu", "chrf"):
             if rows and name in metrics:
                 self.metric(stage, name).update(predictions, references)
+        if stage == "val" and not self._shown_pairs:
+            chosen = [place for place, row in enumerate(answers) if "target" in row][:ALIGNED_PAIRS]
+            self._aligned_pairs = PairBatch(*(part[chosen] for part in batch[:3])) if chosen else None
         if stage == "val" and len(self._shown_pairs) < SHOWN_PAIRS:
             self._shown_pairs.extend(rows[: SHOWN_PAIRS - len(self._shown_pairs)])
 
@@ -276,7 +300,7 @@ class Seq2Seq(Task):
 
     def on_validation_epoch_start(self) -> None:
         """Clears the pairs of the last validation."""
-        self._shown_pairs = []
+        self._shown_pairs, self._aligned_pairs = [], None
 
     def on_validation_epoch_end(self) -> None:
         """Keeps the first predictions in epochs 1, 2, 4, 8, ... and the last one.
@@ -287,8 +311,8 @@ class Seq2Seq(Task):
         if not self.trainer.sanity_checking and (is_sampling_epoch(epoch) or epoch == self.trainer.max_epochs):
             earlier = [sample for sample in self._samples if sample[0] != epoch]
             self._samples = [*earlier, (epoch, self._shown_pairs)]
-            if self.model.config.attention != "none" and self._shown_pairs:
-                found = self.model.align([row["input"] for row in self._shown_pairs[:ALIGNED_PAIRS]])
+            if self.model.config.attention != "none" and self._aligned_pairs is not None:
+                found = self.model.aligned(self._aligned_pairs)
                 known = [sample for sample in self._alignments if sample[0] != epoch]
                 self._alignments = [*known, (epoch, [tuple(one) for one in found])]
 
