@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo import html
 from zoo.files import bundle
 from zoo.models.config import ModelConfig
+from zoo.models.graphs import Graph
 from zoo.nn import State, cell_name
 
 
@@ -115,6 +116,14 @@ class Model(
     @abstractmethod
     def takes(self) -> str:
         """Describes the input of `infer`."""
+
+    def graphs(self) -> dict[str, Graph]:
+        """What can be exported, by name: the whole sequence, and one step where it makes sense.
+
+        Raises:
+            ValueError: If there is nothing. A model that can be exported overrides this method.
+        """
+        raise ValueError(f"{self.model_name}: {type(self).__name__} has no `graphs` to export")
 
     def parse(self, word: str) -> Any:
         """Converts a word of a command line to an input. By default, the word itself.

@@ -13,6 +13,7 @@ from zoo import html
 from zoo.batch import IGNORE, TextBatch
 from zoo.decoding import Symbols, collect, stream
 from zoo.models.base import Features, Model
+from zoo.models.graphs import Graph, state_names
 from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_ids
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -97,6 +98,33 @@ class CharLMModel(Model):
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Maps ids (B, T) to the logits of the next symbol at each step (B, T, V), and the last state."""
         return self.network(ids, state)
+
+    def graphs(self) -> dict[str, Graph]:
+        """See `Model`: the logits of the next symbol, of whole texts and of one step."""
+        network = self.network
+        before, after = state_names(network.recurrent.layers.state_shapes)
+
+        def sequence(ids: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            outputs, new = network.recurrent(network.input(ids), state, lengths)
+            return (network.head(outputs), *new)
+
+        def step(ids: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            logits, new = network.step(ids, state)
+            return (logits, *new)
+
+        def example(rows: int, steps: int) -> tuple[Tensor, ...]:
+            ids = torch.randint(len(self.vocab), (rows, steps))
+            return (ids, torch.randint(1, steps + 1, (rows,)), *network(ids)[1])
+
+        return {
+            "sequence": Graph(sequence, ("ids", "lengths", *before), ("logits", *after), example),
+            "step": Graph(
+                step,
+                ("ids", *before),
+                ("logits", *after),
+                lambda rows, steps: (torch.randint(len(self.vocab), (rows,)), *example(rows, steps)[2:]),
+            ),
+        }
 
     # -- plain values
 

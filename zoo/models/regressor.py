@@ -13,6 +13,7 @@ from torch import Tensor
 from zoo.batch import ValueBatch
 from zoo.models import times as calendars
 from zoo.models.base import Features, Model
+from zoo.models.graphs import Graph
 from zoo.models.regressor_config import RegressorConfig
 from zoo.models.windows import read_window
 from zoo.nn import RegressorNet
@@ -107,7 +108,7 @@ class RegressorModel(Model):
         known = None if not config.calendar or times is None else calendars.calendar(times, config.calendar)
         steps = inputs.shape[1]
         features = window if known is None else torch.cat([window, known[:, :steps].to(window.dtype)], dim=-1)
-        shape = (len(inputs), config.horizon or 1, config.target_size, len(config.quantiles) or 1)
+        shape = (inputs.shape[0], config.horizon or 1, config.target_size, len(config.quantiles) or 1)
         if config.strategy == "recursive":
             after = None if known is None else known[:, steps:].to(window.dtype)
             scaled = self.network.unroll(features, shape[1], lambda step, values: self._next(step, values, after))
@@ -122,10 +123,27 @@ class RegressorModel(Model):
 
     def _next(self, step: int, values: Tensor, known: Tensor | None) -> Tensor:
         """Returns the input (B, D) after a predicted step: its values (B, K * Q), and its calendar (B, H, N)."""
-        medians = values.reshape(len(values), self.config.target_size, -1)[..., self._median]
+        medians = values.reshape(values.shape[0], self.config.target_size, -1)[..., self._median]
         places: Any = [self.config.sources.index(place) for place in range(self.config.input_size)]
         inputs = medians[:, places]
         return inputs if known is None else torch.cat([inputs, known[:, step]], dim=-1)
+
+    def graphs(self) -> dict[str, Graph]:
+        """See `Model`: the quantiles of each value, or its mean."""
+        config = self.config
+
+        def sequence(*tensors: Tensor) -> tuple[Tensor, ...]:
+            return (self.distribution(*tensors),)
+
+        def example(rows: int, steps: int) -> tuple[Tensor, ...]:
+            steps = config.num_steps if config.linear and config.num_steps else steps
+            inputs = torch.rand(rows, steps, config.input_size)
+            if not config.calendar:
+                return (inputs,)
+            return inputs, torch.randint(2**31, (rows, steps + (config.horizon or 1)))
+
+        inputs = ("inputs", "times")[: 2 if config.calendar else 1]
+        return {"sequence": Graph(sequence, inputs, ("quantiles",), example)}
 
     # -- plain values
 

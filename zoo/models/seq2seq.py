@@ -15,6 +15,7 @@ from zoo.decoding import GREEDY, Decoded, Hypothesis, LengthPenalty, Sampling, c
 from zoo.models.alignment import Alignment
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
+from zoo.models.graphs import Graph, state_names
 from zoo.models.texts import CleaningConfig, ScoredText, as_list, encode_text, sampling_of, search_ids
 from zoo.nn import AttentionName, BridgeName, EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -141,6 +142,29 @@ class Seq2SeqModel(Model):
             Logits of the symbol after each of the target inputs (B, T, V).
         """
         return self.network(source, source_lengths, target_inputs)
+
+    def graphs(self) -> dict[str, Graph]:
+        """See `Model`: the decoder's first state for some sources, and one step of it."""
+        network = self.network
+
+        def encode(source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+            return network.start(source, lengths)
+
+        def step(ids: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            logits, new = network.decoder.step(ids, state)
+            return (logits, *new)
+
+        def sources(rows: int, steps: int) -> tuple[Tensor, ...]:
+            return torch.randint(len(self.source_vocab), (rows, steps)), torch.randint(1, steps + 1, (rows,))
+
+        def inputs(rows: int, steps: int) -> tuple[Tensor, ...]:
+            return torch.randint(len(self.target_vocab), (rows,)), *encode(*sources(rows, steps))
+
+        before, after = state_names(tuple(tuple(one.shape) for one in encode(*sources(1, 2))))
+        return {
+            "encode": Graph(encode, ("source", "lengths"), before, sources),
+            "step": Graph(step, ("ids", *before), ("logits", *after), inputs),
+        }
 
     # -- plain values
 

@@ -15,6 +15,7 @@ from zoo.batch import IGNORE, ClassBatch
 from zoo.checks import check_positive, check_sizes
 from zoo.models import images
 from zoo.models.base import Features, Model
+from zoo.models.graphs import Graph
 from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.models.windows import read_window
 from zoo.nn import ClassifierNet
@@ -141,6 +142,19 @@ class SeqClassifierModel(Model):
         inputs = inputs.to(torch.promote_types(inputs.dtype, torch.float32))  # not in half precision
         mean, scale = (self.constant(name, getattr(self.config, name), inputs) for name in ("mean", "scale"))
         return ((inputs - mean) / scale).to(self.dtype)
+
+    def graphs(self) -> dict[str, Graph]:
+        """See `Model`: the logits of each class."""
+
+        def sequence(inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+            return (self(inputs, lengths),)
+
+        def example(rows: int, steps: int) -> tuple[Tensor, ...]:
+            size = self.config.input_size
+            inputs = torch.rand(rows, steps, size) if size else torch.randint(len(self.vocab), (rows, steps))
+            return inputs, torch.randint(1, steps + 1, (rows,))
+
+        return {"sequence": Graph(sequence, ("inputs", "lengths"), ("logits",), example)}
 
     # -- plain values
 

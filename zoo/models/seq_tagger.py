@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zoo import tags
 from zoo.batch import IGNORE, TagBatch
 from zoo.models.base import Features, Model
+from zoo.models.graphs import Graph
 from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.nn import TaggerNet
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -122,6 +123,20 @@ class SeqTaggerModel(Model):
         A model with a `spelling_size` also needs the letters (B, T, L) of each symbol, see `zoo.batch.TagBatch`.
         """
         return self.network(inputs, lengths, letters)
+
+    def graphs(self) -> dict[str, Graph]:
+        """See `Model`: the logits of each tag."""
+        letters = 0 if self.network.speller is None else len(self.config.letters or ())
+
+        def sequence(*tensors: Tensor) -> tuple[Tensor, ...]:
+            return (self(*tensors),)
+
+        def example(rows: int, steps: int) -> tuple[Tensor, ...]:
+            ids, lengths = torch.randint(len(self.vocab), (rows, steps)), torch.randint(1, steps + 1, (rows,))
+            return (ids, lengths, torch.randint(letters, (rows, steps, steps + 1))) if letters else (ids, lengths)
+
+        inputs = ("ids", "lengths", "letters")[: 3 if letters else 2]
+        return {"sequence": Graph(sequence, inputs, ("logits",), example)}
 
     # -- plain values
 

@@ -94,7 +94,7 @@ class AttentionDecoder(nn.Module):
             real: Which of them are no padding (B, S), bool.
             symbols: The target symbols that they are of (B, S), int64; -1 where there is none.
         """
-        feed = (outputs.new_zeros(len(outputs), self.hidden_size),) if self.input_feeding else ()
+        feed = (outputs.new_zeros(outputs.shape[0], self.hidden_size),) if self.input_feeding else ()
         copied = () if self.gate is None else (symbols,)
         seen = outputs.new_zeros(outputs.shape[:2], dtype=torch.promote_types(outputs.dtype, torch.float32))
         return (*state, *feed, *self.attention.remember(outputs, real), *copied, seen)

@@ -128,7 +128,7 @@ class Recurrent(nn.Module):
         """
         if not x.shape[1]:
             raise ValueError("inputs: got sequences of 0 steps, expected at least 1")
-        return self.layers.run(x, self.init_state(len(x)) if state is None else self._checked(state, len(x)), lengths)
+        return self.layers.run(x, self.init_state(x.shape[0]) if state is None else self._checked(state, x.shape[0]), lengths)
 
     def _checked(self, state: State, rows: int) -> State:
         expected = [(rows, *shape) for shape in self.layers.state_shapes]
@@ -184,7 +184,7 @@ class Recurrent(nn.Module):
         if lengths is None:
             found = outputs[:, -1]
         else:
-            rows = torch.arange(len(outputs), device=outputs.device)
+            rows = torch.arange(outputs.shape[0], device=outputs.device)
             found = outputs[rows, lengths.to(outputs.device) - 1]
         if not self.bidirectional:
             return found
