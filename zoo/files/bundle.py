@@ -108,6 +108,8 @@ def read_config(folder: Path) -> Config:
         raise ValueError(f"{path}: can't be read as JSON: {error}") from error
     if not isinstance(config, dict) or type(config.get("format_version")) is not int:
         raise ValueError(f"{path}: not the config of a bundle: it has no format_version")
+    if config.get("format") == "onnx":
+        raise ValueError(f"{folder}: ONNX graphs, and no bundle; onnxruntime runs them")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{path}: format_version is {config['format_version']}, but zoo {zoo.__version__} reads only versions "

@@ -150,8 +150,8 @@ class SeqClassifierModel(Model):
             return (self(inputs, lengths),)
 
         def example(rows: int, steps: int) -> tuple[Tensor, ...]:
-            size = self.config.input_size
-            inputs = torch.rand(rows, steps, size) if size else torch.randint(len(self.vocab), (rows, steps))
+            vocab, size = self.config.vocab, self.config.input_size or 1
+            inputs = torch.rand(rows, steps, size) if vocab is None else torch.randint(len(vocab), (rows, steps))
             return inputs, torch.randint(1, steps + 1, (rows,))
 
         return {"sequence": Graph(sequence, ("inputs", "lengths"), ("logits",), example)}

@@ -128,7 +128,8 @@ class Recurrent(nn.Module):
         """
         if not x.shape[1]:
             raise ValueError("inputs: got sequences of 0 steps, expected at least 1")
-        return self.layers.run(x, self.init_state(x.shape[0]) if state is None else self._checked(state, x.shape[0]), lengths)
+        rows = x.shape[0]  # not len(x), which an export would take for a constant
+        return self.layers.run(x, self.init_state(rows) if state is None else self._checked(state, rows), lengths)
 
     def _checked(self, state: State, rows: int) -> State:
         expected = [(rows, *shape) for shape in self.layers.state_shapes]

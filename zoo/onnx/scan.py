@@ -1,12 +1,13 @@
 """Recurrent layers as ONNX `Scan` nodes, whose body is one step of the layer.
 
 While PyTorch's exporter runs, the loop over time of each layer is one placeholder: a node without a meaning, with the
-shapes of what it returns. Afterwards, each placeholder becomes a `Scan`. So the number of steps stays free, and any layer
-can be exported whose single step can.
+shapes of what it returns. Afterwards, each placeholder becomes a `Scan`. So the number of steps stays free, and any
+layer can be exported whose single step can.
 
 Legend: B batch, T time steps, P numbers of a projected input.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -117,7 +118,7 @@ class Loops:
         model.opset_imports.pop(DOMAIN, None)
 
     def _body(self, key: int) -> ir.Graph:
-        """The graph of a step. All of its names begin with that of its loop, because inner names may hide outer ones."""
+        """The graph of a step. Its names begin with that of the loop, because they must not hide outer ones."""
         step, example = self.found[key]
         graph = exported(step, example, [{0: "batch"}] * len(example)).graph
         values = [*graph.inputs, *graph.initializers.values(), *(one for node in graph for one in node.outputs)]
@@ -128,7 +129,8 @@ class Loops:
 
 def exported(module: nn.Module, example: tuple[Tensor, ...], free: list[dict[int, str]], **names: Any) -> ir.Model:
     """Exports a module whose `forward` takes any number of tensors, with free axes of each of them."""
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names of free axes, and of what PyTorch itself uses
         program = torch.onnx.export(
             module.eval(), example, dynamic_shapes=(tuple(free),), opset_version=OPSET, verbose=False, **names
         )

@@ -1,6 +1,12 @@
-"""Writing a model's graphs as ONNX, each of which was compared with the model."""
+"""Writing a model as a folder of ONNX graphs, each of which was compared with the model."""
 
+import json
+import os
+import shutil
+import tempfile
 from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -8,14 +14,24 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from zoo.files import bundle
 from zoo.models import Model
 from zoo.models.graphs import Graph
 from zoo.onnx.scan import Loops, exported, unfuse
 
-TRACED = (2, 5)  # rows and steps of the example that is traced
-OTHER = (3, 7)
+FORMAT, FORMAT_VERSION = "onnx", 1
+TRACED, OTHER = (2, 5), (3, 7)  # rows and steps of the example that is traced, and of one that tells its free axes
 TRIED = ((1, 1), (1, 2), (2, 5), (3, 20), (5, 3))  # rows and steps of what is compared
 LARGEST = 1e-4  # of a difference
+
+
+class Export(NamedTuple):
+    """A graph as ONNX."""
+
+    data: bytes
+    inputs: dict[str, dict[str, Any]]  # name -> `dtype` and `shape`, with names for free axes
+    outputs: tuple[str, ...]
+    difference: float  # from the model, at most
 
 
 class Run(nn.Module):
@@ -30,58 +46,119 @@ class Run(nn.Module):
         return self.graph.run(*tensors)
 
 
-def graphs(model: Model) -> dict[str, bytes]:
-    """Returns the ONNX files of a model, by the names of its graphs.
+def write(model: Model, folder: Path) -> dict[str, Export]:
+    """Writes a folder with an ONNX file for each graph of a model, and `config.json`, which describes them.
+
+    Args:
+        model: The model.
+        folder: The folder to write. All files are written to a temporary one first.
 
     Raises:
-        ValueError: If a graph can't be exported, or differs from the model.
+        ValueError: See `export`.
     """
-    model = deepcopy(model).eval().float()
+    graphs = export(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        for name, graph in graphs.items():
+            (temporary / f"{name}.onnx").write_bytes(graph.data)
+        config = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": model.model_name,
+            "arguments": model.config.as_dict(),
+            "about": model.about,
+            "graphs": {
+                name: {
+                    "file": f"{name}.onnx",
+                    "sha256": bundle.sha256(graph.data),
+                    "inputs": graph.inputs,
+                    "outputs": list(graph.outputs),
+                    "difference": graph.difference,
+                }
+                for name, graph in graphs.items()
+            },
+        }
+        (temporary / bundle.CONFIG).write_text(
+            json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        folder.mkdir(exist_ok=True)
+        for file in sorted(temporary.iterdir(), key=lambda file: file.name == bundle.CONFIG):  # the config last
+            os.replace(file, folder / file.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return graphs
+
+
+def export(model: Model) -> dict[str, Export]:
+    """Returns the graphs of a model as ONNX, by name.
+
+    Raises:
+        ValueError: If a graph can't be exported, or differs from the model at some number of rows and steps.
+    """
+    model = deepcopy(model).cpu().eval().float()
     loose = deepcopy(model)
     unfuse(loose)
     found = {}
     for (name, graph), wanted in zip(loose.graphs().items(), model.graphs().values(), strict=True):
-        found[name] = _export(loose, graph)
-        error = difference(found[name], wanted)
-        if not error <= LARGEST:
-            raise ValueError(f"{model.model_name}: its graph {name} differs from the model by {error:.1e}")
+        one = _export(loose, name, graph)
+        difference, where = compare(one.data, wanted)
+        if not difference <= LARGEST:
+            raise ValueError(
+                f"{model.model_name}: the graph {name} differs from the model by {difference:.1e} with {where[0]} rows "
+                f"of {where[1]} steps; it is not written"
+            )
+        found[name] = one._replace(difference=difference)
     return found
 
 
 @torch.no_grad()
-def _export(model: Model, graph: Graph) -> bytes:
+def _export(model: Model, name: str, graph: Graph) -> Export:
+    example, free = _example(graph)
     loops = Loops(model)
-    with loops.hidden():
-        made = exported(
-            Run(model, graph),
-            *_example(graph),
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-        )
-    loops.reveal(made)
-    return ir.to_proto(made).SerializeToString()
+    try:
+        with loops.hidden():
+            made = exported(
+                Run(model, graph), example, free, input_names=list(graph.inputs), output_names=list(graph.outputs)
+            )
+        loops.reveal(made)
+    except torch.onnx.OnnxExporterError as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        text = " ".join(str(reason).split())
+        raise ValueError(f"{model.model_name}: PyTorch can't export the graph {name}: {text:.200}") from error
+    inputs = {
+        key: {
+            "dtype": str(one.dtype).removeprefix("torch."),
+            "shape": [axes.get(axis, size) for axis, size in enumerate(one.shape)],
+        }
+        for key, one, axes in zip(graph.inputs, example, free, strict=True)
+    }
+    return Export(ir.to_proto(made).SerializeToString(), inputs, graph.outputs, 0.0)
 
 
 def _example(graph: Graph) -> tuple[tuple[Tensor, ...], list[dict[int, str]]]:
-    """Returns inputs, and which of their axes are free."""
+    """Returns inputs, and the names of their free axes."""
     one, other = graph.example(*TRACED), graph.example(*OTHER)
-    names = {pair: name for pair, name in zip(zip(TRACED, OTHER, strict=True), ("rows", "steps"), strict=True)}
+    names = dict(zip(zip(TRACED, OTHER, strict=True), ("rows", "steps"), strict=True))
     free = []
     for name, a, b in zip(graph.inputs, one, other, strict=True):
         sizes = zip(a.shape, b.shape, strict=True)
-        free.append({i: names.get(pair, f"{name}_{i}") for i, pair in enumerate(sizes) if pair[0] != pair[1]})
+        free.append({axis: names.get(pair, f"{name}_{axis}") for axis, pair in enumerate(sizes) if pair[0] != pair[1]})
     return one, free
 
 
 @torch.no_grad()
-def difference(data: bytes, graph: Graph) -> float:
-    """Returns the largest difference of an ONNX graph from what it is of, over some numbers of rows and steps."""
-    session = onnxruntime.InferenceSession(data)
-    largest = 0.0
+def compare(data: bytes, graph: Graph) -> tuple[float, tuple[int, int]]:
+    """Returns the largest difference of an ONNX graph from what it is of, and with how many rows and steps."""
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    worst = (0.0, TRIED[0])
     for rows, steps in TRIED:
-        torch.manual_seed(rows)
         given = graph.example(rows, steps)
         found = session.run(None, {name: one.numpy() for name, one in zip(graph.inputs, given, strict=True)})
         for one, wanted in zip(found, graph.run(*given), strict=True):
-            largest = max(largest, float(np.abs(one.astype(np.float64) - wanted.double().numpy()).max()))
-    return largest
+            same = one.shape == tuple(wanted.shape)
+            difference = np.abs(one.astype(float) - wanted.numpy()).max(initial=0) if same else np.inf
+            worst = max(worst, (float(difference), (rows, steps)))
+    return worst

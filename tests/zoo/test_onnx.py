@@ -1,0 +1,87 @@
+"""ONNX graphs of models: the same answers without PyTorch, at any number of rows and steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import zoo
+from support import run_zoo
+from zoo.nn import Layer, register_cell
+from zoo.nn.layer import CELLS
+from zoo.onnx import export, writing
+
+VOCAB = ["<pad>", "<start>", "<end>", *"abc"]
+PAIRS = {"source_vocab": VOCAB, "target_vocab": VOCAB}
+STACK = {"norm": "rms", "residual": True, "mlp": True, "convolution": 3, "zoneout": 0.1, "learn_state": True}
+BOTH = {"bidirectional": True, "bridge": "linear", "reverse_source": True}
+
+
+SPELLED = {"vocab": VOCAB, "symbols": "words", "letters": ["<pad>", "<unk>", "a"], "spelling_size": 3}
+CASES = [
+    ("seq2seq_gru", {**PAIRS, **BOTH, "attention": "additive", "embedding_dim": 4, "input_feeding": True}),
+    ("char_lm_mgu", {"vocab": VOCAB, "num_layers": 2, **STACK}),
+    ("char_lm_lstm", {"vocab": VOCAB, "num_layers": 2}),
+    ("seq_classifier_slstm", {"classes": ["x", "y"], "input_size": 3, "bidirectional": True, "pooling": "mean"}),
+    ("seq_tagger_gru", {"tags": ["x", "y"], "embedding_dim": 4, **SPELLED}),
+    ("seq2seq_lstm", {**PAIRS, "attention": "multi_head", "attention_heads": 2, "copy": True, "embedding_dim": 4}),
+    ("regressor_gru", {"input_size": 2, "target_size": 1, "horizon": 3, "normalize": "none", "quantiles": [0.1, 0.5]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[1:])]
+)
+def test_graphs_equal_the_model(name: str, options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = zoo.create(name, hidden_size=8, **options).eval()
+    found = export(model)
+    assert all(one.difference <= writing.LARGEST for one in found.values())
+    for graph, one in zip(model.graphs().values(), found.values(), strict=True):
+        difference, _ = writing.compare(one.data, graph)  # with other numbers
+        assert difference <= 1e-4
+
+
+def test_a_text_in_pieces_is_the_text_as_a_whole(tmp_path: Path) -> None:
+    assert run_zoo("export", "char_lm_lstm.alice", "-o", tmp_path / "out", "--format", "onnx").returncode == 0
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    graphs = {
+        name: onnxruntime.InferenceSession(tmp_path / "out" / one["file"]) for name, one in config["graphs"].items()
+    }
+    model = zoo.load("char_lm_lstm.alice")
+    ids = np.array([model.vocab.encode("alice was beginning")])
+    names = list(config["graphs"]["step"]["inputs"])[1:]
+    state = [np.zeros((1, 256), np.float32)] * len(names)
+    given = {"ids": ids, "lengths": np.array([ids.shape[1]]), **dict(zip(names, state, strict=True))}
+    whole, *last = graphs["sequence"].run(None, given)
+    for t in range(ids.shape[1]):
+        logits, *state = graphs["step"].run(None, {"ids": ids[:, t], **dict(zip(names, state, strict=True))})
+        np.testing.assert_allclose(logits, whole[:, t], atol=1e-5)
+    np.testing.assert_allclose(np.stack(state), np.stack(last), atol=1e-5)
+    assert config["arguments"]["vocab"] == list(model.vocab)
+    with pytest.raises(ValueError, match="ONNX graphs, and no bundle"):
+        zoo.load(tmp_path / "out")
+
+
+def test_a_graph_that_is_wrong_at_another_length_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    @register_cell("counts_in_python")
+    class Counts(Layer):
+        def __init__(self, input_size: int, hidden_size: int) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(input_size, hidden_size)
+            self.output_size, self.state_shapes, self.calls = hidden_size, ((hidden_size,),), 0
+
+        def step(self, x_t: torch.Tensor, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, tuple]:
+            h = state[0] + self.linear(x_t) * (2 if len(x_t) > 2 else 1)  # a constant, in an export
+            return h, (h,)
+
+    try:
+        model = zoo.create("char_lm_counts_in_python", vocab=VOCAB, hidden_size=4)
+        with pytest.raises(ValueError, match=r"(differs from the model by .* with [35] rows|can't export)"):
+            export(model)
+    finally:
+        del CELLS["counts_in_python"]
