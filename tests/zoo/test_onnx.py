@@ -46,6 +46,14 @@ def test_graphs_equal_the_model(name: str, options: dict[str, Any]) -> None:
         assert difference <= 1e-4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_can_be_exported(cell: str) -> None:
+    torch.manual_seed(0)
+    found = export(zoo.create(f"char_lm_{cell}", vocab=VOCAB, hidden_size=8).eval())
+    assert max(one.difference for one in found.values()) <= writing.LARGEST
+
+
 def test_a_text_in_pieces_is_the_text_as_a_whole(tmp_path: Path) -> None:
     assert run_zoo("export", "char_lm_lstm.alice", "-o", tmp_path / "out", "--format", "onnx").returncode == 0
     config = json.loads((tmp_path / "out" / "config.json").read_text())

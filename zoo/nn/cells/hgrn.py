@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear, silu
 
-from zoo.nn.engines.diagonal import DiagonalLayer
+from zoo.nn.engines.diagonal import DiagonalLayer, parts, polar
 from zoo.nn.layer import register_cell
 from zoo.reference import Array, sigmoid
 
@@ -69,11 +69,11 @@ class HGRN(DiagonalLayer):
         real, imaginary, mu, _, _ = p.chunk(5, -1)
         bound, theta = self.bound.to(p.dtype), self.theta.to(p.dtype)
         rest = (-bound).sigmoid() * (-mu).sigmoid()  # 1 - lambda
-        factor = torch.polar(1 - rest, theta.expand_as(rest))
-        return factor, torch.complex(rest * silu(real), rest * silu(imaginary))
+        term = rest[..., None] * silu(torch.stack([real, imaginary], dim=-1))
+        return polar(1 - rest, theta), term
 
     def show(self, p: Tensor, h: Tensor) -> Tensor:
         """See `DiagonalLayer`."""
-        gated = p[..., 3 * self.output_size :].sigmoid() * torch.cat([h.real, h.imag], dim=-1)
+        gated = p[..., 3 * self.output_size :].sigmoid() * parts(h)
         normal = layer_norm(gated, gated.shape[-1:], eps=EPS)
         return linear(normal, self.out.weight.to(p.dtype), self.out.bias.to(p.dtype))

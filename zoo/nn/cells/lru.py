@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from zoo.checks import check_positive, check_ratios
-from zoo.nn.engines.diagonal import DiagonalLayer
+from zoo.nn.engines.diagonal import DiagonalLayer, parts, polar
 from zoo.nn.layer import draw_normal, register_cell
 from zoo.reference import Array
 
@@ -93,12 +93,11 @@ class LRU(DiagonalLayer):
         """See `DiagonalLayer`."""
         nu, theta, gamma = self.nu.to(p.dtype), self.theta.to(p.dtype), self.gamma.to(p.dtype)
         real, imaginary, _ = p.chunk(3, -1)
-        factor = torch.polar((-nu.exp()).exp(), theta.exp())
-        scale = gamma.exp()
-        term = torch.complex(scale * real, scale * imaginary)
+        factor = polar((-nu.exp()).exp(), theta.exp())
+        term = gamma.exp()[:, None] * torch.stack([real, imaginary], dim=-1)
         return factor.expand_as(term), term
 
     def show(self, p: Tensor, h: Tensor) -> Tensor:
         """See `DiagonalLayer`."""
         around = p[..., 2 * self.output_size :]
-        return linear(torch.cat([h.real, h.imag], dim=-1), self.weight_out.to(p.dtype)) + around
+        return linear(parts(h), self.weight_out.to(p.dtype)) + around

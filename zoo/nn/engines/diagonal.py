@@ -86,11 +86,11 @@ class DiagonalLayer(Layer):
     is_complex = False
 
     def gates(self, p: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns factors a and terms b (..., H) of projected inputs (..., P)."""
+        """Returns factors a and terms b (..., H) of projected inputs (..., P); pairs (..., H, 2) of complex numbers."""
         raise NotImplementedError
 
     def show(self, p: Tensor, h: Tensor) -> Tensor:
-        """Returns outputs (..., output_size) for projected inputs (..., P) and values h (..., H). By default, h."""
+        """Returns outputs (..., output_size) for projected inputs (..., P) and values h, as `gates`. By default, h."""
         return h
 
     def forward(self, x: Tensor, state: State, lengths: Tensor | None = None) -> tuple[Tensor, State]:
@@ -99,27 +99,41 @@ class DiagonalLayer(Layer):
         with torch.autocast(x.device.type, enabled=False):
             wide = p.to(torch.promote_types(p.dtype, torch.float32))
             a, b = self.gates(wide)
+            h = state[0].to(b.dtype)
+            if self.is_complex:
+                a, b, h = (torch.view_as_complex(one.contiguous()) for one in (a, b, h))
             real = None if lengths is None else real_steps(lengths, x)[:, :, None]
             if real is not None:  # the state stays as it is
                 a, b = torch.where(real, a, 1.0), torch.where(real, b, 0.0)
-            h = diagonal(a.contiguous(), b, self._read(state[0], b))
+            h = diagonal(a.contiguous(), b, h)
+            h = torch.view_as_real(h) if self.is_complex else h
             y = self.show(wide, h)
         y = y if real is None else y.masked_fill(~real, 0.0)
-        return y.to(p.dtype), (self._write(h[:, -1], state[0]),)
+        return y.to(p.dtype), (h[:, -1].to(state[0].dtype),)
 
     def advance(self, p_t: Tensor, state: State) -> tuple[Tensor, State]:
         """See `Layer`."""
         with torch.autocast(p_t.device.type, enabled=False):
             wide = p_t.to(torch.promote_types(p_t.dtype, torch.float32))
             a, b = self.gates(wide)
-            h = torch.addcmul(b, a, self._read(state[0], b))
+            before = state[0].to(b.dtype)
+            h = b + multiplied(a, before) if self.is_complex else torch.addcmul(b, a, before)
             y = self.show(wide, h)
-        return y.to(p_t.dtype), (self._write(h, state[0]),)
+        return y.to(p_t.dtype), (h.to(state[0].dtype),)
 
-    def _read(self, state: Tensor, like: Tensor) -> Tensor:
-        if not self.is_complex:
-            return state.to(like.dtype)
-        return torch.view_as_complex(state.to(like.real.dtype).contiguous())
 
-    def _write(self, h: Tensor, like: Tensor) -> Tensor:
-        return (torch.view_as_real(h) if self.is_complex else h).to(like.dtype)
+def polar(radius: Tensor, angle: Tensor) -> Tensor:
+    """Returns complex numbers (...) as pairs (..., 2)."""
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=-1)
+
+
+def multiplied(a: Tensor, b: Tensor) -> Tensor:
+    """Returns the product of complex numbers (..., 2), in real ones, which every runtime has."""
+    (a_real, a_imaginary), (b_real, b_imaginary) = a.unbind(-1), b.unbind(-1)
+    product = a_real * b_real - a_imaginary * b_imaginary, a_real * b_imaginary + a_imaginary * b_real
+    return torch.stack(product, dim=-1)
+
+
+def parts(h: Tensor) -> Tensor:
+    """Returns the real parts of complex numbers (..., H, 2), and then the imaginary ones (..., 2H)."""
+    return h.transpose(-1, -2).flatten(-2)
