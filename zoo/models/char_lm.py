@@ -102,7 +102,7 @@ class CharLMModel(Model):
     def graphs(self) -> dict[str, Graph]:
         """See `Model`: the logits of the next symbol, of whole texts and of one step."""
         network = self.network
-        before, after = state_names(network.recurrent.layers.state_shapes)
+        before, after = state_names(len(network.recurrent.layers.state_shapes))
 
         def sequence(ids: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
             outputs, new = network.recurrent(network.input(ids), state, lengths)

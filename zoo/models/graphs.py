@@ -26,7 +26,6 @@ class Graph:
     example: Callable[[int, int], Tensors]
 
 
-def state_names(shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of a state's tensors, before and after."""
-    numbers = range(len(shapes))
-    return tuple(f"state_{i}" for i in numbers), tuple(f"new_state_{i}" for i in numbers)
+def state_names(count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the tensors of a state, before and after."""
+    return tuple(f"state_{i}" for i in range(count)), tuple(f"new_state_{i}" for i in range(count))

@@ -160,7 +160,7 @@ class Seq2SeqModel(Model):
         def inputs(rows: int, steps: int) -> tuple[Tensor, ...]:
             return torch.randint(len(self.target_vocab), (rows,)), *encode(*sources(rows, steps))
 
-        before, after = state_names(tuple(tuple(one.shape) for one in encode(*sources(1, 2))))
+        before, after = state_names(len(encode(*sources(1, 1))))
         return {
             "encode": Graph(encode, ("source", "lengths"), before, sources),
             "step": Graph(step, ("ids", *before), ("logits", *after), inputs),
@@ -252,6 +252,7 @@ class Seq2SeqModel(Model):
             raise ValueError(f"targets: got {len(given)} for {len(batch.source)} texts")
         return self._alignments(batch, [[*vocab.encode(text), vocab.id(END)] for text in given])
 
+    @torch.no_grad()
     def aligned(self, batch: PairBatch, beam: int = 1, length_penalty: LengthPenalty = "none") -> list[Alignment]:
         """Says where the model looks while it translates the sources of a batch, see `align`."""
         return self._alignments(batch, self._best(batch, beam, length_penalty))
