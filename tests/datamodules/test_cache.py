@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import Gutenberg, gutenberg
+from datamodules import Gutenberg
 from datamodules.sources.cache import cached, check_sha256
+from datamodules.texts import gutenberg
 from support import serving
 
 BOOK = "The Project Gutenberg eBook\r\n*** START OF IT ***\r\nOnce upon a time.\r\n*** END OF THE BOOK ***\r\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules import cache
+from datamodules.sources import cache
 from datamodules.sources.cache import cached
 from datamodules.sources.files import read_table
 from datamodules.sources.idx import read_idx

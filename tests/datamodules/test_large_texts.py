@@ -14,8 +14,9 @@ import torch
 import zstandard
 
 import zoo
-from datamodules import TextFile, TextString, text, text_cache
+from datamodules import TextFile, TextString
 from datamodules.loader import Order
+from datamodules.texts import cache, text
 from datamodules.texts.files import Source
 from zoo import CharLM
 from zoo.batch import IGNORE
@@ -93,7 +94,7 @@ def test_a_folder_that_is_full_or_read_only_stays_as_it_was(
     def fails(*_: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(text_cache.TextCache, "write", fails)
+    monkeypatch.setattr(cache.TextCache, "write", fails)
     with pytest.raises(OSError, match=f"{os.strerror(number).lower()}; set ZOO_DATA_DIR to a folder with space"):
         TextFile(str(books), seq_len=5).setup()
     assert not [path for path in large.iterdir() if path.suffix != ".lock"]

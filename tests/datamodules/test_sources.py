@@ -16,9 +16,9 @@ from datamodules import (
     TextString,
     ToySeq2Seq,
     WordCompletion,
-    gutenberg,
-    mnist,
 )
+from datamodules.labels import mnist
+from datamodules.texts import gutenberg
 
 MARK = "OF THE PROJECT GUTENBERG EBOOK"
 BOOK = f"The Project Gutenberg eBook\n*** START {MARK} ***\nOnce upon a time.\n*** END {MARK} ***\n"
