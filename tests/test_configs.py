@@ -19,6 +19,7 @@ NEEDS = {
     "[11027]": [needs_grimm],
     "[11, 11027]": [needs_alice, needs_grimm],
 }
+LARGE = ("g2p_en", "punctuation", "reverse")  # their data alone takes seconds to read
 WORDS = list(itertools.product(("red", "green", "grey"), ("cat", "dog", "bird"), ("sing", "sleep", "run")))
 SHORT = [
     *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3", "--trainer.limit_val_batches", "2"),
@@ -32,7 +33,8 @@ def configs(fast: tuple[str, ...] | None = None) -> list:
     for path in sorted(CONFIGS.glob("*.yaml")):
         text = path.read_text()
         marks = [mark for key, needed in NEEDS.items() if key in text for mark in needed]
-        marks += [pytest.mark.slow] if fast is not None and path.stem not in fast else []
+        slow = path.stem in LARGE if fast is None else path.stem not in fast
+        marks += [pytest.mark.slow] if slow else []
         found.append(pytest.param(path, id=path.stem, marks=marks))
     return found
 

@@ -33,9 +33,8 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options"), CASES)
 def test_graphs_equal_the_model(name: str, options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     model = zoo.create(name, hidden_size=8, **options).eval()
