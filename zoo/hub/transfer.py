@@ -104,7 +104,10 @@ def _unlike(model: Model, other: Model) -> str:
     mine, theirs = model.config.as_dict(), other.config.as_dict()
     shared = mine.keys() & theirs.keys() - model.config.tunable
     unlike = [name for name in sorted(shared) if mine[name] != theirs[name] and not isinstance(mine[name], list)]
-    return "; ".join(f"{name}: expected {brief(mine[name])}, got {brief(theirs[name])}" for name in unlike)
+    return (
+        "; ".join(f"{name}: expected {brief(mine[name])}, got {brief(theirs[name])}" for name in unlike)
+        or "they differ"
+    )
 
 
 def _tensor_names(model: Model, part: str | None) -> dict[str, str]:
