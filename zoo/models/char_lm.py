@@ -13,7 +13,7 @@ from zoo import html
 from zoo.batch import IGNORE, TextBatch
 from zoo.decoding import Symbols, collect, stream
 from zoo.models.base import Features, Model
-from zoo.models.graphs import Graph, state_names
+from zoo.models.graphs import Graph, after, first_state
 from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_ids
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -101,8 +101,7 @@ class CharLMModel(Model):
 
     def graphs(self) -> dict[str, Graph]:
         """See `Model`: the logits of the next symbol, of whole texts and of one step."""
-        network = self.network
-        before, after = state_names(len(network.recurrent.layers.state_shapes))
+        network, first = self.network, first_state(self.network.recurrent)
 
         def sequence(ids: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
             outputs, new = network.recurrent(network.input(ids), state, lengths)
@@ -117,12 +116,13 @@ class CharLMModel(Model):
             return (ids, torch.randint(1, steps + 1, (rows,)), *network(ids)[1])
 
         return {
-            "sequence": Graph(sequence, ("ids", "lengths", *before), ("logits", *after), example),
+            "sequence": Graph(sequence, ("ids", "lengths", *first), ("logits", *after(first)), example, first),
             "step": Graph(
                 step,
-                ("ids", *before),
-                ("logits", *after),
+                ("ids", *first),
+                ("logits", *after(first)),
                 lambda rows, steps: (torch.randint(len(self.vocab), (rows,)), *example(rows, steps)[2:]),
+                first,
             ),
         }
 

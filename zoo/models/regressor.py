@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.batch import ValueBatch
 from zoo.models import times as calendars
 from zoo.models.base import Features, Model
-from zoo.models.graphs import Graph
+from zoo.models.graphs import Graph, after, first_state
 from zoo.models.regressor_config import RegressorConfig
 from zoo.models.windows import read_window
 from zoo.nn import RegressorNet
@@ -108,12 +108,18 @@ class RegressorModel(Model):
         known = None if not config.calendar or times is None else calendars.calendar(times, config.calendar)
         steps = inputs.shape[1]
         features = window if known is None else torch.cat([window, known[:, :steps].to(window.dtype)], dim=-1)
-        shape = (inputs.shape[0], config.horizon or 1, config.target_size, len(config.quantiles) or 1)
         if config.strategy == "recursive":
-            after = None if known is None else known[:, steps:].to(window.dtype)
-            scaled = self.network.unroll(features, shape[1], lambda step, values: self._next(step, values, after))
+            later = None if known is None else known[:, steps:].to(window.dtype)
+            ahead = config.horizon or 1
+            scaled = self.network.unroll(features, ahead, lambda step, values: self._next(step, values, later))
         else:
             scaled = self.network(features, window.flatten(1) if config.linear else None)
+        return self._unscaled(scaled, scaling)
+
+    def _unscaled(self, scaled: Tensor, scaling: Scaling) -> Tensor:
+        """Returns the quantiles (B, H, K, Q) of what the network says."""
+        config = self.config
+        shape = (scaled.shape[0], config.horizon or 1, config.target_size, len(config.quantiles) or 1)
         predicted = scaled.reshape(shape).float() * scaling.target_scale[..., None] + scaling.target_offset[..., None]
         return predicted if self.training or shape[-1] == 1 else predicted.sort(dim=-1).values
 
@@ -129,21 +135,28 @@ class RegressorModel(Model):
         return inputs if known is None else torch.cat([inputs, known[:, step]], dim=-1)
 
     def graphs(self) -> dict[str, Graph]:
-        """See `Model`: the quantiles of each value, or its mean."""
+        """See `Model`: the quantiles of each value, or its mean; with a state, if all that was read is in it."""
         config = self.config
+        whole = config.num_steps or config.normalize == "instance" or config.calendar or config.strategy == "recursive"
+        first = {} if whole else first_state(self.network.recurrent)
 
-        def sequence(*tensors: Tensor) -> tuple[Tensor, ...]:
-            return (self.distribution(*tensors),)
+        def sequence(inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+            if not first:
+                return (self.distribution(inputs, *rest),)
+            scaling = self.scaling(inputs)
+            outputs, new = self.network.recurrent(((inputs - scaling.offset) / scaling.scale).to(self.dtype), rest)
+            return (self._unscaled(self.network.head(outputs[:, -1]), scaling), *new)
 
         def example(rows: int, steps: int) -> tuple[Tensor, ...]:
             steps = config.num_steps if config.linear and config.num_steps else steps
             inputs = torch.rand(rows, steps, config.input_size)
-            if not config.calendar:
-                return (inputs,)
-            return inputs, torch.randint(2**31, (rows, steps + (config.horizon or 1)))
+            if config.calendar:
+                return inputs, torch.randint(2**31, (rows, steps + (config.horizon or 1)))
+            start = tuple(one.expand(rows, *one.shape[1:]) for one in first.values())
+            return inputs, *sequence(inputs, *start)[1:]
 
         inputs = ("inputs", "times")[: 2 if config.calendar else 1]
-        return {"sequence": Graph(sequence, inputs, ("quantiles",), example)}
+        return {"sequence": Graph(sequence, (*inputs, *first), ("quantiles", *after(first)), example, first)}
 
     # -- plain values
 

@@ -15,7 +15,7 @@ from zoo.decoding import GREEDY, Decoded, Hypothesis, LengthPenalty, Sampling, c
 from zoo.models.alignment import Alignment
 from zoo.models.base import Features, Model
 from zoo.models.config import ModelConfig
-from zoo.models.graphs import Graph, state_names
+from zoo.models.graphs import Graph, after
 from zoo.models.texts import CleaningConfig, ScoredText, as_list, encode_text, sampling_of, search_ids
 from zoo.nn import AttentionName, BridgeName, EncoderDecoder, State
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -160,10 +160,10 @@ class Seq2SeqModel(Model):
         def inputs(rows: int, steps: int) -> tuple[Tensor, ...]:
             return torch.randint(len(self.target_vocab), (rows,)), *encode(*sources(rows, steps))
 
-        before, after = state_names(len(encode(*sources(1, 1))))
+        state = network.decoder.state_names
         return {
-            "encode": Graph(encode, ("source", "lengths"), before, sources),
-            "step": Graph(step, ("ids", *before), ("logits", *after), inputs),
+            "encode": Graph(encode, ("source", "lengths"), state, sources),
+            "step": Graph(step, ("ids", *state), ("logits", *after(state)), inputs),
         }
 
     # -- plain values

@@ -15,7 +15,7 @@ from zoo.batch import IGNORE, ClassBatch
 from zoo.checks import check_positive, check_sizes
 from zoo.models import images
 from zoo.models.base import Features, Model
-from zoo.models.graphs import Graph
+from zoo.models.graphs import Graph, after, first_state
 from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.models.windows import read_window
 from zoo.nn import ClassifierNet
@@ -144,17 +144,26 @@ class SeqClassifierModel(Model):
         return ((inputs - mean) / scale).to(self.dtype)
 
     def graphs(self) -> dict[str, Graph]:
-        """See `Model`: the logits of each class."""
+        """See `Model`: the logits of each class; with a state, if all that was read is in it."""
+        network, config = self.network, self.config
+        first = {} if config.bidirectional or config.pooling != "last" else first_state(network.recurrent)
 
-        def sequence(inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-            return (self(inputs, lengths),)
+        def sequence(inputs: Tensor, lengths: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+            if not state:
+                return (self(inputs, lengths),)
+            outputs, new = network.recurrent(network.input(self._scaled(inputs)), state, lengths)
+            return (network.head(network.pool(outputs, lengths)), *new)
 
         def example(rows: int, steps: int) -> tuple[Tensor, ...]:
-            vocab, size = self.config.vocab, self.config.input_size or 1
+            vocab, size = config.vocab, config.input_size or 1
             inputs = torch.rand(rows, steps, size) if vocab is None else torch.randint(len(vocab), (rows, steps))
-            return inputs, torch.randint(1, steps + 1, (rows,))
+            lengths = torch.randint(1, steps + 1, (rows,))
+            start = tuple(one.expand(rows, *one.shape[1:]) for one in first.values())
+            return inputs, lengths, *sequence(inputs, lengths, *start)[1:]
 
-        return {"sequence": Graph(sequence, ("inputs", "lengths"), ("logits",), example)}
+        return {
+            "sequence": Graph(sequence, ("inputs", "lengths", *first), ("logits", *after(first)), example, first),
+        }
 
     # -- plain values
 

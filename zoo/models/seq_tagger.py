@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from zoo import tags
 from zoo.batch import IGNORE, TagBatch
 from zoo.models.base import Features, Model
-from zoo.models.graphs import Graph
+from zoo.models.graphs import Graph, after, first_state
 from zoo.models.texts import TextConfig, as_list, encode_text
 from zoo.nn import TaggerNet
 from zoo.nn.networks import HEAD_AXES, input_axes
@@ -125,18 +125,24 @@ class SeqTaggerModel(Model):
         return self.network(inputs, lengths, letters)
 
     def graphs(self) -> dict[str, Graph]:
-        """See `Model`: the logits of each tag."""
-        letters = 0 if self.network.speller is None else len(self.config.letters or ())
+        """See `Model`: the logits of each tag; with a state, if the model reads in one direction."""
+        network = self.network
+        letters = 0 if network.speller is None else len(self.config.letters or ())
+        first = {} if self.config.bidirectional else first_state(network.recurrent)
 
-        def sequence(*tensors: Tensor) -> tuple[Tensor, ...]:
-            return (self(*tensors),)
+        def sequence(ids: Tensor, lengths: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+            spelled, state = (rest[0], rest[1:]) if letters else (None, rest)
+            outputs, new = network.recurrent(network.read(ids, spelled), state or None, lengths)
+            return (network.head(outputs), *(new if first else ()))
 
         def example(rows: int, steps: int) -> tuple[Tensor, ...]:
             ids, lengths = torch.randint(len(self.vocab), (rows, steps)), torch.randint(1, steps + 1, (rows,))
-            return (ids, lengths, torch.randint(letters, (rows, steps, steps + 1))) if letters else (ids, lengths)
+            spelled = (torch.randint(letters, (rows, steps, steps + 1)),) if letters else ()
+            start = tuple(one.expand(rows, *one.shape[1:]) for one in first.values())
+            return ids, lengths, *spelled, *sequence(ids, lengths, *spelled, *start)[1:]
 
         inputs = ("ids", "lengths", "letters")[: 3 if letters else 2]
-        return {"sequence": Graph(sequence, inputs, ("logits",), example)}
+        return {"sequence": Graph(sequence, (*inputs, *first), ("logits", *after(first)), example, first)}
 
     # -- plain values
 

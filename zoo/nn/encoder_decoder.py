@@ -99,6 +99,12 @@ class AttentionDecoder(nn.Module):
         seen = outputs.new_zeros(outputs.shape[:2], dtype=torch.promote_types(outputs.dtype, torch.float32))
         return (*state, *feed, *self.attention.remember(outputs, real), *copied, seen)
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the tensors of a state: of the layers, of the source, and `seen`, see the class."""
+        feed, copied = ("feed",) * self.input_feeding, () if self.gate is None else ("copied",)
+        return (*self.recurrent.state_names, *feed, *Memory._fields, *copied, "seen")
+
     def forward(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps the symbols before each step (B, T) to logits (B, T, V) and the last state."""
         vectors, weights, state = self._run(ids, state)

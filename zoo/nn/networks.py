@@ -128,6 +128,11 @@ class CharNet(nn.Module):
 
     reorder = staticmethod(Recurrent.select)  # see `AttentionDecoder.reorder`
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the tensors of a state."""
+        return self.recurrent.state_names
+
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Maps ids (B,) of one time step to logits (B, V) and the new state."""
         output, state = self.recurrent.step(self.input(ids), state)

@@ -201,6 +201,11 @@ class Recurrent(nn.Module):
         weight = next(self.parameters())
         return tuple(weight.new_zeros(batch_size, *shape) for shape in self.layers.state_shapes)
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of the tensors of a state."""
+        return tuple(f"state_{number}" for number in range(len(self.layers.state_shapes)))
+
     @staticmethod
     def detach(state: State) -> State:
         """Returns the state without its gradient history."""

@@ -29,7 +29,7 @@ class Export(NamedTuple):
     """A graph as ONNX."""
 
     data: bytes
-    inputs: dict[str, dict[str, Any]]  # name -> `dtype` and `shape`, with names for free axes
+    inputs: dict[str, dict[str, Any]]  # name -> `dtype`, `shape` with names for free axes, and of a state its `first`
     outputs: tuple[str, ...]
     difference: float  # from the model, at most
 
@@ -132,10 +132,16 @@ def _export(model: Model, name: str, graph: Graph) -> Export:
         key: {
             "dtype": str(one.dtype).removeprefix("torch."),
             "shape": [axes.get(axis, size) for axis, size in enumerate(one.shape)],
+            **({"first": _plain(graph.first[key][0])} if key in graph.first else {}),
         }
         for key, one, axes in zip(graph.inputs, example, free, strict=True)
     }
     return Export(ir.to_proto(made).SerializeToString(), inputs, graph.outputs, 0.0)
+
+
+def _plain(first: Tensor) -> Any:
+    """Returns the first state of a row as a number, if it is the same everywhere, or as lists."""
+    return first.flatten()[0].item() if bool((first == first.flatten()[0]).all()) else first.tolist()
 
 
 def _example(graph: Graph) -> tuple[tuple[Tensor, ...], list[dict[int, str]]]:
