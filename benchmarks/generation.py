@@ -24,10 +24,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from zoo.decoding import Sampling, Step, stream
+from zoo.decoding import Array, Sampling, Step, stream
+from zoo.models.decoders import NetworkDecoder, array
 from zoo.nn import CharNet, State
 
 VOCAB, EMBEDDING, HIDDEN = 70, 256, 512
@@ -53,10 +55,10 @@ def build(cell: str) -> CharNet:
 def by_zoo(net: CharNet, streams: int, steps: int) -> list[int]:
     """Writes with zoo; returns the first stream's ids."""
     logits, state = net.read(torch.zeros(streams, 1, dtype=torch.long))
-    return choose(net.stepper(), logits, state, steps)
+    return choose(NetworkDecoder(net), array(logits), state, steps)
 
 
-def choose(step: Step, logits: Tensor, state: State, steps: int, **options: Any) -> list[int]:
+def choose(step: Step, logits: Array, state: State, steps: int, **options: Any) -> list[int]:
     """Writes on, greedily by default, asking for each log-probability; returns the first stream's ids."""
     found = []
     for symbols in stream(step, logits, state, steps, Sampling(**{"temperature": 0.0, **options}), seed=1):
@@ -67,7 +69,7 @@ def choose(step: Step, logits: Tensor, state: State, steps: int, **options: Any)
 
 def step_alone(step: Step, state: State, steps: int) -> None:
     """The network's step of one stream, with nothing chosen."""
-    ids = torch.zeros(1, dtype=torch.long)
+    ids = np.zeros(1, dtype=np.int64)
     for _ in range(steps):
         _, state = step(ids, state)
 
@@ -120,8 +122,8 @@ def rate(way: str, net: CharNet, streams: int, share: float) -> float:
 
 def print_choices(cell: str, net: CharNet, repeats: int, steps: int) -> None:
     """Prints the second table's rows of one cell."""
-    logits, state = net.read(torch.zeros(1, 1, dtype=torch.long))
-    step = net.stepper()
+    first, state = net.read(torch.zeros(1, 1, dtype=torch.long))
+    logits, step = array(first), NetworkDecoder(net)
     ways: dict[str, Callable[[], object]] = {
         name: functools.partial(choose, step, logits, state, steps, **options) for name, options in CHOICES.items()
     }

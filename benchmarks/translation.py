@@ -16,6 +16,7 @@ from typing import Any, get_args
 import torch
 
 from zoo.decoding import beam_search, stream
+from zoo.models.decoders import NetworkDecoder
 from zoo.nn import AttentionName, EncoderDecoder
 
 SYMBOLS, EMBEDDING, HIDDEN, BEAM = 64, 128, 256, 5
@@ -31,7 +32,7 @@ def build(**options: Any) -> EncoderDecoder:
 def ways(net: EncoderDecoder, rows: int, steps: int) -> dict[str, Callable[[], Any]]:
     """What is measured of a model."""
     source, target = torch.randint(SYMBOLS, (2, rows, steps))
-    lengths = torch.full((rows,), steps)
+    lengths, decoder = torch.full((rows,), steps), NetworkDecoder(net.decoder)
 
     def train() -> None:
         net.train()
@@ -39,16 +40,16 @@ def ways(net: EncoderDecoder, rows: int, steps: int) -> dict[str, Callable[[], A
 
     def begin() -> tuple[Any, Any]:
         net.eval()
-        return net.decoder.step(target[:, 0], net.start(source, lengths))
+        return decoder(target[:, 0].numpy(), net.start(source, lengths))
 
     @torch.no_grad()
     def greedy() -> None:
-        for _ in stream(net.decoder.stepper(), *begin(), steps):
+        for _ in stream(decoder, *begin(), steps):
             pass
 
     @torch.no_grad()
     def beam() -> None:
-        beam_search(net.decoder.stepper(), *begin(), steps, BEAM, reorder=net.decoder.reorder)
+        beam_search(decoder, *begin(), steps, BEAM)
 
     return {"trains": train, "greedy": greedy, f"beam {BEAM}": beam}
 

@@ -31,7 +31,7 @@ from datamodules.pairs.toy import EN_KO, read_pairs
 from datamodules.sources.idx import read_idx
 from support import CONFIGS
 from zoo.files import bundle
-from zoo.models import images
+from zoo.methods import images
 from zoo.vocab import Vocab
 
 SECONDS = 20  # for one example, on a busy machine

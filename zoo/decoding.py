@@ -1,26 +1,25 @@
-"""Decoding: pure functions over a step function, the same for language models and decoders.
+"""Decoding: pure functions over a step function, the same for language models and decoders, with any library.
 
 Legend: B batch, V vocabulary, K beams, N decoded symbols.
 
-A step function maps ids (B,) and a state to logits (B, V) and the new state; `CharNet.step` is one.
-Decoding begins with the logits (B, V) of the first symbol to decode and the state that gave them,
-which `CharNet.read` has after a prompt, whatever its length.
+A step function maps ids (B,) and a state to logits (B, V), float32, and the new state. Ids and logits are NumPy arrays.
+The state is the model's own. Decoding begins with the logits of the first symbol to decode and the state that gave
+them, which a model has after a prompt, whatever its length.
 """
 
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from zoo.checks import check_choice
-from zoo.nn import Recurrent, State
 
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
+Array = NDArray[Any]
+Step = Callable[[Array, Any], tuple[Array, Any]]
 LengthPenalty = Literal["none", "average", "wu"]
 MAX_BEAM = 10_000
 DRAWS = 256  # random numbers drawn at a time
@@ -68,20 +67,38 @@ class Sampling:
 GREEDY = Sampling(temperature=0.0)
 
 
+class Decoder(Protocol):
+    """A model's step function, and what beam search does with its states."""
+
+    def __call__(self, ids: Array, state: Any) -> tuple[Array, Any]:
+        """See `Step`."""
+
+    def select(self, state: Any, index: Array) -> Any:
+        """Returns the states of the rows `index` (N,), int64. Rows may repeat."""
+
+    def reorder(self, state: Any, index: Array) -> Any:
+        """Returns the states of the rows `index` (B,), each of the same source as the row that it replaces."""
+
+    def unseen(self, state: Any) -> Array:
+        """How much of each source was not looked at yet (B,), see `AttentionDecoder.unseen`.
+
+        Raises:
+            ValueError: If the model has no attention.
+        """
+
+
 class Symbols(NamedTuple):
     """One decoded symbol of each row."""
 
-    ids: Tensor  # (B,) int64; undefined in rows that have ended
-    logits: Tensor  # (B, V) float32, the model's own, before any `Sampling`
-    rows: Tensor  # (B,) bool: the rows that have not ended
+    ids: Array  # (B,) int64; undefined in rows that have ended
+    logits: Array  # (B, V) float32, the model's own, before any `Sampling`
+    rows: Array  # (B,) bool: the rows that have not ended
 
     @property
-    def log_probs(self) -> Tensor:
+    def log_probs(self) -> Array:
         """The natural logarithms of the model's own probabilities (B,)."""
-        log_probs = self.logits.log_softmax(-1)  # (B, V)
-        if self.ids.numel() == 1:
-            return log_probs.take(self.ids)  # the same in a third of the time
-        return log_probs.gather(1, self.ids[:, None])[:, 0]
+        chosen = np.take_along_axis(self.logits, self.ids[:, None], 1)[:, 0]
+        return chosen - log_sum_exp(self.logits)[:, 0]
 
 
 class Decoded(NamedTuple):
@@ -110,15 +127,15 @@ class Hypothesis(NamedTuple):
 
 def stream(
     step: Step,
-    logits: Tensor,
-    state: State,
+    logits: Array,
+    state: Any,
     length: int | Sequence[int],
     sampling: Sampling = GREEDY,
     *,
     seed: int | None = None,
     end: int | None = None,
     stop: Sequence[Sequence[int]] = (),
-    seen: Tensor | None = None,
+    seen: Array | None = None,
 ) -> Iterator[Symbols]:
     """Decodes symbol by symbol, feeding each one back.
 
@@ -131,7 +148,7 @@ def stream(
         state: The state that gave them.
         length: Maximum number of symbols to decode, for all rows or for each, at least 1.
         sampling: How to choose. Default: greedy.
-        seed: The random seed, at least 0. None draws a seed from torch's generator.
+        seed: The random seed, at least 0. None draws a seed.
         end: A row ends with this symbol.
         stop: A row ends when its last symbols are one of these sequences.
         seen: Which symbols occurred before (B, V), bool, for the repetition penalty. None means none.
@@ -144,150 +161,142 @@ def stream(
     """
     if not isinstance(length, int) and len(length) != len(logits):
         raise ValueError(f"length: got {len(length)} lengths, expected one, or {len(logits)}")
-    lengths = torch.as_tensor(length, device=logits.device).expand(len(logits))
+    lengths = np.broadcast_to(np.asarray(length), len(logits))
     _check_at_least(length=(int(lengths.min()), 1), seed=(seed or 0, 0))
     if not all(stop):
         raise ValueError("stop: got an empty sequence, expected at least one symbol in each")
     stops = [list(sequence) for sequence in stop]
-    logits, banned = logits.detach(), _banned(logits, sampling)
-    alone = len(logits) == 1 and logits.device.type == "cpu"
-    choose = _choose_row if alone else _choose
+    choice = Choice(sampling, logits.shape[1])
     draws: Iterator[Any] = itertools.repeat(None)
     if sampling.temperature:
-        seed = int(torch.randint(2**31, ())) if seed is None else seed
-        blocks = _uniform(seed, len(logits))
-        draws = (u for x in blocks for u in (x[:, 0].tolist() if alone else torch.from_numpy(x).to(logits.device)))
+        draws = _uniform(int(np.random.default_rng().integers(2**31)) if seed is None else seed, len(logits))
     if sampling.repetition_penalty != 1.0:
-        seen = torch.zeros_like(logits, dtype=torch.bool) if seen is None else seen.clone()
+        seen = np.zeros(logits.shape, dtype=bool) if seen is None else seen.copy()
     else:
         seen = None
     tails: list[list[int]] = [[] for _ in range(len(logits))]
-    rows = torch.ones_like(lengths, dtype=torch.bool)
+    rows = np.ones(len(logits), dtype=bool)
     shortest, longest = int(lengths.min()), int(lengths.max())
-    no_grad = torch.no_grad()  # one for all steps: around the generator, torch would make one for each
     for count in range(1, longest + 1):
-        logits = logits.float()
-        ids = choose(logits, seen, banned, sampling, next(draws))
+        ids = choice(logits, seen, next(draws))
         yield Symbols(ids, logits, rows)
         if count == longest:
             return
         ended = _ended(tails, ids, end, stops) if end is not None or stops else []
         if any(ended):
-            rows = rows & ~torch.tensor(ended, device=rows.device)
+            rows = rows & ~np.array(ended)
         if count >= shortest:
             rows = rows & (lengths > count)
         if (any(ended) or count >= shortest) and not rows.any():
             return
-        with no_grad:
-            logits, state = step(ids, state)
+        logits, state = step(ids, state)
 
 
 def collect(symbols: Iterable[Symbols]) -> list[Decoded]:
     """Returns the whole sequences that `stream` yields, each with its own length."""
     columns = zip(*((step.ids, step.log_probs, step.rows) for step in symbols), strict=True)
-    ids, log_probs, rows = (torch.stack(column, 1).cpu() for column in columns)  # each (B, N)
+    ids, log_probs, rows = (np.stack(column, 1) for column in columns)  # each (B, N)
     return [Decoded(i[r].tolist(), p[r].tolist()) for i, p, r in zip(ids, log_probs, rows, strict=True)]
 
 
-def _banned(logits: Tensor, sampling: Sampling) -> Tensor | None:
-    """Which symbols may not be chosen (V,), bool; None if all may."""
-    if sampling.allowed is None and not sampling.forbidden:
-        return None
-    banned = torch.full(logits.shape[-1:], sampling.allowed is not None, device=logits.device)
-    banned[list(sampling.allowed or ())] = False
-    banned[list(sampling.forbidden)] = True
-    if banned.all():
-        raise ValueError("allowed, forbidden: no symbol is left to choose")
-    return banned
+def log_sum_exp(logits: Array) -> Array:
+    """The natural logarithm of the sum of exp(logits) over the last axis, which stays with size 1."""
+    most = logits.max(-1, keepdims=True)
+    return most + np.log(np.exp(logits - most).sum(-1, keepdims=True))
 
 
-def _choose(
-    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: Tensor | None
-) -> Tensor:
-    """The next symbols.
+class Choice:
+    """Chooses the next symbols.
 
     Args:
-        logits: The model's (B, V), float32.
-        seen: See `stream`; the chosen symbols are marked in it.
-        banned: Which symbols may not be chosen (V,), bool; None if all may.
         sampling: How to choose.
-        uniform: Numbers in [0, 1) to draw by (B,), float64; None if greedy.
+        symbols: The number of all symbols, V.
 
-    Returns:
-        Ids (B,).
+    Raises:
+        ValueError: If no symbol may be chosen.
     """
-    filtered = _filter(logits, seen, banned, sampling)
-    ids = filtered.argmax(-1) if uniform is None else _draw(filtered, uniform)
-    if seen is not None:
-        seen.scatter_(1, ids[:, None], True)
-    return ids
+
+    def __init__(self, sampling: Sampling, symbols: int) -> None:
+        self.sampling, self.banned = sampling, banned(sampling, symbols)
+
+    def __call__(self, logits: Array, seen: Array | None = None, uniform: Array | None = None) -> Array:
+        """Returns ids (B,), int64.
+
+        Args:
+            logits: The model's (B, V), float32.
+            seen: Which symbols occurred before (B, V), bool, if there is a repetition penalty; the chosen ones are
+                marked in it.
+            uniform: Numbers in [0, 1) to draw by (B,), float64; None if greedy.
+        """
+        if seen is not None:
+            penalty = self.sampling.repetition_penalty
+            logits = np.where(seen, np.where(logits > 0, logits / penalty, logits * penalty), logits)
+        if self.banned is not None:
+            logits = np.where(self.banned, -math.inf, logits)
+        if uniform is None:
+            ids: Array = logits.argmax(-1)
+        else:  # by inverting the cumulative distribution; an id of NaN is 0
+            cumulative = self._chances(logits).cumsum(-1)
+            ids = (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
+        if seen is not None:
+            seen[np.arange(len(ids)), ids] = True
+        return ids
+
+    def probabilities(self, logits: Array) -> Array:
+        """Returns the probabilities (B, V) that symbols are drawn with, without those of a repetition penalty."""
+        allowed = logits if self.banned is None else np.where(self.banned, -math.inf, logits)
+        chances = self._chances(allowed) if self.sampling.temperature else np.eye(logits.shape[1])[allowed.argmax(-1)]
+        return chances / chances.sum(-1, keepdims=True)
+
+    def _chances(self, logits: Array) -> Array:
+        """Returns the probabilities (B, V), float64, each row times a constant."""
+        sampling = self.sampling
+        scaled = (logits - logits.max(-1, keepdims=True)) / np.float32(max(sampling.temperature, COLDEST))  # at most 0
+        chances = np.exp(scaled.astype(np.float64))
+        if sampling.top_k is None and sampling.top_p in (None, 1.0):
+            return chances
+        order = np.argsort(-logits, -1, kind="stable")
+        ordered = np.take_along_axis(chances, order, -1)
+        if sampling.top_k is not None:
+            ordered[:, sampling.top_k :] = 0.0
+        if sampling.top_p is not None and sampling.top_p < 1.0:
+            up_to = ordered.cumsum(-1)
+            ordered[up_to - ordered >= sampling.top_p * up_to[:, -1:]] = 0.0  # those before are likely enough
+        np.put_along_axis(chances, order, ordered, -1)
+        return chances
 
 
-def _filter(logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling) -> Tensor:
-    """Logits (B, V) after all of `Sampling`; -inf where a symbol may not be chosen."""
-    if seen is not None:
-        penalty = sampling.repetition_penalty
-        logits = torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
-    if banned is not None:
-        logits = logits.masked_fill(banned, -math.inf)
-    if sampling.temperature == 0.0:
-        return logits
-    logits = (logits - logits.amax(-1, keepdim=True)) / max(sampling.temperature, COLDEST)  # at most 0
-    if sampling.top_k is None and sampling.top_p is None:
-        return logits
-    ordered, order = logits.sort(dim=-1, descending=True, stable=True)
-    if sampling.top_k is not None:
-        ordered[:, sampling.top_k :] = -math.inf
-    if sampling.top_p is not None and sampling.top_p < 1.0:
-        chances = ordered.double().softmax(-1)
-        before = chances.cumsum(-1) - chances  # the probability of all that are likelier
-        ordered = ordered.masked_fill(before >= sampling.top_p, -math.inf)
-    return torch.empty_like(logits).scatter(-1, order, ordered)
+def banned(sampling: Sampling, symbols: int) -> Array | None:
+    """Which of V symbols may not be chosen (V,), bool; None if all may.
+
+    Raises:
+        ValueError: If no symbol is left.
+    """
+    if sampling.allowed is None and not sampling.forbidden:
+        return None
+    found = np.full(symbols, sampling.allowed is not None)
+    found[list(sampling.allowed or ())] = False
+    found[list(sampling.forbidden)] = True
+    if found.all():
+        raise ValueError("allowed, forbidden: no symbol is left to choose")
+    return found
 
 
-def _draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Ids (B,) by inverting the cumulative distribution of softmax(logits) at (B,) numbers in [0, 1)."""
-    cumulative = logits.double().softmax(-1).cumsum(-1)
-    return (cumulative <= uniform[:, None] * cumulative[:, -1:]).sum(-1)
-
-
-def _choose_row(
-    logits: Tensor, seen: Tensor | None, banned: Tensor | None, sampling: Sampling, uniform: float | None
-) -> Tensor:
-    """`_choose` for one row on the CPU, in NumPy, where an operation on so few numbers costs far less."""
-    x = logits.numpy()[0]  # (V,)
-    if seen is not None:
-        penalty = sampling.repetition_penalty
-        x = np.where(seen.numpy()[0], np.where(x > 0, x / penalty, x * penalty), x)
-    if banned is not None:
-        x = np.where(banned.numpy(), -math.inf, x)
-    number = x.argmax()
-    if uniform is not None:
-        x = (x - x[number]) / max(sampling.temperature, COLDEST)
-        chances = np.exp(x.astype(np.float64))  # times a constant
-        if sampling.top_k is not None or sampling.top_p is not None:
-            order = (-x).argsort(kind="stable")[: sampling.top_k]
-            ordered = chances[order]
-            if sampling.top_p is not None and sampling.top_p < 1.0:
-                up_to = np.add.accumulate(ordered)
-                ordered[up_to.searchsorted(sampling.top_p * up_to[-1]) + 1 :] = 0.0
-            chances = np.zeros(len(x))
-            chances[order] = ordered
-        cumulative = np.add.accumulate(chances)
-        number = cumulative.searchsorted(uniform * cumulative[-1], "right") % len(x)  # of NaN 0, as in `_draw`
-    if seen is not None:
-        seen.numpy()[0, number] = True
-    return torch.from_numpy(np.array([number]))
-
-
-def _uniform(seed: int, rows: int) -> Iterator[np.ndarray]:
-    """Blocks of numbers in [0, 1), (DRAWS, B): each row has a generator of its own."""
-    generators = [np.random.default_rng([seed, row]) for row in range(rows)]
+def draws(seed: int, row: int) -> Iterator[Array]:
+    """Blocks of numbers in [0, 1), (DRAWS,), by which the symbols of a row are drawn."""
+    generator = np.random.default_rng([seed, row])
     while True:
-        yield np.stack([generator.random(DRAWS) for generator in generators], 1)
+        yield generator.random(DRAWS)
 
 
-def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
+def _uniform(seed: int, rows: int) -> Iterator[Array]:
+    """Numbers in [0, 1) (B,), for each step."""
+    blocks = [draws(seed, row) for row in range(rows)]
+    while True:
+        yield from np.stack([next(block) for block in blocks], 1)
+
+
+def _ended(tails: list[list[int]], ids: Array, end: int | None, stop: Sequence[list[int]]) -> list[bool]:
     """Returns which rows end now, and updates `tails`, their last symbols."""
     numbers = ids.tolist()
     if not stop:
@@ -299,11 +308,10 @@ def _ended(tails: list[list[int]], ids: Tensor, end: int | None, stop: Sequence[
     return [tail[-1] == end or any(tail[-len(s) :] == s for s in stop) for tail in tails]
 
 
-@torch.no_grad()
 def beam_search(
-    step: Step,
-    logits: Tensor,
-    state: State,
+    step: Decoder,
+    logits: Array,
+    state: Any,
     length: int,
     beam: int,
     *,
@@ -311,8 +319,6 @@ def beam_search(
     length_penalty: LengthPenalty = "none",
     alpha: float = 0.6,
     coverage: float = 0.0,
-    unseen: Callable[[State], Tensor] | None = None,
-    reorder: Callable[[State, Tensor], State] = Recurrent.select,
     sampling: Sampling = GREEDY,
 ) -> list[list[Hypothesis]]:
     """Beam search: keeps the K best hypotheses at each step, including those that have ended.
@@ -331,15 +337,14 @@ def beam_search(
         alpha: The exponent of `wu`, at least 0.
         coverage: The factor of the coverage penalty, at least 0 (Wu et al. 2016, equation 14): hypotheses that have
             looked at all of the source come first.
-        unseen: What it is a factor of: maps a state to numbers (B,), see `AttentionDecoder.unseen`.
-        reorder: Takes some rows of a state, each in place of a row of the same source.
         sampling: Only its `allowed` and `forbidden` symbols are used.
 
     Returns:
         For each row, up to K hypotheses, the best one first.
 
     Raises:
-        ValueError: If an argument is outside its range, or if no symbol may be chosen.
+        ValueError: If an argument is outside its range, if no symbol may be chosen, or if there is a coverage penalty
+            and no attention.
     """
     _check_at_least(length=(length, 1), beam=(beam, 1))
     if beam > MAX_BEAM:
@@ -349,43 +354,39 @@ def beam_search(
         raise ValueError(f"alpha: got {alpha}, expected at least 0")
     if not 0.0 <= coverage < math.inf:
         raise ValueError(f"coverage: got {coverage}, expected at least 0")
-    if coverage and unseen is None:
-        raise ValueError("coverage: it needs a model with attention")
-    banned = _banned(logits, sampling)
     rows, symbols = logits.shape  # B, V
-    first = torch.arange(rows, device=logits.device)[:, None] * beam  # each row's first beam among all B*K
-    state = Recurrent.select(state, torch.arange(rows, device=logits.device).repeat_interleave(beam))
-    logits = logits.repeat_interleave(beam, 0)  # (B*K, V)
-    total = logits.new_full((rows, beam), -math.inf, dtype=torch.float32)  # log-probabilities
+    never = banned(sampling, symbols)
+    first = np.arange(rows)[:, None] * beam  # each row's first beam among all B*K
+    state = step.select(state, np.arange(rows).repeat(beam))
+    logits = logits.repeat(beam, 0)  # (B*K, V)
+    total = np.full((rows, beam), -math.inf, dtype=np.float32)  # log-probabilities
     total[:, 0] = 0.0  # the other beams start empty
-    lengths = torch.zeros_like(total, dtype=torch.long)
-    ended = torch.zeros_like(total, dtype=torch.bool)
-    ids = torch.empty(rows, beam, 0, dtype=torch.long, device=logits.device)
-    stay = torch.full((symbols,), -math.inf, device=logits.device)
+    lengths = np.zeros((rows, beam), dtype=np.int64)
+    ended = np.zeros((rows, beam), dtype=bool)
+    ids = np.empty((rows, beam, 0), dtype=np.int64)
+    stay = np.full(symbols, -math.inf, dtype=np.float32)
     stay[0] = 0.0  # the only continuation of a hypothesis that has ended
-    bonus = torch.zeros_like(total)  # the coverage penalty, which stays as it is when a hypothesis has ended
+    bonus = np.zeros_like(total)  # the coverage penalty, which stays as it is when a hypothesis has ended
     for _ in range(length):
-        if coverage and unseen is not None:
-            bonus = torch.where(ended, bonus, coverage * unseen(state).view(rows, beam))
-        log_probs = logits.float().log_softmax(-1).view(rows, beam, symbols)
-        if banned is not None:
-            log_probs = log_probs.masked_fill(banned, -math.inf)
-        log_probs = torch.where(ended[:, :, None], stay, log_probs)
+        if coverage:
+            bonus = np.where(ended, bonus, np.float32(coverage) * step.unseen(state).reshape(rows, beam))
+        log_probs = (logits - log_sum_exp(logits)).reshape(rows, beam, symbols)
+        if never is not None:
+            log_probs = np.where(never, -math.inf, log_probs)
+        log_probs = np.where(ended[:, :, None], stay, log_probs)
         totals = total[:, :, None] + log_probs  # (B, K, V)
-        sizes = (lengths + ~ended)[:, :, None]
-        scores = totals / _penalty(sizes, length_penalty, alpha) + bonus[:, :, None]
-        best = scores.flatten(1).topk(beam).indices  # (B, K)
+        sizes = lengths + ~ended
+        scores = totals / _penalty(sizes, length_penalty, alpha)[:, :, None] + bonus[:, :, None]
+        best = _largest(scores.reshape(rows, -1), beam)  # (B, K)
         parent, symbol = best // symbols, best % symbols
-        total = totals.flatten(1).gather(1, best)
-        lengths, bonus = sizes[:, :, 0].gather(1, parent), bonus.gather(1, parent)
-        ids = torch.cat([ids.gather(1, parent[:, :, None].expand_as(ids)), symbol[:, :, None]], 2)
-        ended = ended.gather(1, parent)
+        total = np.take_along_axis(totals.reshape(rows, -1), best, 1)
+        lengths, bonus, ended = (np.take_along_axis(one, parent, 1) for one in (sizes, bonus, ended))
+        ids = np.concatenate([np.take_along_axis(ids, parent[:, :, None], 1), symbol[:, :, None]], 2)
         if end is not None:
             ended = ended | (symbol == end)
-        if (ended | total.isinf()).all() or ids.shape[2] == length:
+        if (ended | np.isinf(total)).all() or ids.shape[2] == length:
             break
-        state = reorder(state, (first + parent).flatten())
-        logits, state = step(symbol.flatten(), state)
+        logits, state = step(symbol.reshape(-1), step.reorder(state, (first + parent).reshape(-1)))
     scores = total / _penalty(lengths, length_penalty, alpha) + bonus
     return [
         [
@@ -397,10 +398,18 @@ def beam_search(
     ]
 
 
-def _penalty(lengths: Tensor, kind: LengthPenalty, alpha: float) -> Tensor:
+def _largest(scores: Array, count: int) -> Array:
+    """The places (B, count) of the largest scores (B, N), the largest first; of equal ones, the first."""
+    found = np.argpartition(-scores, count - 1, -1)[:, :count]
+    found.sort(-1)
+    order = np.argsort(-np.take_along_axis(scores, found, -1), -1, kind="stable")
+    return np.take_along_axis(found, order, -1)
+
+
+def _penalty(lengths: Array, kind: LengthPenalty, alpha: float) -> Array:
     if kind == "average":
-        return lengths.float()
-    return ((5.0 + lengths) / 6.0) ** (alpha if kind == "wu" else 0.0)
+        return lengths.astype(np.float32)
+    return (((5.0 + lengths) / 6.0) ** (alpha if kind == "wu" else 0.0)).astype(np.float32)
 
 
 def _check_at_least(**values: tuple[int, int]) -> None:

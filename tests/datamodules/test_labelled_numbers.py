@@ -13,7 +13,7 @@ import torch
 import zoo
 from datamodules import LabelledSequences
 from zoo.models import SeqClassifierModel
-from zoo.models.seq_classifier import SeqClassifierConfig
+from zoo.methods.seq_classifier import SeqClassifierConfig
 
 RANDOM = np.random.RandomState(0)
 SIGNALS = [

@@ -15,6 +15,7 @@ from datamodules import ToySeq2Seq
 from support import run_zoo
 from zoo.decoding import beam_search
 from zoo.models import Seq2SeqConfig, Seq2SeqModel
+from zoo.models.decoders import NetworkDecoder, array
 from zoo.nn import CELLS, EncoderDecoder
 from zoo.nn.attention import Memory, make_attention
 
@@ -220,17 +221,8 @@ def test_a_beam_as_wide_as_the_tree_is_exhaustive(coverage: float) -> None:
                 every.append((total + coverage * float(seen.log().sum()), list(ids)))
     every.sort(reverse=True)
     logits, state = net.decoder.step(torch.tensor([1]), net.start(source, lengths))
-    (found,) = beam_search(
-        net.decoder.step,
-        logits,
-        state,
-        length,
-        7**length,
-        end=end,
-        coverage=coverage,
-        unseen=net.decoder.unseen,
-        reorder=net.decoder.reorder,
-    )
+    decoder = NetworkDecoder(net.decoder)
+    (found,) = beam_search(decoder, array(logits), state, length, 7**length, end=end, coverage=coverage)
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in every], abs=1e-5)
     assert [hypothesis.ids for hypothesis in found[:20]] == [ids for _, ids in every[:20]]
 

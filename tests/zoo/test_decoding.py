@@ -9,16 +9,36 @@ import pytest
 import torch
 
 import zoo
-from zoo.decoding import GREEDY, Decoded, Sampling, beam_search, collect, stream
-from zoo.nn import CharNet, State
+from zoo.decoding import GREEDY, Array, Decoded, Sampling, beam_search, collect, stream
+from zoo.models.decoders import NetworkDecoder, array
+from zoo.nn import CharNet
 
-LOGITS = torch.tensor([[0.0, 2.0, 1.0], [0.0, 0.0, 3.0], [1.0, 0.0, 0.0]])
+LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 0.0, 3.0], [1.0, 0.0, 0.0]], dtype=np.float32)
 CHI_SQUARE_2_DF = 13.8  # exceeded once in a thousand tries
 
 
-def chain(ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-    """A Markov chain: 0 -> 1 -> 2 -> 0 are the most likely steps."""
-    return LOGITS[ids], state
+class Chain:
+    """A Markov chain: 0 -> 1 -> 2 -> 0 are the most likely steps. It has no state."""
+
+    def __call__(self, ids: Array, state: object) -> tuple[Array, object]:
+        return LOGITS[ids], state
+
+    def select(self, state: object, index: Array) -> object:
+        return state
+
+    reorder = select
+
+    def unseen(self, state: object) -> Array:
+        raise ValueError("no attention")
+
+
+chain = Chain()
+
+
+def after(net: CharNet, prompts: object, lengths: object = None) -> tuple[Array, object]:
+    """Logits and state after some prompts (B, T)."""
+    logits, state = net.read(torch.as_tensor(prompts), lengths)  # type: ignore[arg-type]
+    return array(logits), state
 
 
 def run(first: list[int], length: int | list[int], sampling: Sampling = GREEDY, **options: object) -> list[list[int]]:
@@ -48,26 +68,26 @@ def test_log_probabilities_are_the_models_own() -> None:
     sampling = Sampling(temperature=0.5, top_k=1, repetition_penalty=3.0, forbidden=[1])
     (row,) = collect(stream(chain, LOGITS[[0]], (), 1, sampling))
     assert row.ids == [2]
-    assert row.log_probs == pytest.approx([LOGITS[0].log_softmax(-1)[2].item()])
+    assert row.log_probs == pytest.approx([torch.tensor(LOGITS[0]).log_softmax(-1)[2].item()])
 
 
-def chi_square(counts: torch.Tensor, chances: torch.Tensor) -> float:
+def chi_square(counts: Array, chances: Array) -> float:
     expected = chances * counts.sum()
     return float(((counts - expected) ** 2 / expected).sum())
 
 
 # The notebook's three logits, and its scale_factor, which is 1 / temperature.
-NOTEBOOK = torch.tensor([1.0, 1.0, 3.0])
+NOTEBOOK = np.array([1.0, 1.0, 3.0], dtype=np.float32)
 SCALED = {1.0: (0.107, 0.107, 0.787), 0.5: (0.212, 0.212, 0.576), 0.1: (0.310, 0.310, 0.379)}
 
 
 @pytest.mark.parametrize("scale_factor", SCALED)
 def test_sampled_frequencies_agree_with_the_softmax(scale_factor: float) -> None:
-    logits = NOTEBOOK.expand(20_000, 3)
+    logits = np.tile(NOTEBOOK, (20_000, 1))
     (symbols,) = stream(chain, logits, (), 1, Sampling(temperature=1 / scale_factor), seed=0)
-    chances = (NOTEBOOK * scale_factor).softmax(-1)
+    chances = torch.tensor(NOTEBOOK * scale_factor).softmax(-1).numpy()
     assert chances.tolist() == pytest.approx(SCALED[scale_factor], abs=1e-3)
-    assert chi_square(torch.bincount(symbols.ids, minlength=3), chances) < CHI_SQUARE_2_DF
+    assert chi_square(np.bincount(symbols.ids, minlength=3), chances) < CHI_SQUARE_2_DF
 
 
 FILTERS = {
@@ -83,21 +103,21 @@ FILTERS = {
 @pytest.mark.parametrize("name", FILTERS)
 def test_only_what_the_filters_leave_is_drawn(name: str) -> None:
     sampling, left = FILTERS[name]
-    logits = torch.tensor([0.15, 0.25, 0.1, 0.5]).log().expand(4000, 4)
+    logits = np.tile(np.log([0.15, 0.25, 0.1, 0.5]), (4000, 1))
     (symbols,) = stream(chain, logits, (), 1, sampling)
     assert sorted(set(symbols.ids.tolist())) == left
 
 
 def test_repeated_symbols_are_penalised() -> None:
     assert run([0], 1, Sampling(temperature=0.0, repetition_penalty=4.0)) == [[1]]
-    seen = torch.tensor([[False, True, False]])
+    seen = np.array([[False, True, False]])
     assert run([0], 1, Sampling(temperature=0.0, repetition_penalty=4.0), seen=seen) == [[2]]
 
 
 def test_a_seed_gives_the_same_rows_in_any_batch(net: CharNet) -> None:
     def rows(count: int, seed: int = 5) -> list[list[int]]:
-        logits, state = net.read(torch.tensor([[0, 3, 1]]).expand(count, 3))
-        return [row.ids for row in collect(stream(net.step, logits, state, 30, Sampling(), seed=seed))]
+        symbols = stream(NetworkDecoder(net), *after(net, [[0, 3, 1]] * count), 30, Sampling(), seed=seed)
+        return [row.ids for row in collect(symbols)]
 
     four = rows(4)
     assert rows(4) == four
@@ -117,10 +137,9 @@ OPTIONS: dict[str, tuple[object, ...]] = {
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-300, 0.6, 2.0])
 def test_a_row_alone_comes_out_as_in_a_batch_with_all_options(temperature: float) -> None:
-    """The symbols of a row alone are chosen in NumPy, those of a batch in torch."""
-    table = torch.randn(15, 15, generator=torch.Generator().manual_seed(3)) * 3
+    table = torch.randn(15, 15, generator=torch.Generator().manual_seed(3)).numpy() * 3
     table[:, 7] = table[:, 6]  # two that are equally likely
-    seen = torch.zeros(3, 15, dtype=torch.bool)
+    seen = np.zeros((3, 15), dtype=bool)
     seen[:, [1, 4]] = True
 
     def decode(rows: int, sampling: Sampling) -> list[Decoded]:
@@ -142,8 +161,8 @@ def test_a_row_alone_ends_where_it_does_in_a_batch(
     net: CharNet, end: int | None, stop: list[list[int]], seed: int
 ) -> None:
     def decode(rows: int) -> list[Decoded]:
-        logits, state = net.read(torch.tensor([[0, 3, 1]]).expand(rows, 3))
-        return collect(stream(net.stepper(), logits, state, 30, Sampling(), seed=seed, end=end, stop=stop))
+        logits, state = after(net, [[0, 3, 1]] * rows)
+        return collect(stream(NetworkDecoder(net), logits, state, 30, Sampling(), seed=seed, end=end, stop=stop))
 
     alone, among = decode(1)[0], decode(3)[0]
     assert alone.ids == among.ids
@@ -154,14 +173,15 @@ def test_a_row_alone_ends_where_it_does_in_a_batch(
 
 
 def test_draws_invert_the_cumulative_distribution_at_numpys_numbers() -> None:
-    chances = torch.tensor([0.125, 0.0, 0.375, 0.5])
-    (row,) = collect(stream(lambda ids, _: (chances.log()[None], ()), chances.log()[None], (), 600, Sampling(), seed=4))
+    with np.errstate(divide="ignore"):
+        logits = np.log(np.array([[0.125, 0.0, 0.375, 0.5]], dtype=np.float32))
+    (row,) = collect(stream(lambda ids, _: (logits, ()), logits, (), 600, Sampling(), seed=4))
     uniform = np.random.default_rng([4, 0]).random(600)
     assert row.ids == [0 if u < 0.125 else 2 if u < 0.5 else 3 for u in uniform]
 
 
 def test_logits_that_are_not_numbers_choose_a_symbol_alone_as_in_a_batch() -> None:
-    broken = torch.full((2, 4), math.nan)
+    broken = np.full((2, 4), math.nan)
     for sampling in (GREEDY, Sampling(), Sampling(top_k=2), Sampling(top_p=0.5)):
         ids = [next(stream(chain, logits, (), 1, sampling, seed=0)).ids[0] for logits in (broken[:1], broken)]
         assert ids == [0, 0]
@@ -183,19 +203,19 @@ def test_a_seed_keeps_its_text(options: tuple[tuple[str, float], ...]) -> None:
 
 def test_a_batch_decodes_as_its_rows_do_alone(net: CharNet) -> None:
     prompts = [[1, 2, 3, 0], [4], [0, 0]]
-    padded = torch.tensor([row + [0] * (4 - len(row)) for row in prompts])
-    together = collect(stream(net.step, *net.read(padded, torch.tensor([4, 1, 2])), 20))
+    padded = [row + [0] * (4 - len(row)) for row in prompts]
+    together = collect(stream(NetworkDecoder(net), *after(net, padded, torch.tensor([4, 1, 2])), 20))
     for prompt, row in zip(prompts, together, strict=True):
-        (alone,) = collect(stream(net.step, *net.read(torch.tensor([prompt])), 20))
+        (alone,) = collect(stream(NetworkDecoder(net), *after(net, [prompt]), 20))
         assert alone.ids == row.ids
         assert alone.log_probs == pytest.approx(row.log_probs, abs=1e-5)
 
 
 def test_one_beam_is_greedy(net: CharNet) -> None:
     prompts = torch.randint(5, (8, 3), generator=torch.Generator().manual_seed(1))
-    greedy = collect(stream(net.step, *net.read(prompts), 12, end=2))
+    greedy = collect(stream(NetworkDecoder(net), *after(net, prompts), 12, end=2))
     for penalty in ("none", "average", "wu"):
-        found = beam_search(net.step, *net.read(prompts), 12, 1, end=2, length_penalty=penalty)
+        found = beam_search(NetworkDecoder(net), *after(net, prompts), 12, 1, end=2, length_penalty=penalty)
         for (hypothesis,), row in zip(found, greedy, strict=True):
             assert hypothesis.ids == row.ids
             assert hypothesis.log_prob == pytest.approx(sum(row.log_probs), abs=1e-4)
@@ -219,31 +239,36 @@ def test_a_beam_as_wide_as_the_tree_is_exhaustive(net: CharNet, penalty: str) ->
                 total = sum(float(log_probs[1 + i, symbol]) for i, symbol in enumerate(ids))
                 every.append((total / PENALTIES[penalty](n), list(ids)))
     every.sort(reverse=True)
-    logits, state = net.read(torch.tensor([prompt]))
-    (found,) = beam_search(net.step, logits, state, length, 5**length, end=end, length_penalty=penalty)
+    logits, state = after(net, [prompt])
+    (found,) = beam_search(NetworkDecoder(net), logits, state, length, 5**length, end=end, length_penalty=penalty)
     assert [hypothesis.ids for hypothesis in found] == [ids for _, ids in every]
     assert [hypothesis.score for hypothesis in found] == pytest.approx([score for score, _ in every], abs=1e-5)
 
 
 def test_beams_of_a_batch_are_those_of_its_rows(net: CharNet) -> None:
     prompts = torch.tensor([[0, 1], [4, 4], [2, 0]])
-    together = beam_search(net.step, *net.read(prompts), 6, 3, end=2)
+    together = beam_search(NetworkDecoder(net), *after(net, prompts), 6, 3, end=2)
     for row in range(3):
-        (alone,) = beam_search(net.step, *net.read(prompts[row : row + 1]), 6, 3, end=2)
+        (alone,) = beam_search(NetworkDecoder(net), *after(net, prompts[row : row + 1]), 6, 3, end=2)
         assert [h.ids for h in alone] == [h.ids for h in together[row]]
         assert [h.score for h in alone] == sorted((h.score for h in alone), reverse=True)
 
 
 def test_beams_leave_forbidden_symbols_out(net: CharNet) -> None:
-    (found,) = beam_search(net.step, *net.read(torch.tensor([[0]])), 3, 200, sampling=Sampling(forbidden=[1, 4]))
+    (found,) = beam_search(NetworkDecoder(net), *after(net, [[0]]), 3, 200, sampling=Sampling(forbidden=[1, 4]))
     assert {symbol for hypothesis in found for symbol in hypothesis.ids} == {0, 2, 3}
     assert len(found) == 3**3
 
 
 def test_gradients_are_off_in_here_and_nowhere_else() -> None:
-    symbols = stream(chain, LOGITS[[0]].requires_grad_(), (), 3)
-    assert not next(symbols).log_probs.requires_grad
+    symbols = zoo.load("char_lm_lstm.alice").stream("alice", 3)
+    next(symbols), next(symbols)
     assert torch.is_grad_enabled()
+
+
+def test_a_coverage_penalty_needs_attention(net: CharNet) -> None:
+    with pytest.raises(ValueError, match="coverage: it needs a model with attention"):
+        beam_search(NetworkDecoder(net), *after(net, [[0]]), 3, 2, coverage=0.5)
 
 
 BAD = {

@@ -12,8 +12,9 @@ import torch
 import zoo
 from datamodules import TimeSeries
 from zoo.batch import ValueBatch
+from zoo.methods.times import as_times
 from zoo.models import RegressorConfig, RegressorModel
-from zoo.models.times import as_times, calendar
+from zoo.models.calendar import calendar
 from zoo.tasks import Regressor
 
 TWO = {

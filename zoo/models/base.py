@@ -1,11 +1,13 @@
 """The base class of all models: config, network, plain Python values in and out, and bundles."""
 
+import hashlib
 import inspect
-from abc import ABC, abstractmethod
+import json
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -13,7 +15,10 @@ from torch import Tensor, nn
 
 from zoo import html
 from zoo.files import bundle
-from zoo.models.config import ModelConfig
+from zoo.methods.arrays import Array
+from zoo.methods.base import Methods
+from zoo.methods.config import ModelConfig
+from zoo.models.decoders import array
 from zoo.models.graphs import Graph
 from zoo.nn import State, cell_name
 
@@ -32,7 +37,7 @@ class Features(NamedTuple):
 class Model(
     nn.Module,
     PyTorchModelHubMixin,
-    ABC,
+    Methods,
     library_name="rnn-zoo",
     tags=["recurrent-neural-network"],
 ):
@@ -48,9 +53,6 @@ class Model(
         config: Describes the model.
     """
 
-    task_name: ClassVar[str]  # the first part of its registry names, for example `char_lm`
-    config_class: ClassVar[type[ModelConfig]]
-    config: Any  # of config_class
     network: nn.Module
     about: dict[str, Any]  # plain values for the card of a saved bundle, see `zoo.files.card`
 
@@ -93,30 +95,6 @@ class Model(
             values: See `infer`.
         """
 
-    @abstractmethod
-    def answer(self, batch: Any) -> list[dict[str, Any]]:
-        """Gives a row of plain values for each example: its input, the prediction, and the target if known.
-
-        Raises:
-            ValueError: If the batch does not have the shape that the model takes.
-        """
-
-    @abstractmethod
-    def infer(self, values: Any) -> list[dict[str, Any]]:
-        """Gives a row for each input, as `answer` does.
-
-        Args:
-            values: One input or a list of inputs, as `takes` describes.
-
-        Raises:
-            ValueError: If an input does not fit this description.
-        """
-
-    @property
-    @abstractmethod
-    def takes(self) -> str:
-        """Describes the input of `infer`."""
-
     def graphs(self) -> dict[str, Graph]:
         """What can be exported, by name: the whole sequence, and one step where it makes sense.
 
@@ -125,13 +103,30 @@ class Model(
         """
         raise ValueError(f"{self.model_name}: {type(self).__name__} has no `graphs` to export")
 
-    def parse(self, word: str) -> Any:
-        """Converts a word of a command line to an input. By default, the word itself.
+    # -- a session, see `Methods`
 
-        Raises:
-            ValueError: If this is not possible.
-        """
-        return word
+    def first_state(self) -> tuple[Array, ...]:
+        """See `Methods`: that of the graph `sequence`."""
+        graph = self.graphs().get("sequence")
+        return () if graph is None else tuple(array(one) for one in graph.first.values())
+
+    @torch.no_grad()
+    def advance(self, inputs: tuple[Array, ...], state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+        """See `Methods`."""
+        with self.evaluating():
+            answer, *new = self.graphs()["sequence"].run(*map(self.tensor, inputs), *map(self._stateful, state))
+        return array(answer), tuple(map(array, new))
+
+    def _stateful(self, state: Array) -> Tensor:
+        return self.tensor(state).to(self.dtype)
+
+    def digest(self) -> str:
+        """See `Methods`: the SHA-256 of the config and the weights."""
+        found = hashlib.sha256(json.dumps(self.config.as_dict(), sort_keys=True).encode())
+        for name, weight in self.network.state_dict().items():
+            found.update(name.encode())
+            found.update(array(weight).tobytes())
+        return found.hexdigest()
 
     def symbol_axes(self) -> dict[str, tuple[int, str]]:
         """Which tensors of the network have a row for each symbol: name -> (axis, the config's list of symbols)."""
@@ -162,6 +157,10 @@ class Model(
     def dtype(self) -> torch.dtype:
         """The dtype of the weights."""
         return next(self.network.parameters()).dtype
+
+    def tensor(self, values: Any) -> Tensor:
+        """Returns an array, or a tensor, as a tensor on the model's device."""
+        return torch.as_tensor(values, device=self.device)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:

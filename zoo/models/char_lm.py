@@ -1,67 +1,23 @@
 """Character language models."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from zoo import html
-from zoo.batch import IGNORE, TextBatch
-from zoo.decoding import Symbols, collect, stream
+from zoo.decoding import Array
+from zoo.methods.arrays import pad
+from zoo.methods.char_lm import CharLMMethods
+from zoo.methods.texts import as_list
 from zoo.models.base import Features, Model
+from zoo.models.decoders import NetworkDecoder, array
 from zoo.models.graphs import Graph, after, first_state
-from zoo.models.texts import ScoredText, TextConfig, as_list, encode_text, end_of, sampling_of, search_ids
 from zoo.nn import CharNet, State
 from zoo.nn.networks import HEAD_AXES, input_axes
-from zoo.symbols import Joiner
-from zoo.vocab import END, OnUnknown, Vocab
-
-BLANKS = (" ", "\n", "\u0120", "\u010a")  # what an empty prompt stands for; byte-level BPE writes them as Ġ and Ċ
-EXACT = ("characters", "bytes")  # a text always has the same symbols
 
 
-class Generated(NamedTuple):
-    """A text that the model generated.
-
-    Example:
-        >>> Generated("on", [-0.5, -1.25])
-        Generated('on', 2 log_probs, sum -1.7500)
-    """
-
-    text: str
-    log_probs: list[float]  # of each symbol, natural logarithms of the model's own probabilities
-
-    def __repr__(self) -> str:
-        return f"Generated({self.text!r}, {len(self.log_probs)} log_probs, sum {sum(self.log_probs):.4f})"
-
-    def _repr_html_(self) -> str:
-        if len(self.text) == len(self.log_probs):
-            return html.symbols(self.text, self.log_probs)
-        return html.symbols([self.text], [sum(self.log_probs)])  # symbols of several characters, or an end symbol
-
-
-@dataclass(frozen=True, kw_only=True)
-class CharLMConfig(TextConfig):
-    """Describes a `CharLMModel`.
-
-    Args:
-        vocab: The symbols in the order of their ids.
-        embedding_dim: Width of the embedding. None is one-hot.
-        tie_weights: Whether the head's weights are those of the embedding.
-        lowercase: See `TextConfig`, as for the other fields.
-    """
-
-    vocab: tuple[str, ...]
-    hidden_size: int = 256
-    embedding_dim: int | None = None
-    tie_weights: bool = False
-
-
-class CharLMModel(Model):
+class CharLMModel(CharLMMethods, Model):
     """Predicts the next character of a text, and generates texts.
 
     Example:
@@ -73,16 +29,7 @@ class CharLMModel(Model):
         CharLMModel: char_lm_lstm, 402 parameters, takes texts
     """
 
-    task_name = "char_lm"
-    config_class = CharLMConfig
-    config: CharLMConfig
     network: CharNet
-    takes = "texts"
-
-    @cached_property
-    def vocab(self) -> Vocab:
-        """The symbols that the model knows."""
-        return Vocab(self.config.vocab, self.config.symbols, self.config.tokenizer)
 
     def build_network(self) -> CharNet:
         """See `Model`."""
@@ -126,183 +73,36 @@ class CharLMModel(Model):
             ),
         }
 
-    # -- plain values
-
-    def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:
-        """Gives the most likely next symbol after each symbol of some texts.
-
-        Args:
-            values: See `Model`.
-            on_unknown: See `generate_batch`.
-        """
-        rows = []
-        for text in as_list(values):
-            known = encode_text(self.vocab, self.config.clean(text), on_unknown)
-            ids = torch.tensor([known], device=self.device)
-            rows += self.answer(TextBatch(ids, torch.full_like(ids, IGNORE)))
-        return rows
+    # -- what the methods compute with
 
     @torch.no_grad()
-    def answer(self, batch: TextBatch) -> list[dict[str, Any]]:
-        """Gives the most likely next symbol after each symbol; each row begins with the zero state."""
+    def logits(self, ids: Any) -> Array:
+        """See `CharLMMethods`."""
         with self.evaluating():
-            logits, _ = self(batch.inputs)
-        return self.rows(batch, logits)
+            return array(self(self.tensor(ids))[0])
 
-    def rows(self, batch: TextBatch, logits: Tensor) -> list[dict[str, Any]]:
-        """Converts a batch and its logits (B, T, V) to plain values: see `answer`."""
-        rows = []
-        for inputs, predicted, targets in zip(batch.inputs, logits.argmax(-1), batch.targets, strict=True):
-            known = targets != IGNORE
-            row = {"input": inputs, "prediction": predicted}
-            if known.any():
-                row = {"input": inputs[known], "prediction": predicted[known], "target": targets[known]}
-            elif batch.resets is not None:  # a row of a stream without an example
-                continue
-            rows.append({name: self.vocab.decode(ids.tolist()) for name, ids in row.items()})
-        return rows
+    @torch.no_grad()
+    def read(self, ids: Array, lengths: Array) -> tuple[Array, State]:
+        """See `CharLMMethods`."""
+        with self.evaluating():
+            logits, state = self.network.read(self.tensor(ids), torch.from_numpy(lengths))
+        return array(logits), state
+
+    def decoder(self) -> NetworkDecoder:
+        """See `CharLMMethods`."""
+        with self.evaluating():
+            return NetworkDecoder(self.network)
+
+    def draw_seed(self) -> int:
+        """See `CharLMMethods`: of PyTorch's generator."""
+        return int(torch.randint(2**31, ()))
 
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:
         """Gives the hidden states for some texts: see `Model`."""
-        ids = [torch.tensor(self.vocab.encode(self.config.clean(text))) for text in as_list(values)]
+        ids = [self.vocab.encode(self.config.clean(text)) for text in as_list(values)]
         lengths = torch.tensor([len(row) for row in ids])
-        inputs = self.network.input(pad_sequence(ids, batch_first=True).to(self.device))
+        inputs = self.network.input(self.tensor(pad(ids)))
         with self.evaluating():
             outputs, state = self.network.recurrent(inputs, lengths=lengths)
         return Features(outputs, lengths, state)
-
-    def parse(self, word: str) -> str:
-        """See `Model`."""
-        return word
-
-    # -- generation
-
-    def stream(self, prompt: str = "", length: int = 200, **options: Any) -> Iterator[str]:
-        """Generates a text symbol by symbol: see `generate_batch`."""
-        if not isinstance(prompt, str):
-            raise ValueError(f"prompt: got {prompt!r}, expected a text; generate_batch takes several")
-        ids = (int(symbols.ids) for symbols in self._decode([prompt], length, **options))
-        yield from self._pieces(ids, prompt, options)
-
-    def generate(self, prompt: str = "", length: int = 200, **options: Any) -> str:
-        """Generates a text after a prompt.
-
-        Args:
-            prompt: The beginning of the text. The model reads it from the zero state. An empty prompt
-                stands for a single space, or for the first symbol of a vocabulary without a space.
-            length: Maximum number of symbols to generate.
-            **options: See `generate_batch`: temperature, top_k, top_p, seed, ...
-
-        Returns:
-            The text after the prompt.
-        """
-        return "".join(self.stream(prompt, length, **options))
-
-    def generate_batch(
-        self, prompts: Sequence[str], length: int | Sequence[int] = 200, **options: Any
-    ) -> list[Generated]:
-        """Generates a text after each of some prompts, in one batch.
-
-        Args:
-            prompts: Texts, which may be empty, see `generate`. Repeat a prompt to get several samples.
-            length: Maximum number of symbols to generate, for all prompts or for each.
-            **options: `temperature`, `top_k`, `top_p`, `repetition_penalty`: see
-                `zoo.decoding.Sampling`. `allowed`, `forbidden`: strings of the only symbols to
-                generate, and of symbols never to generate. `stop`: a list of strings; a text ends
-                with the first of them that occurs. `seed`: the random seed; a text depends on it and
-                on its position in the batch; None draws a seed. `on_unknown`: for unknown symbols
-                of a prompt, see `zoo.Vocab.encode`.
-
-        Returns:
-            The text after each prompt, with the log-probability of each symbol.
-
-        Raises:
-            ValueError: If an option is outside its range, or a symbol outside the vocabulary.
-        """
-        if isinstance(prompts, str) or not all(isinstance(prompt, str) for prompt in prompts):
-            raise ValueError(f"prompts: got {prompts!r}, expected a list of texts")
-        rows = collect(self._decode(prompts, length, **options))
-        found = []
-        for prompt, row in zip(prompts, rows, strict=True):
-            pieces = list(self._pieces(row.ids, prompt, options))
-            found.append(Generated("".join(pieces), row.log_probs[: len(pieces)]))
-        return found
-
-    def _pieces(self, ids: Iterable[int], prompt: str, options: Mapping[str, Any]) -> Iterator[str]:
-        """Yields what each symbol adds to the text, up to the end symbol, or to a text to stop at."""
-        before = self.vocab.encode(self.config.clean(prompt), "skip")[-1:] if self.vocab.kind == "words" else []
-        joiner = Joiner(self.vocab.kind, self.vocab[before[0]] if before else "")
-        text, stops = "", [] if self.vocab.kind in EXACT else self._stops(options.get("stop", ()))
-        for number in ids:
-            if (symbol := self.vocab[number]) == END:
-                yield ""
-                break
-            piece = joiner.add(symbol)
-            yield piece
-            if stops and any(stop in (text := text + piece) for stop in stops):
-                return
-        if rest := joiner.end():
-            yield rest
-
-    @torch.no_grad()
-    def search(
-        self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown | None = None, **options: Any
-    ) -> list[ScoredText]:
-        """Finds the most likely texts after a prompt, the best one first.
-
-        Args:
-            prompt: See `generate`.
-            length: Maximum number of symbols of a text.
-            beam: Number of beams, and maximum number of texts returned.
-            on_unknown: See `generate_batch`.
-            **options: `length_penalty`, `alpha`, `allowed`, `forbidden`: see `zoo.models.texts.search_ids`.
-        """
-        with self.evaluating():
-            logits, state, _ = self._read([prompt], on_unknown)
-            (found,) = search_ids(self.network, self.vocab, logits, state, length, beam, **self._cleaned(options))
-        return [ScoredText(self.vocab.decode(one.ids), one.log_prob, one.score) for one in found]
-
-    def _decode(
-        self,
-        prompts: Sequence[str],
-        length: int | Sequence[int],
-        *,
-        stop: Sequence[str] = (),
-        seed: int | None = None,
-        on_unknown: OnUnknown | None = None,
-        **sampling: Any,
-    ) -> Iterator[Symbols]:
-        with self.evaluating():
-            ends = [self.vocab.encode(text, "error") for text in self._stops(stop) if self.vocab.kind in EXACT]
-            chosen = sampling_of(self.vocab, **self._cleaned(sampling))
-            logits, state, seen = self._read(prompts, on_unknown)
-            step = self.network.stepper()
-        return stream(step, logits, state, length, chosen, seed=seed, end=end_of(self.vocab), stop=ends, seen=seen)
-
-    def _stops(self, stop: str | Sequence[str]) -> list[str]:
-        texts = [stop] if isinstance(stop, str) else list(stop)
-        if not all(texts):
-            raise ValueError("stop: got an empty text, expected at least one symbol in each")
-        return [self.config.clean(text) for text in texts]
-
-    def _cleaned(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Returns options of decoding with their symbols as the model writes them."""
-        texts = ("allowed", "forbidden")
-        return {name: self.config.clean(value) if name in texts and value else value for name, value in options.items()}
-
-    @torch.no_grad()
-    def _read(self, prompts: Sequence[str], on_unknown: OnUnknown | None) -> tuple[Tensor, State, Tensor]:
-        """Returns logits (B, V) and state after the prompts, and which symbols occur in them (B, V), bool."""
-        vocab = self.vocab
-        blank = [next((vocab.id(symbol) for symbol in BLANKS if symbol in vocab), 0)]
-        given = [vocab.encode(self.config.clean(prompt), on_unknown) for prompt in prompts]
-        rows = [torch.tensor(ids or blank) for ids in given]
-        if not rows:
-            raise ValueError("prompts: got none, expected at least one")
-        ids = pad_sequence(rows, batch_first=True).to(self.device)
-        logits, state = self.network.read(ids, torch.tensor([len(row) for row in rows]))
-        seen = torch.zeros_like(logits, dtype=torch.bool)
-        for row, symbols in enumerate(given):
-            seen[row, symbols] = True
-        return logits, state, seen

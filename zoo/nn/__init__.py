@@ -1,17 +1,13 @@
 """Plain `nn.Module`s: recurrent layers, stacks of them, and the networks built on them."""
 
-from typing import Literal
-
-from zoo.nn.attention import AttentionName
-from zoo.nn.encoder_decoder import AttentionDecoder, BridgeName, EncoderDecoder
+from zoo.choices import AttentionName, BridgeName, CellSpec, InitName, Norm, Pooling, cell_name
+from zoo.nn.encoder_decoder import AttentionDecoder, EncoderDecoder
 from zoo.nn.engines.diagonal import DiagonalLayer, diagonal
 from zoo.nn.engines.unitwise import UnitWise, unitwise
-from zoo.nn.layer import CELLS, CellSpec, Layer, State, cell_name, register_cell
+from zoo.nn.layer import CELLS, Layer, State, register_cell
 from zoo.nn.networks import CharNet, ClassifierNet, OneHot, RegressorNet, TaggerNet
 from zoo.nn.recurrent import Recurrent, initialize
-from zoo.nn.stack import Norm, StackOptions
-
-InitName = Literal["torch", "keras"]
+from zoo.nn.stack import StackOptions
 
 __all__ = [
     "CELLS",
@@ -27,6 +23,7 @@ __all__ = [
     "Layer",
     "Norm",
     "OneHot",
+    "Pooling",
     "Recurrent",
     "RegressorNet",
     "StackOptions",

@@ -4,14 +4,13 @@ Legend: B batch, T target steps, S source steps, Q, M features of a query and of
 """
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from zoo.checks import check_choice, check_sizes
-
-AttentionName = Literal["none", "additive", "dot", "general", "multi_head"]
+from zoo.choices import AttentionName
 
 
 class Memory(NamedTuple):

@@ -8,18 +8,18 @@ else it needs of the source is in that state, so that decoding is the same with 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from zoo.checks import check_choice
-from zoo.nn.attention import AttentionName, Memory, make_attention
+from zoo.choices import AttentionName, BridgeName
+from zoo.nn.attention import Memory, make_attention
 from zoo.nn.layer import State, real_steps
 from zoo.nn.networks import CharNet, head, symbol_input
 from zoo.nn.recurrent import Recurrent, initialize
 
-BridgeName = Literal["none", "linear"]
 LEAST = 1e-20  # of a probability
 WHOLE = ("weight_drop", "variational_dropout")  # one mask for all steps: not where a decoder goes step by step
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.checks import brief, check_choice, nearest
+from zoo.choices import CellSpec, cell_name
 
 State = tuple[Tensor, ...]
-CellSpec = dict[str, Any] | str  # a name, or {name: ..., option: value, ...}
 Reference = Callable[..., Any]  # see `register_cell`
 INITS = ("torch", "keras")
 CELLS: dict[str, type["Layer"]] = {}
@@ -222,11 +222,6 @@ def register_cell(name: str, reference: Reference | None = None) -> Callable[[ty
         return cls
 
     return register
-
-
-def cell_name(cell: CellSpec) -> str:
-    """Returns the name of a cell that is given as a name, or as a name with options."""
-    return str(cell.get("name", "")) if isinstance(cell, Mapping) else cell
 
 
 def find_cell(cell: CellSpec) -> tuple[type[Layer], dict[str, Any]]:

@@ -5,19 +5,19 @@ K target values.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from zoo.checks import check_choice, check_dropout, check_sizes
-from zoo.nn.layer import CellSpec, State, draw_normal
+from zoo.choices import CellSpec, Pooling
+from zoo.nn.layer import State, draw_normal
 from zoo.nn.recurrent import Recurrent, allocating, initialize
 
 LETTER_DIM = 32  # width of the letters' embedding in a `Speller`
 MAX_ONE_HOT = 10_000  # symbols; the size of the identity matrix is the square of this
-Pooling = Literal["last", "mean", "max"]
 
 
 class OneHot(nn.Module):

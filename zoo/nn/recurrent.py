@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 import zoo.nn.cells  # noqa: F401  (registers them)
 from zoo.checks import check_choice, check_flags, check_sizes
+from zoo.choices import CellSpec, Norm, cell_name
 from zoo.nn.fused import TorchCell
-from zoo.nn.layer import INITS, CellSpec, State, cell_name, find_cell, keep
-from zoo.nn.stack import Norm, Stack, StackOptions
+from zoo.nn.layer import INITS, State, find_cell, keep
+from zoo.nn.stack import Stack, StackOptions
 
 MAX_LAYERS = 1000  # a layer takes time to build even on the meta device
 

@@ -5,19 +5,19 @@ Legend: B batch, T time steps, D features, S tensors of a layer's state.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from zoo.checks import check_choice, check_dropout, check_flags
+from zoo.choices import CellSpec, Norm
 from zoo.nn.contract import check_layer
 from zoo.nn.convolution import CausalConvolution
 from zoo.nn.engines.unitwise import UnitWise
-from zoo.nn.layer import CellSpec, Layer, State, find_cell, real_steps, run_steps, zone_out
+from zoo.nn.layer import Layer, State, find_cell, real_steps, run_steps, zone_out
 
-Norm = Literal["none", "layer", "rms"]
 MLP_EXPANSION = 2
 MAX_CONVOLUTION = 64  # steps
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from zoo.batch import IGNORE, TextBatch
+from zoo.methods.texts import Normalization
 from zoo.models import CharLMModel
-from zoo.models.texts import Normalization
 from zoo.nn import CellSpec, InitName, Norm, State
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch
 from zoo.tasks.metrics import BitsPerCharacter, Perplexity, Share, summed_cross_entropy

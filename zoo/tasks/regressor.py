@@ -11,9 +11,9 @@ from torchmetrics import Metric
 
 from zoo.batch import ValueBatch
 from zoo.checks import check_choice
+from zoo.methods.regressor_config import Normalize, Strategy
+from zoo.methods.times import Calendar
 from zoo.models import RegressorModel
-from zoo.models.regressor_config import Normalize, Strategy
-from zoo.models.times import Calendar
 from zoo.nn import CellSpec, InitName, Norm
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.metrics import Mean, Share, summed_pinball

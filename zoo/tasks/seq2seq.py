@@ -11,9 +11,9 @@ from torchmetrics import Metric
 from zoo.batch import IGNORE, PairBatch
 from zoo.checks import check_choice, check_ratios, check_sizes
 from zoo.decoding import LengthPenalty
+from zoo.methods.seq2seq import check_max_length
+from zoo.methods.texts import Normalization
 from zoo.models import Seq2SeqModel
-from zoo.models.seq2seq import check_max_length
-from zoo.models.texts import Normalization
 from zoo.nn import AttentionName, BridgeName, CellSpec, InitName, Norm
 from zoo.nn.encoder_decoder import WHOLE
 from zoo.tasks.base import Loss, Stage, Task, is_sampling_epoch

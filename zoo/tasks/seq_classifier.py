@@ -10,8 +10,8 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassF1Score
 
 from zoo.batch import IGNORE, ClassBatch
+from zoo.methods.texts import Normalization
 from zoo.models import SeqClassifierModel
-from zoo.models.texts import Normalization
 from zoo.nn import CellSpec, InitName, Norm
 from zoo.nn.networks import Pooling
 from zoo.tasks.base import Loss, Stage, Task

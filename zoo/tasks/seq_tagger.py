@@ -6,8 +6,8 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from zoo.batch import IGNORE, TagBatch
+from zoo.methods.texts import Normalization
 from zoo.models import SeqTaggerModel
-from zoo.models.texts import Normalization
 from zoo.nn import CellSpec, InitName, Norm
 from zoo.tasks.base import Loss, Stage, Task
 from zoo.tasks.confusion import KeepsConfusion

@@ -6,7 +6,7 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from zoo.checks import brief, nearest
-from zoo.nn import CellSpec, InitName, Norm
+from zoo.choices import CellSpec, InitName, Norm
 
 PLAIN: dict[Any, type] = {
     str: str,

@@ -7,8 +7,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from zoo.methods.arrays import Array
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,7 +35,7 @@ def read(path: str) -> "Image.Image":
         raise ValueError(f"{path}: can't be read as an image") from error
 
 
-def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
+def features(values: Any, num_steps: int | None, input_size: int) -> Array:
     """Converts images, arrays or lists to sequences of features.
 
     Args:
@@ -77,7 +77,7 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Tensor:
         raise ValueError(f"got shape {array.shape}, expected (N, {num_steps or 'T'}, {input_size})")
     if not np.isfinite(array).all():
         raise ValueError("got a number that is not finite")
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+    return array.astype(np.float32)
 
 
 def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:

@@ -5,12 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from torch import Tensor
-
 from zoo import html
-from zoo.decoding import Hypothesis, LengthPenalty, Sampling, beam_search
-from zoo.models.config import ModelConfig
-from zoo.nn import AttentionDecoder, CharNet, State
+from zoo.decoding import Array, Decoder, Hypothesis, LengthPenalty, Sampling, beam_search
+from zoo.methods.config import ModelConfig
 from zoo.vocab import END, PAD, START, UNK, OnUnknown, SymbolKind, Vocab
 
 Normalization = Literal["NFC", "NFD", "NFKC", "NFKD"]
@@ -118,10 +115,10 @@ def sampling_of(
 
 
 def search_ids(
-    network: CharNet | AttentionDecoder,
+    decoder: Decoder,
     vocab: Vocab,
-    logits: Tensor,
-    state: State,
+    logits: Array,
+    state: Any,
     length: int,
     beam: int,
     *,
@@ -135,7 +132,7 @@ def search_ids(
     """Finds the most likely sequences of each row, the best one first.
 
     Args:
-        network: The language model or decoder.
+        decoder: What predicts the next symbol.
         vocab: Its symbols.
         logits: Logits of the first symbol (B, V).
         state: The state after them.
@@ -149,7 +146,7 @@ def search_ids(
         unknown: Whether `<unk>` may be predicted.
     """
     return beam_search(
-        network.stepper(),
+        decoder,
         logits,
         state,
         length,
@@ -158,7 +155,5 @@ def search_ids(
         length_penalty=length_penalty,
         alpha=alpha,
         coverage=coverage,
-        unseen=network.unseen if isinstance(network, AttentionDecoder) else None,
-        reorder=network.reorder,
         sampling=sampling_of(vocab, allowed, forbidden, unknown),
     )

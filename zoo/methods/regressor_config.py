@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from zoo.checks import check_choice, check_positive, check_sizes
-from zoo.models import times as calendars
-from zoo.models.config import ModelConfig
+from zoo.methods import times as calendars
+from zoo.methods.config import ModelConfig
 
 Normalize = Literal["none", "dataset", "standard", "instance"]
 Strategy = Literal["direct", "recursive"]
@@ -40,7 +40,7 @@ class RegressorConfig(ModelConfig):
         time_column: The name of the column of times.
         time_format: The format of times in files, as in `datetime.strptime`. None: ISO 8601.
         freq: The step between times, for example `1 month`. None: any.
-        calendar: What is known of each time, see `zoo.models.times.calendar`.
+        calendar: What is known of each time, see `zoo.models.calendar`.
         season: Steps of a season, for MASE.
         naive_error: The mean absolute error of the seasonal naive forecast on the training data, for each target.
         hidden_size: See `ModelConfig`, as for the other fields.
