@@ -68,7 +68,7 @@ GREEDY = Sampling(temperature=0.0)
 
 
 class Decoder(Protocol):
-    """A model's step function, and what beam search does with its states."""
+    """A model's step function, and what is done with its states."""
 
     def __call__(self, ids: Array, state: Any) -> tuple[Array, Any]:
         """See `Step`."""
@@ -78,6 +78,16 @@ class Decoder(Protocol):
 
     def reorder(self, state: Any, index: Array) -> Any:
         """Returns the states of the rows `index` (B,), each of the same source as the row that it replaces."""
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """Returns the states of several rows as one."""
+
+    def part(self, state: Any, name: str) -> Array:
+        """Returns a tensor of a state (B, ...), by its name in an exported graph.
+
+        Raises:
+            ValueError: If there is none of this name.
+        """
 
     def unseen(self, state: Any) -> Array:
         """How much of each source was not looked at yet (B,), see `AttentionDecoder.unseen`.

@@ -109,7 +109,7 @@ def read_config(folder: Path) -> Config:
     if not isinstance(config, dict) or type(config.get("format_version")) is not int:
         raise ValueError(f"{path}: not the config of a bundle: it has no format_version")
     if config.get("format") == "onnx":
-        raise ValueError(f"{folder}: ONNX graphs, and no bundle; onnxruntime runs them")
+        raise ValueError(f"{folder}: ONNX graphs, and no bundle; zoo.runtime.load reads them")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{path}: format_version is {config['format_version']}, but zoo {zoo.__version__} reads only versions "

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo import html
 from zoo.batch import IGNORE, TextBatch
-from zoo.decoding import Array, Decoder, Symbols, collect, stream
+from zoo.decoding import Array, Decoder, Sampling, Symbols, collect, stream
 from zoo.methods.arrays import pad, softmax
 from zoo.methods.base import Methods
 from zoo.methods.session import Pushed
@@ -57,6 +57,36 @@ class CharLMConfig(TextConfig):
     hidden_size: int = 256
     embedding_dim: int | None = None
     tie_weights: bool = False
+
+
+class Continuation:
+    """A text that is generated symbol by symbol.
+
+    Args:
+        vocab: The symbols.
+        before: The symbol before the text.
+        stops: The text ends with the first of these that occurs.
+    """
+
+    def __init__(self, vocab: Vocab, before: str, stops: list[str]) -> None:
+        self.vocab, self.joiner, self.stops = vocab, Joiner(vocab.kind, before), stops
+        self.longest = max(map(len, stops), default=0)
+        self.text, self.ended = "", False  # the last characters
+
+    def add(self, number: int) -> str:
+        """Returns what a symbol adds to the text: nothing for the end symbol, or for a part of a character."""
+        if (symbol := self.vocab[number]) == END:
+            self.ended = True
+            return ""
+        piece = self.joiner.add(symbol)
+        if self.stops:
+            self.text = self.text[-self.longest :] + piece
+            self.ended = any(stop in self.text for stop in self.stops)
+        return piece
+
+    def end(self) -> str:
+        """Returns the rest, if the text ends within a character."""
+        return "" if self.stops and self.ended else self.joiner.end()
 
 
 class CharLMMethods(Methods):
@@ -186,19 +216,18 @@ class CharLMMethods(Methods):
 
     def _pieces(self, ids: Iterable[int], prompt: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Yields what each symbol adds to the text, up to the end symbol, or to a text to stop at."""
-        before = self.vocab.encode(self.config.clean(prompt), "skip")[-1:] if self.vocab.kind == "words" else []
-        joiner = Joiner(self.vocab.kind, self.vocab[before[0]] if before else "")
-        text, stops = "", [] if self.vocab.kind in EXACT else self._stops(options.get("stop", ()))
+        text = self.continuation(prompt, options.get("stop", ()))
         for number in ids:
-            if (symbol := self.vocab[number]) == END:
-                yield ""
+            yield text.add(number)
+            if text.ended:
                 break
-            piece = joiner.add(symbol)
-            yield piece
-            if stops and any(stop in (text := text + piece) for stop in stops):
-                return
-        if rest := joiner.end():
+        if rest := text.end():
             yield rest
+
+    def continuation(self, prompt: str, stop: str | Sequence[str] = ()) -> Continuation:
+        """Returns the text after a prompt, to which symbols are added one by one."""
+        before = self.vocab.encode(self.config.clean(prompt), "skip")[-1:] if self.vocab.kind == "words" else []
+        return Continuation(self.vocab, self.vocab[before[0]] if before else "", self._stops(stop))
 
     def search(
         self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown | None = None, **options: Any
@@ -227,7 +256,7 @@ class CharLMMethods(Methods):
         **sampling: Any,
     ) -> Iterator[Symbols]:
         ends = [self.vocab.encode(text, "error") for text in self._stops(stop) if self.vocab.kind in EXACT]
-        chosen = sampling_of(self.vocab, **self._cleaned(sampling))
+        chosen = self.sampling(**sampling)
         logits, state, seen = self._read(prompts, on_unknown)
         return stream(
             self.decoder(),
@@ -240,6 +269,15 @@ class CharLMMethods(Methods):
             stop=ends,
             seen=seen,
         )
+
+    def sampling(self, **options: Any) -> Sampling:
+        """Returns how symbols are chosen, from the options of `generate_batch`."""
+        return sampling_of(self.vocab, **self._cleaned(options))
+
+    @property
+    def blank(self) -> int:
+        """The id that stands for an empty prompt."""
+        return next((self.vocab.id(symbol) for symbol in BLANKS if symbol in self.vocab), 0)
 
     def _stops(self, stop: str | Sequence[str]) -> list[str]:
         texts = [stop] if isinstance(stop, str) else list(stop)
@@ -255,9 +293,8 @@ class CharLMMethods(Methods):
     def _read(self, prompts: Sequence[str], on_unknown: OnUnknown | None) -> tuple[Array, Any, Array]:
         """Returns logits (B, V) and state after the prompts, and which symbols occur in them (B, V), bool."""
         vocab = self.vocab
-        blank = [next((vocab.id(symbol) for symbol in BLANKS if symbol in vocab), 0)]
         given = [vocab.encode(self.config.clean(prompt), on_unknown) for prompt in prompts]
-        rows = [ids or blank for ids in given]
+        rows = [ids or [self.blank] for ids in given]
         if not rows:
             raise ValueError("prompts: got none, expected at least one")
         logits, state = self.read(pad(rows), np.array([len(row) for row in rows]))

@@ -108,10 +108,10 @@ def sampling_of(
         ValueError: If an option is outside its range, or a symbol is not in the vocabulary.
     """
     end = end_of(vocab)
-    ids = None if allowed is None else [*vocab.encode(allowed, "error"), *([] if end is None else [end])]
+    ids = None if allowed is None else (*vocab.encode(allowed, "error"), *(() if end is None else (end,)))
     special = (PAD, START) if unknown else (UNK, PAD, START)
     never = [vocab.id(symbol) for symbol in special if UNK in vocab and symbol in vocab]
-    return Sampling(allowed=ids, forbidden=[*vocab.encode(forbidden, "error"), *never], **options)
+    return Sampling(allowed=ids, forbidden=(*vocab.encode(forbidden, "error"), *never), **options)
 
 
 def search_ids(

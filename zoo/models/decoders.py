@@ -1,8 +1,11 @@
 """Networks that predict the next symbol, as `zoo.decoding` takes them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from zoo.checks import check_choice
 from zoo.decoding import Array
 from zoo.nn import AttentionDecoder, CharNet, Recurrent, State
 
@@ -31,6 +34,16 @@ class NetworkDecoder:
     def reorder(self, state: State, index: Array) -> State:
         """See `zoo.decoding.Decoder`."""
         return self.network.reorder(state, self._tensor(index))
+
+    def join(self, states: Sequence[State]) -> State:
+        """See `zoo.decoding.Decoder`."""
+        return tuple(torch.cat(parts) for parts in zip(*states, strict=True))
+
+    def part(self, state: State, name: str) -> Array:
+        """See `zoo.decoding.Decoder`."""
+        names = self.network.state_names
+        check_choice("state", name, names)
+        return array(state[names.index(name)])
 
     def unseen(self, state: State) -> Array:
         """See `zoo.decoding.Decoder`."""

@@ -3,12 +3,13 @@
 Legend: B batch, T time steps, S source steps, V vocabulary.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from zoo.checks import check_choice
 from zoo.decoding import Array
 
 OF_SOURCE = frozenset({"keys", "values", "real", "copied"})  # what of a decoder's state belongs to the source
@@ -70,6 +71,15 @@ class StepDecoder:
     def reorder(self, state: dict[str, Array], index: Array) -> dict[str, Array]:
         """See `zoo.decoding.Decoder`. What belongs to the source stays where it is."""
         return {**state, **{name: state[name][index] for name in self.moving}}
+
+    def join(self, states: Sequence[dict[str, Array]]) -> dict[str, Array]:
+        """See `zoo.decoding.Decoder`."""
+        return {name: np.concatenate([state[name] for state in states]) for name in states[0]}
+
+    def part(self, state: dict[str, Array], name: str) -> Array:
+        """See `zoo.decoding.Decoder`."""
+        check_choice("state", name, state)
+        return state[name]
 
     def unseen(self, state: dict[str, Array]) -> Array:
         """See `zoo.decoding.Decoder`."""

@@ -76,8 +76,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or type(config.get("format_version")) is not int:
         raise ValueError(f"{path}: not the config of an exported model: it has no format_version")
     if config.get("format") != FORMAT:
-        kind = f"format {brief(config['format'])}" if "format" in config else "a bundle, which zoo.load reads"
-        raise ValueError(f"{folder}: {kind}; zoo export {folder} -o NEW --format onnx makes graphs of a bundle")
+        kind = "a bundle" if config.get("format") is None else f"of the format {brief(config['format'])}"
+        raise ValueError(f"{folder}: {kind}, expected an export; zoo export MODEL -o DIR --format onnx writes one")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{path}: format_version is {config['format_version']}, but this zoo reads only versions up to "

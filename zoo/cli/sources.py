@@ -1,0 +1,35 @@
+"""Where the commands that use a model find it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.cli.errors import UsageError
+
+
+def load(source: str) -> Any:
+    """Returns the model of any source of `zoo.load`, or of an export, for which PyTorch is not imported.
+
+    Raises:
+        UsageError: If an export can't be loaded.
+        ValueError: See `zoo.load`.
+    """
+    if not is_export(Path(source).expanduser()):
+        from zoo import hub
+
+        return hub.load(source)
+    from zoo import runtime
+
+    try:
+        return runtime.load(Path(source).expanduser())
+    except (ValueError, ModuleNotFoundError) as error:
+        raise UsageError(str(error)) from error
+
+
+def is_export(folder: Path) -> bool:
+    """Returns whether a folder was written by `zoo export --format onnx`."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("format") == "onnx"

@@ -1,0 +1,1 @@
+"""Models behind HTTP: concurrent requests are computed together, and texts are streamed."""
