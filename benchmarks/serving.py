@@ -81,7 +81,9 @@ def main() -> None:
             server.terminate()
     served, direct, ratio, first, alone = (statistics.median(column) for column in zip(*rows, strict=True))
     spread = [row[2] for row in rows]
-    print("| model | streams | served, symbols/s | batched decoder | ratio | its range | first symbol, ms | one stream |")
+    print(
+        "| model | streams | served, symbols/s | batched decoder | ratio | its range | first symbol, ms | one stream |"
+    )
     print("|---" * 8 + "|")
     print(
         f"| {options.model} | {options.streams} | {served:,.0f} | {direct:,.0f} | {ratio:.2f} | {min(spread):.2f} to "

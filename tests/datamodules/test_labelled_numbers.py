@@ -12,8 +12,8 @@ import torch
 
 import zoo
 from datamodules import LabelledSequences
-from zoo.models import SeqClassifierModel
 from zoo.methods.seq_classifier import SeqClassifierConfig
+from zoo.models import SeqClassifierModel
 
 RANDOM = np.random.RandomState(0)
 SIGNALS = [

@@ -12,7 +12,7 @@ import zoo
 from datamodules import TextString, ToySeq2Seq, WordCompletion
 from support import ALICE, TOY, WORDS, fit_apple, tiny
 from zoo import html
-from zoo.models.char_lm import Generated
+from zoo.methods.char_lm import Generated
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 20
 SHORT: dict[str, Any] = {"seq_len": 10, "batch_size": 8, "val_fraction": 0.2}

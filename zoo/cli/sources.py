@@ -11,17 +11,17 @@ def load(source: str) -> Any:
     """Returns the model of any source of `zoo.load`, or of an export, for which PyTorch is not imported.
 
     Raises:
-        UsageError: If an export can't be loaded.
-        ValueError: See `zoo.load`.
+        UsageError: If it can't be loaded.
     """
-    if not is_export(Path(source).expanduser()):
+    folder = Path(source).expanduser()
+    try:
+        if is_export(folder):
+            from zoo import runtime
+
+            return runtime.load(folder)
         from zoo import hub
 
         return hub.load(source)
-    from zoo import runtime
-
-    try:
-        return runtime.load(Path(source).expanduser())
     except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
 

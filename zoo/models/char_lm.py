@@ -21,6 +21,7 @@ class CharLMModel(CharLMMethods, Model):
     """Predicts the next character of a text, and generates texts.
 
     Example:
+        >>> from zoo.models import CharLMConfig
         >>> model = CharLMModel(CharLMConfig(vocab=("a", "b"), hidden_size=8))
         >>> logits, state = model(torch.tensor([[0, 1, 0]]))
         >>> logits.shape

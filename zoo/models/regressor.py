@@ -32,6 +32,7 @@ class RegressorModel(RegressorMethods, Model):
     """Predicts numbers from a sequence of numbers. The scaling is a part of the model.
 
     Example:
+        >>> from zoo.models import RegressorConfig
         >>> model = RegressorModel(RegressorConfig(input_size=1, target_size=1, normalize="instance"))
         >>> model(torch.tensor([[[10.0], [20.0], [30.0]]])).shape
         torch.Size([1, 1])

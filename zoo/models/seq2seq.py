@@ -24,6 +24,7 @@ class Seq2SeqModel(Seq2SeqMethods, Model):
     """Maps a sequence of symbols to another one.
 
     Example:
+        >>> from zoo.models import Seq2SeqConfig
         >>> vocab = ("<pad>", "<start>", "<end>", "a", "b")
         >>> model = Seq2SeqModel(Seq2SeqConfig(source_vocab=vocab, target_vocab=vocab, hidden_size=8))
         >>> len(model.translate(["abba", "b"]))

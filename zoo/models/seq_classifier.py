@@ -19,6 +19,7 @@ class SeqClassifierModel(SeqClassifierMethods, Model):
     """Predicts the class of a sequence of features, or of symbols.
 
     Example:
+        >>> from zoo.models import SeqClassifierConfig
         >>> model = SeqClassifierModel(SeqClassifierConfig(classes=("even", "odd"), input_size=4))
         >>> model(torch.zeros(1, 10, 4)).shape
         torch.Size([1, 2])

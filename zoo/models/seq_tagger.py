@@ -19,6 +19,7 @@ class SeqTaggerModel(SeqTaggerMethods, Model):
     """Predicts a tag for each symbol of a text.
 
     Example:
+        >>> from zoo.models import SeqTaggerConfig
         >>> model = SeqTaggerModel(SeqTaggerConfig(tags=("vowel", "other"), vocab=("a", "b")))
         >>> model(torch.zeros(1, 10, dtype=torch.int64)).shape
         torch.Size([1, 10, 2])

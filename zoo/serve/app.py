@@ -78,7 +78,8 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
             return JSONResponse({"error": text}, 429, headers={"retry-after": "1"})
         except tuple(FAULTS) as error:
             status = next(status for kind, status in FAULTS.items() if isinstance(error, kind))
-            return JSONResponse({"error": " ".join(str(error).split())}, status)
+            headers = {"connection": "close"} if status == 413 else None  # so that the rest of a body is not read
+            return JSONResponse({"error": " ".join(str(error).split())}, status, headers)
 
     local = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, "testserver"])] if host in LOCAL else []
     return Starlette(

@@ -149,7 +149,10 @@ class Writer:
         likeliest = [self._likeliest(draft, row) for row, draft in enumerate(self.active)]
         self.logits, self.state = self.decoder(chosen, self.state)
         for row, (draft, number) in enumerate(zip(self.active, chosen.tolist(), strict=True)):
-            symbol: dict[str, Any] = {"text": draft.text.add(number), "log_prob": round(float(log_probs[row, 0]), 4)}
+            symbol: dict[str, Any] = {
+                "text": draft.text.add(number),
+                "log_prob": round(float(log_probs[row, 0]), 4) + 0.0,
+            }
             if draft.top:
                 symbol["top"] = likeliest[row]
             if draft.state is not None:
