@@ -58,12 +58,14 @@ def _export_graphs(given: argparse.Namespace, packages: list[str]) -> int:
     more: dict[str, Any] = {}
     try:
         found = graphs.export(model, given.format)
-        if given.int8:
-            before = sum(len(graph.data) for graph in found.values())
-            found = graphs.quantize(model, found)
-            more["int8"] = _scores(given.model, packages, model, found)
     except ModuleNotFoundError as error:
-        raise UsageError(f"--format {given.format}: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
+        if given.format != "onnx":
+            raise
+        raise UsageError(f"--format onnx: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
+    if given.int8:
+        before = sum(len(graph.data) for graph in found.values())
+        found = graphs.quantize(model, found)
+        more["int8"] = _scores(given.model, packages, model, found)
     graphs.save(model, found, given.output, **more)
     for name, graph in found.items():
         path, size = given.output / graphs.file_name(name, graph), len(graph.data) / 1e6

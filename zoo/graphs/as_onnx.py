@@ -79,7 +79,10 @@ def load(data: bytes, threads: int = 0) -> Callable[..., Tensors]:
 def quantize(data: bytes) -> bytes:
     """Returns an ONNX file with its matrices in int8; what they are multiplied by is quantized as it comes.
 
-    The weights have 7 bits: with 8, the products of two numbers overflow on x86 processors without VNNI.
+    The weights have 7 bits: with 8, sums of products overflow on x86 processors without VNNI.
+
+    Raises:
+        ValueError: If onnxruntime can't quantize it.
     """
     logging.disable(logging.WARNING)  # of tensors that are not float
     try:
@@ -94,6 +97,8 @@ def quantize(data: bytes) -> bytes:
                 extra_options={"EnableSubgraph": True},  # the bodies of loops
             )
             return file.read_bytes()
+    except Exception as error:  # of many classes
+        raise ValueError(str(error)) from error
     finally:
         logging.disable(logging.NOTSET)
 

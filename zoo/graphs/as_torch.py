@@ -47,7 +47,7 @@ def load(data: bytes, threads: int = 0) -> Callable[..., Tensors]:
 def _exported(module: nn.Module, given: Tensors, axes: tuple[dict[int, Any], ...], strict: bool) -> Any:
     try:
         return torch.export.export(module, given, dynamic_shapes=(axes,), strict=strict)
-    except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+    except Exception as error:  # of many classes, also those of a cell's own code
         raise ValueError(str(error)) from error
 
 

@@ -1,6 +1,7 @@
 """Writing a model as a folder of graphs, each of which was compared with the model."""
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -130,8 +131,11 @@ def export(model: Model, format: str = "onnx") -> dict[str, Export]:
     unfuse(loose)
     found = {}
     for (name, graph), wanted in zip(loose.graphs().items(), model.graphs().values(), strict=True):
-        one = _export(loose, name, graph, format)
-        difference, where = compare(one, wanted)
+        try:
+            one = _export(loose, graph, format)
+            difference, where = compare(one, wanted)
+        except ValueError as error:
+            raise ValueError(f"{model.model_name}: the graph {name} can't be exported: {_line(error)}") from error
         if not difference <= LARGEST:
             raise ValueError(
                 f"{model.model_name}: the graph {name} differs from the model by {difference:.1e} with {where[0]} rows "
@@ -154,11 +158,9 @@ def quantize(model: Model, graphs: Mapping[str, Export]) -> dict[str, Export]:
         try:
             small = one._replace(data=as_onnx.quantize(one.data))
             difference, _ = compare(small, wanted)
-        except Exception as error:  # onnxruntime raises errors of many classes
-            raise ValueError(
-                f"{model.model_name}: onnxruntime can't quantize the graph {name}: {_line(error)}"
-            ) from error
-        if not difference < float("inf"):
+        except ValueError as error:
+            raise ValueError(f"{model.model_name}: the graph {name} can't be quantized: {_line(error)}") from error
+        if not difference < math.inf:
             raise ValueError(f"{model.model_name}: the graph {name} is not finite in int8; it is not written")
         found[name] = small._replace(difference=difference)
     return found
@@ -170,12 +172,9 @@ def plain(model: Model) -> Model:
 
 
 @torch.no_grad()
-def _export(model: Model, name: str, graph: Graph, format: str) -> Export:
+def _export(model: Model, graph: Graph, format: str) -> Export:
     example, free = _example(graph)
-    try:
-        data = import_module(FORMATS[format]).make(Run(model, graph), graph, example, free)
-    except ValueError as error:
-        raise ValueError(f"{model.model_name}: PyTorch can't export the graph {name}: {_line(error)}") from error
+    data = import_module(FORMATS[format]).make(Run(model, graph), graph, example, free)
     inputs = {
         key: {
             "dtype": str(one.dtype).removeprefix("torch."),
@@ -210,14 +209,27 @@ def _example(graph: Graph) -> tuple[Tensors, list[dict[int, str]]]:
 
 @torch.no_grad()
 def compare(export: Export, graph: Graph) -> tuple[float, tuple[int, int]]:
-    """Returns the largest difference of an exported graph from what it is of, and with how many rows and steps."""
+    """Returns the largest difference of an exported graph from what it is of, and with how many rows and steps.
+
+    Raises:
+        ValueError: If it can't be run.
+    """
     run = export.load()
     worst = (0.0, TRIED[0])
     for rows, steps in TRIED:
         given = graph.example(rows, steps)
-        for one, wanted in zip(run(*given), graph.run(*given), strict=True):
-            same = one.shape == wanted.shape
-            far = (one.double() - wanted.double()).abs() if same else torch.tensor([float("inf")])
-            difference = float(far.nan_to_num(float("inf")).max()) if far.numel() else 0.0
-            worst = max(worst, (difference, (rows, steps)))
+        try:
+            found = run(*given)
+        except Exception as error:  # PyTorch and onnxruntime raise errors of many classes
+            raise ValueError(f"it fails with {rows} rows of {steps} steps: {error}") from error
+        for one, wanted in zip(found, graph.run(*given), strict=True):
+            worst = max(worst, (_difference(one, wanted), (rows, steps)))
     return worst
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    """Returns the largest difference of two tensors: infinite, if it is no number or their shapes differ."""
+    if one.shape != other.shape:
+        return math.inf
+    far = (one.double() - other.double()).abs().nan_to_num(math.inf)
+    return float(far.max()) if far.numel() else 0.0
