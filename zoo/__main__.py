@@ -14,7 +14,8 @@ from zoo.cli.errors import WRONG, UsageError, report
 COMMANDS = {
     **dict.fromkeys(("list", "show"), "zoo.cli.catalogue"),
     **dict.fromkeys(("runs", "compare"), "zoo.cli.runs"),
-    **dict.fromkeys(("generate", "infer", "export"), "zoo.cli.use"),
+    **dict.fromkeys(("generate", "infer"), "zoo.cli.use"),
+    "export": "zoo.cli.export",
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
     "serve": "zoo.cli.serve",
     "data": "zoo.cli.data",
@@ -32,6 +33,7 @@ use a model: MODEL is a name from the list, the folder of a bundle or run, a che
   generate  MODEL --prompt TEXT [--length N] [--temperature T] [--seed S]
   infer     MODEL INPUT... | - [--json]                inputs: words, numbers as 1,2,3, or images; - reads lines
   export    MODEL -o DIR [--half]                      turn a checkpoint into a bundle
+  export    MODEL -o DIR --format onnx | torch [--int8]    write graphs that run without this package
   serve     MODEL... [--port PORT]                     answer HTTP requests, and show a page to try the models
 
 train a model: CONFIG is a file, or the name of a config in the package

@@ -13,8 +13,8 @@ import torch
 import zoo
 import zoo.runtime
 from support import ALICE, DIGITS, ROOT, TOY
+from zoo.graphs import write
 from zoo.methods.base import Methods
-from zoo.onnx import write
 
 VOCAB = ["<pad>", "<start>", "<end>", "<unk>", *"abcdefgh "]
 TEXTS = ["abba", "hag fed", "c"]

@@ -20,7 +20,7 @@ import pytest
 import zoo
 import zoo.runtime
 from support import ALICE, DIGITS, ROOT, STEPS, TOY, WORDS, run_zoo
-from zoo.onnx import write
+from zoo.graphs import write
 
 TAGS, CO2, NOTES = "seq_tagger_lstm.punctuation", "regressor_gru.co2", "seq2seq_lstm.addition_attention"
 LIMITS = ("--max_length", "500", "--max_bytes", "20000", "--max_waiting", "70")

@@ -1,4 +1,4 @@
-"""The commands that use a model: generate, infer, export."""
+"""The commands that use a model: generate and infer."""
 
 import argparse
 import inspect
@@ -222,44 +222,11 @@ def _print_row(row: dict[str, Any], as_json: bool) -> None:
     print(f"{row['input']} -> {text}{probability}", flush=True)
 
 
-def export(argv: list[str]) -> int:
-    """Turns any source of `zoo.load` into a bundle."""
-    options = parser("export", "Turn a checkpoint into a bundle: a folder that loads anywhere, without pickle.")
-    options.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="the folder to write")
-    options.add_argument("--half", action="store_true", help="store the weights in half precision")
-    options.add_argument(
-        "--format", choices=("bundle", "onnx"), default="bundle", help="onnx: graphs that run without PyTorch"
-    )
-    given = options.parse(argv)
-    if given.output.exists() and (not given.output.is_dir() or any(given.output.iterdir())):
-        raise UsageError(f"--output: {given.output} already exists; give a new folder")
-    if given.format == "onnx":
-        if given.half:
-            raise UsageError("--half: it has no effect with --format onnx")
-        return _export_graphs(given.model, given.output)
-    config = hub.export(given.model, given.output, half=given.half)
-    size = sum(file.stat().st_size for file in given.output.iterdir())
-    print(f"{given.output}: {config['name']}, {config['parameters']:,} parameters, {size / 1e6:.2f} MB")
-    return 0
-
-
-def _export_graphs(source: str, folder: Path) -> int:
-    """Writes the ONNX graphs of a model."""
-    try:
-        from zoo.onnx import write
-    except ModuleNotFoundError as error:
-        raise UsageError(f"--format onnx: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
-    for name, graph in write(hub.load(source), folder).items():
-        size = len(graph.data) / 1e6
-        print(f"{folder / name}.onnx: {size:.2f} MB, differs from the model by at most {graph.difference:.1e}")
-    return 0
-
-
-COMMANDS = {"generate": generate, "infer": infer, "export": export}
+COMMANDS = {"generate": generate, "infer": infer}
 
 
 def run(command: Command) -> int:
-    """Runs generate, infer or export; returns the exit code."""
+    """Runs generate or infer; returns the exit code."""
     command.import_packages()
     try:
         return COMMANDS[command.name](command.argv)

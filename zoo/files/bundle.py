@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 FILES = (WEIGHTS, CONFIG, CARD)
 FORMAT_VERSION = 2
+RUN_BY = {"onnx": "zoo.runtime.load", "torch": "torch.export.load"}  # formats of `zoo.graphs`, which are no bundles
 OF_TRAINING = ("lr", "teacher_forcing", "teacher_forcing_schedule", "teacher_forcing_end", "teacher_forcing_epochs")
 MAX_CONFIG_BYTES = 2**22  # a vocabulary may be long
 MAX_WEIGHTS_BYTES = 2**36
@@ -108,8 +109,9 @@ def read_config(folder: Path) -> Config:
         raise ValueError(f"{path}: can't be read as JSON: {error}") from error
     if not isinstance(config, dict) or type(config.get("format_version")) is not int:
         raise ValueError(f"{path}: not the config of a bundle: it has no format_version")
-    if config.get("format") == "onnx":
-        raise ValueError(f"{folder}: ONNX graphs, and no bundle; zoo.runtime.load reads them")
+    runner = RUN_BY.get(str(config.get("format")))
+    if runner is not None:
+        raise ValueError(f"{folder}: exported graphs, and no bundle; {runner} runs them")
     if config["format_version"] > FORMAT_VERSION:
         raise ValueError(
             f"{path}: format_version is {config['format_version']}, but zoo {zoo.__version__} reads only versions "
