@@ -6,12 +6,12 @@ from typing import Any
 
 from datamodules.sources.tables import read_series
 from zoo.cli.errors import UsageError
-from zoo.models import RegressorModel
+from zoo.methods.regressor import RegressorMethods
 
 STANDARD_INPUT = "standard input.csv"
 
 
-def infer(model: RegressorModel, words: list[str], as_json: bool) -> int:
+def infer(model: RegressorMethods, words: list[str], as_json: bool) -> int:
     """Prints the forecast after the last rows of each file. `-` reads CSV from standard input."""
     found = [(word, forecast(model, word)) for word in words]  # all of them, before anything is printed
     for number, (word, one) in enumerate(found):
@@ -24,8 +24,8 @@ def infer(model: RegressorModel, words: list[str], as_json: bool) -> int:
     return 0
 
 
-def forecast(model: RegressorModel, path: str) -> dict[str, Any]:
-    """Returns the forecast after the last rows of a file, see `RegressorModel.forecast`.
+def forecast(model: RegressorMethods, path: str) -> dict[str, Any]:
+    """Returns the forecast after the last rows of a file, see `RegressorMethods.forecast`.
 
     Raises:
         UsageError: If the file can't be read, or does not fit the model.

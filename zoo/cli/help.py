@@ -7,7 +7,6 @@ from importlib import import_module
 
 from zoo.checks import nearest
 from zoo.cli.arguments import ALLOW_IMPORT, Command, Parser
-from zoo.cli.configs import packaged_configs
 from zoo.cli.errors import UsageError
 from zoo.cli.help_rows import Pages, Row, add_rows, read
 
@@ -168,6 +167,8 @@ def _class(command: Command, name: str, pages: Pages) -> str:
 
 def _front(name: str, pages: Pages, groups: tuple[str, ...]) -> str:
     """Returns the first page of a command."""
+    from zoo.cli.configs import packaged_configs  # which needs pyyaml: exports are used without it
+
     about = {topic.name: topic.about for topic in pages.topics}
     if name == "fit":
         top, examples = FIT, FIT_EXAMPLES

@@ -7,8 +7,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zoo.cli.errors import UsageError
 
 
@@ -26,6 +24,8 @@ def print_predictions(batches: list[list[dict[str, Any]]], world_size: int, is_m
 
 def gather(batches: list[list[Any]], world_size: int) -> list[list[Any]]:
     """Returns the rows of all ranks in the order of the data. Each rank has every n-th row of a batch."""
+    import torch
+
     ranks: list[Any] = [None] * world_size
     torch.distributed.all_gather_object(ranks, batches)
     together = zip_longest(*ranks, fillvalue=[])

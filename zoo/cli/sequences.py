@@ -7,13 +7,13 @@ from typing import Any
 from datamodules.labels.tables import Columns, read_sequences
 from datamodules.sources.tables import read_cells
 from zoo.cli.errors import UsageError
-from zoo.models import SeqClassifierModel
+from zoo.methods.seq_classifier import SeqClassifierMethods
 
 STANDARD_INPUT = "standard input.csv"
 AT_ONCE = 32  # sequences
 
 
-def infer(model: SeqClassifierModel, path: str) -> list[dict[str, Any]]:
+def infer(model: SeqClassifierMethods, path: str) -> list[dict[str, Any]]:
     """Returns a row for each sequence of a file, see `Model.infer`. `-` reads CSV from standard input.
 
     A file without the model's `sequence_column` is one sequence.

@@ -22,7 +22,11 @@ def load(source: str) -> Any:
         from zoo import hub
 
         return hub.load(source)
-    except (ValueError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        if error.name == "onnxruntime":
+            raise UsageError(f"{source}: {error}") from error
+        raise UsageError(f"{source}: no export, and other models need {error.name}; pip install rnn-zoo") from error
+    except ValueError as error:
         raise UsageError(str(error)) from error
 
 

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from zoo import hub
-from zoo.cli import forecasts, sequences
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError, shorten
 from zoo.cli.results import save_figure, text_of
+from zoo.cli.sources import load
 from zoo.decoding import LengthPenalty
-from zoo.models import CharLMModel, Model, RegressorModel, Seq2SeqModel, SeqClassifierModel
+from zoo.methods.base import Methods
+from zoo.methods.char_lm import CharLMMethods
+from zoo.methods.regressor import RegressorMethods
+from zoo.methods.seq2seq import Seq2SeqMethods
+from zoo.methods.seq_classifier import SeqClassifierMethods
 from zoo.vocab import OnUnknown
 
 DRAWS = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")  # options of generate without a beam
@@ -27,7 +30,9 @@ NEGATIVE = r" ?-([\d.]|inf|nan)"
 def parser(command: str, description: str) -> Parser:
     """Returns a parser with the argument for a model."""
     made = Parser(command, description)
-    made.add_argument("model", help="a name from `zoo list`, the folder of a bundle or run, a checkpoint, or a Hub id")
+    made.add_argument(
+        "model", help="a name from `zoo list`, the folder of a bundle, run or export, a checkpoint, or a Hub id"
+    )
     return made
 
 
@@ -79,8 +84,8 @@ def generate(argv: list[str]) -> int:
     penalty = {key: given.pop(key) for key in BEAMS}
     if samples < 1:
         raise UsageError(f"num_samples: got {samples}, expected at least 1")
-    model = hub.load(name)
-    if not isinstance(model, CharLMModel):
+    model = load(name)
+    if not isinstance(model, CharLMMethods):
         raise UsageError(
             f"{name}: expected a char_lm, got a {model.model_name}, which takes {model.takes}; use `zoo infer`"
         )
@@ -131,44 +136,48 @@ def infer(argv: list[str]) -> int:
     )
     # With a space in front, argparse does not take a negative number for an option.
     given = options.parse([f" {word}" if re.match(NEGATIVE, word) else word for word in argv])
-    model = hub.load(given.model)
+    model = load(given.model)
     how: dict[str, Any] = {} if given.on_unknown is None else {"on_unknown": given.on_unknown}
     if how and "on_unknown" not in inspect.signature(model.infer).parameters:
         raise UsageError(f"--on_unknown: a {model.model_name} takes {model.takes}, which have no unknown symbols")
     how |= _search_options(model, given)
-    if given.alignment is not None and (not isinstance(model, Seq2SeqModel) or model.config.attention == "none"):
+    if given.alignment is not None and (not isinstance(model, Seq2SeqMethods) or model.config.attention == "none"):
         raise UsageError(f"--alignment: {model.model_name} has no attention")
     if given.alignment is not None and given.inputs == ["-"]:
         raise UsageError("--alignment: it does not work with standard input; give the texts as arguments")
     words = [word.strip() if re.match(NEGATIVE, word) else word for word in given.inputs]
-    if isinstance(model, RegressorModel) and model.reads_tables:
+    if isinstance(model, RegressorMethods) and model.reads_tables:
+        from zoo.cli import forecasts
+
         return forecasts.infer(model, words, given.json)
-    if isinstance(model, SeqClassifierModel) and model.reads_tables:
+    if isinstance(model, SeqClassifierMethods) and model.reads_tables:
+        from zoo.cli import sequences
+
         rows = [row for word in words for row in sequences.infer(model, word)]
     elif words == ["-"]:
         return _infer_lines(model, given.json, how)
     else:
         rows = [_infer_one(model, word, how) for word in words]  # all of them, before anything is printed
-    if given.alignment is not None and isinstance(model, Seq2SeqModel):
+    if given.alignment is not None and isinstance(model, Seq2SeqMethods):
         _draw_alignments(model, words, how, given.alignment)
     for row in rows:
         _print_row(row, given.json)
     return 0
 
 
-def _search_options(model: Model, given: argparse.Namespace) -> dict[str, Any]:
+def _search_options(model: Methods, given: argparse.Namespace) -> dict[str, Any]:
     """Returns the options of a search with several beams."""
     if given.beam is None:
         if given.length_penalty is not None:
             raise UsageError("--length_penalty: needs --beam")
         return {}
-    if not isinstance(model, Seq2SeqModel):
+    if not isinstance(model, Seq2SeqMethods):
         raise UsageError(f"--beam: a {model.model_name} does not write texts that a beam could search")
     penalty = {} if given.length_penalty is None else {"length_penalty": given.length_penalty}
     return {"beam": given.beam, **penalty}
 
 
-def _draw_alignments(model: Seq2SeqModel, words: list[str], how: dict[str, Any], path: Path) -> None:
+def _draw_alignments(model: Seq2SeqMethods, words: list[str], how: dict[str, Any], path: Path) -> None:
     """Draws where a model looked, for the first inputs."""
     from zoo import plots
 
@@ -177,7 +186,7 @@ def _draw_alignments(model: Seq2SeqModel, words: list[str], how: dict[str, Any],
     save_figure(plots.alignments(pictures), path, "--alignment")
 
 
-def _infer_lines(model: Model, as_json: bool, how: dict[str, Any]) -> int:
+def _infer_lines(model: Methods, as_json: bool, how: dict[str, Any]) -> int:
     """Predicts from each line of standard input. Reports lines that can't be read, and continues."""
     failed = 0
     for number, line in enumerate(_lines(), 1):
@@ -203,7 +212,7 @@ def _lines() -> Iterator[str | UnicodeDecodeError]:
             yield error
 
 
-def _infer_one(model: Model, word: str, how: dict[str, Any]) -> dict[str, Any]:
+def _infer_one(model: Methods, word: str, how: dict[str, Any]) -> dict[str, Any]:
     try:
         (row,) = model.infer([model.parse(word)], **how)
     except ValueError as error:

@@ -20,6 +20,12 @@ class Methods(ABC):
     task_name: ClassVar[str]  # the first part of its registry names, for example `char_lm`
     config_class: ClassVar[type[ModelConfig]]
     config: Any  # of config_class
+    about: dict[str, Any]  # plain values of its card
+
+    @property
+    @abstractmethod
+    def model_name(self) -> str:
+        """The registry name, for example `char_lm_lstm`."""
 
     @abstractmethod
     def answer(self, batch: Any) -> list[dict[str, Any]]:

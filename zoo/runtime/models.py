@@ -42,8 +42,13 @@ class Exported(Methods):
         graphs: Mapping[str, Graph],
         digest: str,
     ) -> None:
-        self.model_name, self.config, self.about, self.graphs = model_name, config, about, graphs
+        self._name, self.config, self.about, self.graphs = model_name, config, about, graphs
         self._digest = digest
+
+    @property
+    def model_name(self) -> str:
+        """See `Methods`."""
+        return self._name
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.model_name}, exported, takes {self.takes}"
