@@ -38,6 +38,7 @@ check: .venv/dev  ## Check versions, format, lint, types and who imports whom
 	$(BIN)/python benchmarks/cards.py --check
 	$(BIN)/python benchmarks/help_pages.py --check
 	$(BIN)/python benchmarks/cells_page.py --check
+	$(BIN)/python benchmarks/export.py --check
 
 format: .venv/dev  ## Format the code, and mend what can be mended
 	$(BIN)/ruff format .
@@ -52,13 +53,14 @@ help-pages: .venv/run  ## Write the help pages of fit, validate, test and predic
 notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 	$(BIN)/python tests/notebook.py
 
-bench: .venv/run  ## Measure training, generation and start-up (15 minutes; MNIST and two books in the cache)
+bench: .venv/run  ## Measure training, generation, start-up and exports (half an hour; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/data.py 100
 	$(BIN)/python benchmarks/cells.py --speed
+	$(BIN)/python benchmarks/export.py
 
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py

@@ -9,6 +9,7 @@ from typing import Any
 
 import cells
 import cells_page
+import export
 import pytest
 
 import baselines
@@ -103,6 +104,19 @@ def test_the_page_of_cells_has_each_of_them_and_a_verdict_on_its_claim() -> None
     assert "**not seen**" in cells_page.verdict("gru", about, {"alice": {"lstm": [2.0], "gru": [2.05]}})
     about = {"for": "x", "claim": "it adds", "task": "adding", "bound": 0.02}
     assert "**seen**" in cells_page.verdict("gru", about, {"adding": {"gru": [0.001, 0.002]}})
+
+
+def test_exported_models_are_measured(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "TABLE", tmp_path / "export.csv")
+    monkeypatch.setattr(export, "PAGE", tmp_path / "export.md")
+    monkeypatch.setattr(export, "SECONDS", 0.001)
+    export.PAGE.write_text(f"before\n{export.BEGIN}{export.END}after\n")
+    assert run(export, "--models", "seq2seq_rnn.toy_en_ko")[0].endswith("| val/exact_match | 1.0000 | 1.0000 |")
+    assert "of 1 models takes less time than in PyTorch" in export.PAGE.read_text()
+    run(export, "--check")
+    export.PAGE.write_text(export.PAGE.read_text().replace("val/", "test/"))
+    with pytest.raises(SystemExit, match="is not what benchmarks/export.csv says"):
+        run(export, "--check")
 
 
 def test_make_explains_itself() -> None:

@@ -79,7 +79,7 @@ def load(data: bytes, threads: int = 0) -> Callable[..., Tensors]:
 def quantize(data: bytes) -> bytes:
     """Returns an ONNX file with its matrices in int8; what they are multiplied by is quantized as it comes.
 
-    The weights have 7 bits: with 8, sums of products overflow on x86 processors without VNNI.
+    The weights have 7 bits: with 8, onnxruntime's sums can overflow on x86 processors without VNNI.
 
     Raises:
         ValueError: If onnxruntime can't quantize it.
