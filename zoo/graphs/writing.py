@@ -20,7 +20,8 @@ from zoo.graphs.layers import unfuse
 from zoo.models import Model
 from zoo.models.graphs import Graph, Tensors
 
-FORMATS = {"onnx": "zoo.graphs.as_onnx", "torch": "zoo.graphs.as_torch"}  # modules with `make`, `load` and `SUFFIX`
+FORMATS = {"onnx": "zoo.graphs.as_onnx", "torch": "zoo.graphs.as_torch"}
+"""The formats: name -> module with `make`, `load` and `SUFFIX`."""
 FORMAT_VERSION = 1
 TRACED, OTHER = (2, 5), (3, 7)  # rows and steps of the example that is traced, and of one that tells its free axes
 TRIED = ((1, 1), (1, 2), (2, 5), (3, 20), (5, 3))  # rows and steps of what is compared

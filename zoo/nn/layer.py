@@ -16,9 +16,11 @@ from zoo.checks import brief, check_choice, nearest
 from zoo.choices import CellSpec, cell_name
 
 State = tuple[Tensor, ...]
+"""The state of a stack, layer by layer, each (B, ...)."""
 Reference = Callable[..., Any]  # see `register_cell`
 INITS = ("torch", "keras")
 CELLS: dict[str, type["Layer"]] = {}
+"""The registered cells: name -> layer. See `register_cell`."""
 
 
 class Layer(nn.Module, ABC):

@@ -9,7 +9,10 @@ from zoo.plots.figure import LINE_WIDTH, Figure, Page, add_note, label_ticks, se
 
 CELL_WIDTH = 12  # of a decoded text in a table
 SHOWN_EPOCHS = 4  # of long decoded texts
-GREEN, RED = "#d4ecd0", "#fbd9d3"
+GREEN = "#d4ecd0"
+"""The background of a correct text."""
+RED = "#fbd9d3"
+"""The background of a wrong text."""
 
 
 def text_samples(samples: Sequence[tuple[int, str]], width: int = LINE_WIDTH) -> Figure:

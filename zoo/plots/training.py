@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from zoo import series
 from zoo.plots.figure import Figure, add_note, set_text
 
-Series = Sequence[tuple[float, float]]  # (epoch, value)
+Series = Sequence[tuple[float, float]]
+"""A curve: pairs of epoch and value."""
 
 
 def curves(source: Any) -> Figure:

@@ -8,5 +8,6 @@ from zoo.tasks.seq_classifier import SeqClassifier
 from zoo.tasks.seq_tagger import SeqTagger
 
 TASKS: tuple[type[Task], ...] = (CharLM, SeqClassifier, SeqTagger, Seq2Seq, Regressor)
+"""The five tasks."""
 
 __all__ = ["TASKS", "CharLM", "Loss", "Regressor", "Seq2Seq", "SeqClassifier", "SeqTagger", "Stage", "Task"]

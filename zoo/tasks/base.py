@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Stage = Literal["train", "val", "test"]
+"""A part of a run, as in the names of metrics."""
 STAGES: tuple[Stage, ...] = ("train", "val", "test")
 ADAM_EPSILON = 1e-8
 

@@ -1,0 +1,1 @@
+"""What builds the site: `python -m website`, which `make docs` runs."""

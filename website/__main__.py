@@ -1,0 +1,85 @@
+"""Builds the site into `site/`, strictly, and walks it; `--serve` shows what was built.
+
+python -m website
+python -m website --serve
+"""
+
+import argparse
+import functools
+import http.server
+import importlib.util
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "site"
+NEEDS = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python", "nbclient")
+INSTALL = 'pip install --constraint constraints.txt --editable ".[docs]"'
+
+
+def missing() -> list[str]:
+    """The modules that the build needs and that are not installed."""
+
+    def found(name: str) -> bool:
+        try:
+            return importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:  # of the package around it
+            return False
+
+    return [name for name in NEEDS if not found(name)]
+
+
+def build() -> None:
+    """Builds the site and walks it."""
+    from mkdocs.commands.build import build as build_site
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import MkDocsException
+
+    from website import foreign, walk
+
+    began = time.monotonic()
+    os.chdir(ROOT)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        build_site(load_config("mkdocs.yml"))
+        if loaded := foreign.loads(SITE):
+            raise ValueError("pages load foreign addresses:\n" + "\n".join(loaded))
+        links = walk.check(SITE)
+    except (MkDocsException, ValueError) as error:
+        sys.exit(f"the site was not built: {error}")
+    pages = len([*SITE.rglob("*.html")])
+    sys.stdout.write(f"site: {pages} pages, {links} links, {time.monotonic() - began:.0f} s\n")
+
+
+def serve(port: int) -> None:
+    """Shows the site on this machine, until it is stopped."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        sys.stdout.write(f"http://127.0.0.1:{port}/index.html, until Ctrl-C\n")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+def main() -> None:
+    """Builds, or serves."""
+    parser = argparse.ArgumentParser(
+        prog="python -m website", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--serve", action="store_true", help="show the site; build it first if it is not there")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    if not options.serve or not (SITE / "index.html").exists():
+        if lacking := missing():
+            sys.exit(f"the site needs {', '.join(lacking)}: {INSTALL}")
+        build()
+    if options.serve:
+        serve(options.port)
+
+
+if __name__ == "__main__":
+    main()

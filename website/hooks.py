@@ -1,0 +1,134 @@
+"""Hooks of MkDocs: pages that are made by the build, and the parts of pages that scripts write."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from website import api, foreign, notebooks, samples, sources
+from zoo.files import bundle
+
+DOCS = sources.ROOT / "docs"
+LESSONS, CARDS, API = "lessons", "pretrained", "api"
+PART = re.compile(r"<!-- the build writes: (\w+) -->")
+made: dict[str, str] = {}  # the samples of the models
+
+
+def on_config(config: Any) -> None:
+    """Fills in the lines of the navigation that end in `*`."""
+    if missing := api.undocumented():
+        raise ValueError(f"public names without a docstring: {', '.join(missing)}")
+    config.nav = _expand(config.nav)
+
+
+def _expand(nav: Any) -> Any:
+    found = []
+    for item in nav:
+        if isinstance(item, dict):
+            ((title, value),) = item.items()
+            if isinstance(value, str) and value.endswith("/*"):
+                found += [{title: pages}] if (pages := _pages(value.removesuffix("/*"))) else []
+            elif isinstance(value, str) and value.endswith(".ipynb"):
+                found.append({title: value.replace(".ipynb", ".md")})
+            else:
+                found.append({title: _expand(value) if isinstance(value, list) else value})
+        elif item.endswith("/*"):
+            found += _pages(item.removesuffix("/*"))
+        else:
+            found.append(item)
+    return found
+
+
+def _pages(folder: str) -> list[dict[str, str]]:
+    """The pages of a folder that the build makes, with their titles."""
+    if folder == LESSONS:
+        lessons = sorted((DOCS / LESSONS).glob("*.ipynb"))
+        return [{notebooks.title(path): f"{LESSONS}/{path.stem}.md"} for path in lessons]
+    if folder == CARDS:
+        return [{name: f"{CARDS}/{name}.md"} for name in samples.entries()]
+    if folder == API:
+        return [{package: f"{API}/{package}.md"} for package in api.PACKAGES]
+    raise ValueError(f"mkdocs.yml: {folder}/*: expected one of {LESSONS}, {CARDS}, {API}")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Adds the pages that the build makes."""
+    made.update({name: samples.sample(name, entry) for name, entry in samples.entries().items()})
+    pages: dict[str, str | bytes] = {sources.RESULTS: sources.results()}
+    pages |= {f"{CARDS}/{name}.md": _card(name, entry["sentence"]) for name, entry in samples.entries().items()}
+    pages |= {f"{API}/{package}.md": api.page(package) for package in api.PACKAGES}
+    for path in sorted(DOCS.rglob("*.ipynb")):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        page = path.relative_to(DOCS).with_suffix(".md")
+        text, pictures = notebooks.page(path)
+        pages |= {page.as_posix(): text, **{(page.parent / name).as_posix(): data for name, data in pictures.items()}}
+    written = {page.relative_to(DOCS).as_posix(): page.read_text() for page in DOCS.rglob("*.md")}
+    linked = written | {page: text for page, text in pages.items() if isinstance(text, str)}
+    for path in sorted({path for page, text in linked.items() for path in sources.outside(page, text)}):
+        pages[sources.page_of(path)] = sources.show(path)
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Writes the parts that scripts write, and turns links to files of the repository to pages of the site."""
+    if page.file.src_uri.startswith(sources.FOLDER):
+        return markdown
+    markdown = PART.sub(lambda match: PARTS[match[1]](), markdown)
+    return sources.relink(page.file.src_uri, markdown)
+
+
+def on_post_build(config: Any) -> None:
+    """Takes the addresses of others out of the theme's scripts, and checks that no page loads one."""
+    foreign.remove(Path(config.site_dir))
+    if found := foreign.loads(Path(config.site_dir)):
+        raise ValueError("pages load foreign addresses:\n" + "\n".join(found))
+
+
+def _card(name: str, sentence: str) -> str:
+    """A model's page: what it does, its card, and what the example of its card prints."""
+    card = (bundle.SHIPPED / name / "README.md").read_text()
+    _, _, body = card.split("---\n", 2)
+    heading, rest = body.strip().split("\n", 1)
+    printed = samples.example(name, rest)
+    rest = rest.rstrip().removesuffix("```").rstrip() + f"\n```\n\nIt prints:\n\n```text\n{printed}\n```\n"
+    title = f"# {name}\n\n**{heading.removeprefix('# ')}**"
+    return f"{title}\n\n{sentence}\n\n{made[name]}\n\n## Card\n\n{rest}"
+
+
+def _gallery() -> str:
+    """One picture and one sentence for each model."""
+    return "\n\n".join(
+        f'<div class="entry" markdown>\n\n## {name}\n\n{entry["sentence"]} [Card]({CARDS}/{name}.md)\n\n'
+        f"{made[name]}\n\n</div>"
+        for name, entry in samples.entries().items()
+    )
+
+
+def _models() -> str:
+    """The table of the models."""
+    rows = ["| model | what it does | reaches | parameters |", "|---|---|---|---|"]
+    for name, entry in samples.entries().items():
+        known = bundle.read_config(bundle.SHIPPED / name)
+        reaches = "<br>".join(f"{metric} {value}" for metric, value in known["about"]["metrics"].items())
+        rows.append(f"| [`{name}`]({CARDS}/{name}.md) | {entry['sentence']} | {reaches} | {known['parameters']:,} |")
+    return "\n".join(rows)
+
+
+def _lessons() -> str:
+    """The lessons, a line each."""
+    found = [f"- [{title}]({page})" for item in _pages(LESSONS) for title, page in item.items()]
+    return "\n".join(found) or "The lessons are not here yet."
+
+
+def _home() -> str:
+    """Three models at work."""
+    shown = ("seq_classifier_lstm.mnist_best", "char_lm_lstm.alice_best", "regressor_gru.co2")
+    known = samples.entries()
+    return "\n\n".join(f"<div markdown>\n\n{known[name]['sentence']}\n\n{made[name]}\n\n</div>" for name in shown)
+
+
+PARTS = {"api": api.index, "gallery": _gallery, "home": _home, "lessons": _lessons, "models": _models}
