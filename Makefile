@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format cards help-pages notebook bench faults clean
+.PHONY: help run test test-slow check format cards help-pages notebook docs docs-serve bench faults clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -53,6 +53,13 @@ help-pages: .venv/run  ## Write the help pages of fit, validate, test and predic
 notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 	$(BIN)/python tests/notebook.py
 
+docs: .venv/docs  ## Run the examples of pages and docstrings, build the site into site/, and walk it (3 minutes)
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_readme.py zoo datamodules
+	$(BIN)/python -m website
+
+docs-serve: .venv/docs  ## Show the site that make docs built, or build it first
+	$(BIN)/python -m website --serve
+
 bench: .venv/run  ## Measure training, generation, start-up and exports (half an hour; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
@@ -66,13 +73,15 @@ faults: .venv/run  ## Stop runs in every way that we know of, have them go on, a
 	$(BIN)/python benchmarks/faults.py
 
 clean:  ## Remove the environment and all caches; runs/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 
 # A stamp for each set of packages, made anew when the project's needs change.
 .venv/run: pyproject.toml constraints.txt
 	$(call install,.)
 .venv/test: pyproject.toml constraints.txt
 	$(call install,.[test])
+.venv/docs: pyproject.toml constraints.txt
+	$(call install,.[docs])
 .venv/dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
 

@@ -32,7 +32,7 @@ def missing() -> list[str]:
     return [name for name in NEEDS if not found(name)]
 
 
-def build() -> None:
+def build(site: Path) -> None:
     """Builds the site and walks it."""
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
@@ -41,22 +41,23 @@ def build() -> None:
     from website import foreign, walk
 
     began = time.monotonic()
+    os.environ["NO_MKDOCS_2_WARNING"] = "1"  # of the theme, about another tool
     os.chdir(ROOT)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        build_site(load_config("mkdocs.yml"))
-        if loaded := foreign.loads(SITE):
+        build_site(load_config("mkdocs.yml", site_dir=str(site)))
+        if loaded := foreign.loads(site):
             raise ValueError("pages load foreign addresses:\n" + "\n".join(loaded))
-        links = walk.check(SITE)
+        links = walk.check(site)
     except (MkDocsException, ValueError) as error:
         sys.exit(f"the site was not built: {error}")
-    pages = len([*SITE.rglob("*.html")])
+    pages = len([*site.rglob("*.html")])
     sys.stdout.write(f"site: {pages} pages, {links} links, {time.monotonic() - began:.0f} s\n")
 
 
-def serve(port: int) -> None:
+def serve(site: Path, port: int) -> None:
     """Shows the site on this machine, until it is stopped."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         sys.stdout.write(f"http://127.0.0.1:{port}/index.html, until Ctrl-C\n")
         try:
@@ -72,13 +73,14 @@ def main() -> None:
     )
     parser.add_argument("--serve", action="store_true", help="show the site; build it first if it is not there")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--out", type=Path, default=SITE, help="the folder of the site")
     options = parser.parse_args()
-    if not options.serve or not (SITE / "index.html").exists():
+    if not options.serve or not (options.out / "index.html").exists():
         if lacking := missing():
             sys.exit(f"the site needs {', '.join(lacking)}: {INSTALL}")
-        build()
+        build(options.out.resolve())
     if options.serve:
-        serve(options.port)
+        serve(options.out, options.port)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFilter
 
+INK = "#010101"  # becomes the colour of the page's letters; black itself is left out of SVG as the default
 TEAL, ORANGE = "#009688", "#f4511e"  # readable on white and on dark grey
 SHADES = LinearSegmentedColormap.from_list("shades", [(0, 0.59, 0.53, 0.0), (0, 0.59, 0.53, 1.0)])
 STYLE = {"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
@@ -29,7 +30,7 @@ def svg(figure: Figure, name: str, says: str) -> str:
     """The figure as a part of a page.
 
     Args:
-        figure: The figure; black becomes the colour of the page's letters.
+        figure: The figure; black and `INK` become the colour of the page's letters.
         name: Makes its ids different from those of other pictures.
         says: What it shows, for readers who can't see it.
     """
@@ -42,11 +43,10 @@ def svg(figure: Figure, name: str, says: str) -> str:
     text = re.sub(r' (width|height)="[\d.]+pt"', "", text, count=2)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'(url\(|href=")#', rf"\1#{name}-", text)
-    text = re.sub(r"#000000|#000\b", "currentColor", text)
+    text = re.sub(r"#0[01]0[01]0[01]\b", "currentColor", text)
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)  # the page's letters
-    width = figure.get_figwidth() / 8
     lines = "".join(line for line in text.splitlines() if line.strip())
-    return f'<div class="picture" style="max-width:{width:.0%}">{lines}</div>'
+    return f'<div class="picture" style="max-width:{4 * figure.get_figwidth():.1f}rem">{lines}</div>'
 
 
 def heatmap(axis: Axes, values: Any, columns: Sequence[str], rows: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ def _shown(outputs: list[Any], stem: str, pictures: dict[str, bytes]) -> Iterato
     for output in outputs:
         data = output.get("data", {})
         if output.output_type == "stream":
-            yield _text(_settled(output.text))
+            yield _text(settled(output.text))
         elif "image/png" in data:
             name = f"{stem}_{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode(data["image/png"])
@@ -69,7 +69,7 @@ def _shown(outputs: list[Any], stem: str, pictures: dict[str, bytes]) -> Iterato
             yield _text(data["text/plain"])
 
 
-def _settled(text: str) -> str:
+def settled(text: str) -> str:
     """A printed text as a terminal shows it in the end: a bar of progress is one line."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     lines = [line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.split("\n")]

@@ -62,7 +62,7 @@ def digit(model: Any, name: str, *, digit: str) -> str:
     rows = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255)[None]  # (1, 28, 28)
     with torch.inference_mode():
         chances = np.stack([model(rows[:, : row + 1]).softmax(-1)[0].numpy() for row in range(28)])
-    figure, (left, right) = figures.new(5.6, 2.9, 1, 1)
+    figure, (left, right) = figures.new(4.8, 2.5, 1, 1)
     left.imshow(255 - np.asarray(image), cmap="gray", vmin=0, vmax=255, aspect="auto", interpolation="nearest")
     left.set(xticks=[], yticks=[0, 9, 18, 27], yticklabels=["1", "10", "19", "28"], ylabel="row")
     figures.heatmap(right, chances, model.config.classes, [])
@@ -78,7 +78,7 @@ def last_letters(model: Any, name: str, *, words: list[str]) -> str:
     found = model.classify([word[:-1] for word in words])
     letters = sorted({letter for one in found for letter, chance in one.probabilities.items() if chance > 0.02})
     chances = [[one.probabilities[letter] for letter in letters] for one in found]
-    figure, (axis,) = figures.new(5.6, 0.7 + 0.24 * len(words))
+    figure, (axis,) = figures.new(4.8, 0.7 + 0.24 * len(words))
     figures.heatmap(axis, chances, letters, [f"{word[:-1]}\u2009\u00b7" for word in words])
     for row, word in enumerate(words):
         if word[-1] in letters:
@@ -94,10 +94,10 @@ def states(model: Any, name: str, *, symbols: str, task: str, label: str) -> str
     classes = model.config.classes
     chances = np.array([[one.probabilities[name] for name in classes] for one in found]).T
     answers = TRUE[task](symbols)
-    figure, (axis,) = figures.new(6.4, 0.9 + 0.27 * len(classes))
+    figure, (axis,) = figures.new(4.8, 0.9 + 0.24 * len(classes))
     figures.heatmap(axis, chances, [*symbols], classes)
     places = [classes.index(answer) for answer in answers]
-    axis.plot(range(len(symbols)), places, "o", mfc="none", color=figures.ORANGE, markersize=7, mew=2)
+    axis.plot(range(len(symbols)), places, "o", mfc="none", color=figures.ORANGE, markersize=5, mew=1.6)
     axis.set_xlabel(label)
     right = sum(one.label == answer for one, answer in zip(found, answers, strict=True))
     return figures.svg(figure, name, f"The state after each symbol of {symbols}: {right} of {len(symbols)} are right")
@@ -122,9 +122,8 @@ def answers(model: Any, _: str, *, inputs: list[str], right: list[str]) -> str:
         chance = np.exp(best.log_prob)
         mark = "right" if best.text == expected else "wrong"
         bar = f'<span class="bar" style="--share:{chance:.3f}"></span>'
-        rows += (
-            f"<tr><td>{escape(source)}</td><td class={mark}>{escape(best.text)}</td><td>{bar} {chance:.0%}</td></tr>"
-        )
+        answer = f'<td class="{mark}">{escape(best.text)}</td>'
+        rows += f"<tr><td>{escape(source)}</td>{answer}<td>{bar} {chance:.0%}</td></tr>"
     head = "<tr><th>input</th><th>answer</th><th>its probability</th></tr>"
     return f'<div class="picture answers"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
 
@@ -132,7 +131,7 @@ def answers(model: Any, _: str, *, inputs: list[str], right: list[str]) -> str:
 def alignment(model: Any, name: str, *, source: str) -> str:
     """Where the decoder looks at each step."""
     (found,) = model.align(source)
-    figure, (axis,) = figures.new(1.2 + 0.32 * len(found.source), 1.0 + 0.26 * len(found.target))
+    figure, (axis,) = figures.new(0.9 + 0.3 * len(found.source), 0.6 + 0.24 * len(found.target))
     figures.heatmap(axis, found.weights, found.source, ["end" if one == "<end>" else one for one in found.target])
     axis.xaxis.tick_top()
     return figures.svg(figure, name, f"The symbols of {source} that the decoder looks at for each symbol of its answer")
@@ -157,15 +156,15 @@ def forecast(model: Any, name: str, *, first: str) -> str:
     months, values = zip(*rows[start : start + 36], strict=True)
     found = model.forecast({"co2": [*values[:24]]}, [*months[:24]])["quantiles"]["co2"]
     low, middle, high = (np.array(found[level]) for level in ("0.1", "0.5", "0.9"))
-    figure, (axis,) = figures.new(6.4, 2.9)
+    figure, (axis,) = figures.new(4.8, 2.6)
     steps = np.arange(24, 36)
-    axis.plot(range(24), values[:24], color="black", label="given")
-    axis.plot(np.arange(23, 36), values[23:], ".", color="black", label="what came")
+    axis.plot(range(24), values[:24], color=figures.INK, label="given")
+    axis.plot(np.arange(23, 36), values[23:], ".", color=figures.INK, label="what came")
     axis.fill_between(steps, low, high, color=figures.TEAL, alpha=0.3, lw=0, label="80% band")
     axis.plot(steps, middle, color=figures.TEAL, label="forecast")
-    axis.set_xticks(range(0, 36, 6), [months[step] for step in range(0, 36, 6)])
+    axis.set_xticks(range(0, 36, 12), [months[step] for step in range(0, 36, 12)])
     axis.set_ylabel("CO2, ppm")
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figures.svg(figure, name, f"CO2 from {first}, the forecast of twelve months, and what came")
 
 
@@ -175,12 +174,12 @@ def continued(model: Any, name: str, *, first: list[float]) -> str:
     thirds = np.linspace(first[1] - step, first[1] + 3 * step, 81)
     found = np.array(model.predict_values([[*first, third] for third in thirds.tolist()]))[:, 0]
     (right,) = model.predict_values([[*first, first[1] + step]])
-    figure, (axis,) = figures.new(6.4, 2.8)
-    axis.plot(thirds, 2 * thirds - first[1], color="black", ls=":", label="the last step again")
+    figure, (axis,) = figures.new(4.8, 2.6)
+    axis.plot(thirds, 2 * thirds - first[1], color=figures.INK, ls=":", label="the last step again")
     axis.plot(thirds, found, color=figures.TEAL, label="the model's answer")
     axis.plot(first[1] + step, right, "o", mfc="none", color=figures.ORANGE, markersize=9, mew=2, label="equal steps")
     axis.set(xlabel=f"x, of the input {first[0]:g}, {first[1]:g}, x", ylabel="next number")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figures.svg(figure, name, f"The answer to {first[0]:g}, {first[1]:g} and each third number")
 
 
@@ -191,14 +190,14 @@ def adding(model: Any, name: str, *, marked: list[int], seed: int = 1) -> str:
     rows = torch.from_numpy(np.stack([numbers, marks], -1))[None]  # (1, 100, 2)
     with torch.inference_mode():
         answers = [float(model(rows[:, : step + 1])[0, 0]) for step in range(100)]
-    figure, (axis,) = figures.new(6.4, 2.8)
+    figure, (axis,) = figures.new(4.8, 2.6)
     axis.bar(range(100), numbers, color="0.6", alpha=0.5)
     axis.bar(marked, numbers[marked], color=figures.ORANGE, label="marked")
-    axis.plot(np.cumsum(numbers * marks), color="black", ls=":", label="their sum so far")
+    axis.plot(np.cumsum(numbers * marks), color=figures.INK, ls=":", label="their sum so far")
     axis.plot(answers, color=figures.TEAL, label="the model's answer")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="step", xlim=(-1, 100))
-    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=9)
     return figures.svg(figure, name, f"The model's answer after each step; at the end {answers[-1]:.3f}")
 
 

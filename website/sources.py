@@ -4,7 +4,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
-LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?(?=\))")
+LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?(?=\)(?!\{ download))")
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".sh": "bash", ".sbatch": "bash", ".toml": "toml"}
 FOLDER = "source"
 README, RESULTS = "README.md", "results.md"
@@ -38,6 +38,8 @@ def relink(page: str, markdown: str) -> str:
     def replace(match: re.Match[str]) -> str:
         target, anchor = match[1], match[2] or ""
         path = resolve(page, target) if target else ""
+        if target.endswith(".ipynb"):  # its page; the file itself is a download
+            return f"{target.removesuffix('.ipynb')}.md{anchor}"
         if not target or path.startswith("docs/") or not (ROOT / path).is_file():
             return match[0]
         up = "../" * page.count("/")

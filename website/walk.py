@@ -24,6 +24,7 @@ class Page(HTMLParser):
         super().__init__()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collects what an element has of them."""
         known = {name: value or "" for name, value in attrs}
         self.anchors |= {known[name] for name in ("id", "name") if name in known}
         if tag == "a" and "href" in known:
