@@ -12,7 +12,9 @@ from zoo.files import bundle
 DOCS = sources.ROOT / "docs"
 LESSONS, CARDS, API = "lessons", "pretrained", "api"
 PART = re.compile(r"<!-- the build writes: (\w+) -->")
-made: dict[str, str] = {}  # the samples of the models
+# Pages with wide tables or pictures have the room of the table of contents, and the first one that of both.
+WIDE = ("cells.md", "coming_from/", "gallery.md", "pretrained.md", sources.RESULTS)
+made: dict[str, str] = {}  # the pictures of the models
 
 
 def on_config(config: Any) -> None:
@@ -77,6 +79,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Writes the parts that scripts write, and turns links to files of the repository to pages of the site."""
     if page.file.src_uri.startswith(sources.FOLDER):
         return markdown
+    if page.file.src_uri.startswith(WIDE):
+        page.meta["hide"] = ["toc"]
+    elif page.file.src_uri == "index.md":
+        page.meta["hide"] = ["toc", "navigation"]
     markdown = PART.sub(lambda match: PARTS[match[1]](), markdown)
     return sources.relink(page.file.src_uri, markdown)
 
@@ -110,11 +116,12 @@ def _gallery() -> str:
 
 def _models() -> str:
     """The table of the models."""
-    rows = ["| model | what it does | reaches | parameters |", "|---|---|---|---|"]
+    rows = ["| model | reaches | parameters |", "|---|---|---|"]
     for name, entry in samples.entries().items():
         known = bundle.read_config(bundle.SHIPPED / name)
         reaches = "<br>".join(f"{metric} {value}" for metric, value in known["about"]["metrics"].items())
-        rows.append(f"| [`{name}`]({CARDS}/{name}.md) | {entry['sentence']} | {reaches} | {known['parameters']:,} |")
+        model = f"[`{name}`]({CARDS}/{name}.md)<br>{entry['sentence']}"
+        rows.append(f"| {model} | {reaches} | {known['parameters']:,} |")
     return "\n".join(rows)
 
 

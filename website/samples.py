@@ -145,7 +145,7 @@ def edited(model: Any, _: str, *, plain: str) -> str:
         same = place < len(plain) and symbol == plain[place]
         place += place < len(plain) and symbol.lower() == plain[place]
         shown += escape(symbol) if same else f"<mark>{escape(symbol)}</mark>"
-    return f'<div class="picture written"><p>{escape(plain)}</p><p>{shown}</p></div>'
+    return f'<div class="picture edited"><p>{escape(plain)}</p><p>{shown}</p></div>'
 
 
 def forecast(model: Any, name: str, *, first: str) -> str:
