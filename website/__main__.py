@@ -37,6 +37,7 @@ def build(site: Path) -> None:
     from mkdocs.commands.build import build as build_site
     from mkdocs.config import load_config
     from mkdocs.exceptions import MkDocsException
+    from nbclient.exceptions import CellExecutionError
 
     from website import foreign, walk
 
@@ -49,7 +50,7 @@ def build(site: Path) -> None:
         if loaded := foreign.loads(site):
             raise ValueError("pages load foreign addresses:\n" + "\n".join(loaded))
         links = walk.check(site)
-    except (MkDocsException, ValueError) as error:
+    except (CellExecutionError, MkDocsException, ValueError) as error:
         sys.exit(f"the site was not built: {error}")
     pages = len([*site.rglob("*.html")])
     sys.stdout.write(f"site: {pages} pages, {links} links, {time.monotonic() - began:.0f} s\n")

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFilter
 INK = "#010101"  # becomes the colour of the page's letters; black itself is left out of SVG as the default
 TEAL, ORANGE = "#009688", "#f4511e"  # readable on white and on dark grey
 SHADES = LinearSegmentedColormap.from_list("shades", [(0, 0.59, 0.53, 0.0), (0, 0.59, 0.53, 1.0)])
-STYLE = {"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
+STYLE: Any = {"svg.fonttype": "none", "axes.spines.top": False, "axes.spines.right": False, "font.size": 10}
 
 
 def new(width: float, height: float, *columns: float) -> tuple[Figure, list[Axes]]:

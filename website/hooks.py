@@ -25,7 +25,7 @@ def on_config(config: Any) -> None:
 
 
 def _expand(nav: Any) -> Any:
-    found = []
+    found: list[Any] = []
     for item in nav:
         if isinstance(item, dict):
             ((title, value),) = item.items()
@@ -66,12 +66,12 @@ def on_files(files: Files, config: Any) -> Files:
         page = path.relative_to(DOCS).with_suffix(".md")
         text, pictures = notebooks.page(path)
         pages |= {page.as_posix(): text, **{(page.parent / name).as_posix(): data for name, data in pictures.items()}}
-    written = {page.relative_to(DOCS).as_posix(): page.read_text() for page in DOCS.rglob("*.md")}
+    written = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md")}
     linked = written | {page: text for page, text in pages.items() if isinstance(text, str)}
-    for path in sorted({path for page, text in linked.items() for path in sources.outside(page, text)}):
-        pages[sources.page_of(path)] = sources.show(path)
-    for path, content in pages.items():
-        files.append(File.generated(config, path, content=content))
+    for shown in sorted({path for name, text in linked.items() for path in sources.outside(name, text)}):
+        pages[sources.page_of(shown)] = sources.show(shown)
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
     return files
 
 
