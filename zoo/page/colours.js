@@ -1,0 +1,19 @@
+// Colours of numbers. 0 is no colour: the paper shows through.
+
+const NEGATIVE = "37 110 190", POSITIVE = "214 84 20"; // blue and orange, which colour-blind readers tell apart
+
+/** Returns the colour of a number in [-1, 1]. */
+export function diverging(value) {
+  const strength = Math.min(1, Math.abs(value));
+  return `rgb(${value < 0 ? NEGATIVE : POSITIVE} / ${(0.85 * strength).toFixed(3)})`;
+}
+
+/** Returns the colour of a number in [0, 1]. */
+export function sequential(value) {
+  return `rgb(${NEGATIVE} / ${(0.92 * Math.min(1, Math.max(0, value))).toFixed(3)})`;
+}
+
+/** Whether text on such a colour must be light, on light paper. */
+export function strong(value) {
+  return Math.abs(value) > 0.62;
+}

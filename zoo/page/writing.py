@@ -1,0 +1,116 @@
+"""Writing a page that runs exported models in the browser."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.files import bundle
+from zoo.models import Model
+from zoo.onnx import write as write_graphs
+from zoo.onnx.writing import FORMAT, FORMAT_VERSION
+from zoo.page import runtime
+
+HERE = Path(__file__).parent
+ASSETS = ("*.html", "*.css", "*.js")
+MODELS = "models"  # the folder of the models, and the name of the list
+TASKS = ("char_lm", "seq_classifier", "seq_tagger", "seq2seq", "regressor")
+SYMBOLS = ("symbols", "source_symbols", "target_symbols")
+ENGINE = 'data-engine="{}"'  # in index.html
+
+
+def write(models: Mapping[str, Model | Path], folder: Path, archive: Path) -> None:
+    """Writes a page that needs nothing but a web host: no server of its own, and no other address.
+
+    Args:
+        models: Name -> model, or the folder of its ONNX graphs, see `zoo.onnx.write`. The first one is shown first.
+        folder: The folder to write. All files are written to a temporary one first.
+        archive: The package of onnxruntime-web, see `zoo.page.runtime`.
+
+    Raises:
+        ValueError: If a model can't be exported, if an exported one is damaged, or if the page can't show it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        rows = [_add(name, model, temporary) for name, model in models.items()]
+        (temporary / f"{MODELS}.json").write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
+        for pattern in ASSETS:
+            for file in HERE.glob(pattern):
+                shutil.copyfile(file, temporary / file.name)
+        index = temporary / "index.html"
+        text = index.read_text(encoding="utf-8").replace(ENGINE.format("server"), ENGINE.format("browser"))
+        index.write_text(text, encoding="utf-8")
+        runtime.unpack(archive, temporary / "runtime")
+        temporary.chmod(0o755)  # a web host reads it as another user
+        os.replace(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _add(name: str, model: Model | Path, page: Path) -> dict[str, Any]:
+    """Writes the graphs of a model, and returns its row of the list, as `GET /models` of a server gives it."""
+    target = page / MODELS / name
+    if isinstance(model, Path):
+        config = read_export(model)
+        _check_shown(name, config["name"], config["arguments"])
+        target.mkdir(parents=True)
+        for file in (bundle.CONFIG, *(graph["file"] for graph in config["graphs"].values())):
+            shutil.copyfile(model / file, target / file)
+    else:
+        _check_shown(name, model.model_name, model.config.as_dict())
+        write_graphs(model, target)
+        config = read_export(target)
+    return {
+        "name": name,
+        "title": config["about"].get("title", name),
+        "task": _task_of(config["name"]),
+        "folder": f"{MODELS}/{name}",
+        "about": config["about"],
+        "arguments": config["arguments"],
+    }
+
+
+def is_export(folder: Path) -> bool:
+    """Returns whether a folder holds the ONNX graphs of a model."""
+    try:
+        return json.loads((folder / bundle.CONFIG).read_text(encoding="utf-8")).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def read_export(folder: Path) -> dict[str, Any]:
+    """Returns the config of a folder of ONNX graphs.
+
+    Raises:
+        ValueError: If the folder holds something else, or if a graph is missing or has changed.
+    """
+    if not is_export(folder):
+        raise ValueError(f"{folder}: expected the folder of a model's ONNX graphs")
+    config: dict[str, Any] = json.loads((folder / bundle.CONFIG).read_text(encoding="utf-8"))
+    if (version := config.get("format_version")) != FORMAT_VERSION:
+        raise ValueError(f"{folder}: got version {version} of the format, expected {FORMAT_VERSION}")
+    for graph in config["graphs"].values():
+        file = folder / graph["file"]
+        if file.parent != folder or not file.is_file() or bundle.sha256(file.read_bytes()) != graph["sha256"]:
+            raise ValueError(
+                f"{file}: missing, or not the graph that {bundle.CONFIG} describes; export the model again"
+            )
+    return config
+
+
+def _task_of(model_name: str) -> str | None:
+    return next((task for task in TASKS if model_name.startswith(f"{task}_")), None)
+
+
+def _check_shown(name: str, model_name: str, arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError if the page has no view of a model, or can't split its texts."""
+    if _task_of(model_name) is None:
+        raise ValueError(f"{name}: the page has no view of a {model_name}, expected one of {', '.join(TASKS)}")
+    if "bpe" in [arguments.get(key) for key in SYMBOLS]:
+        raise ValueError(
+            f"{name}: its symbols are bpe; in the browser, the page splits texts into characters, bytes or words"
+        )
