@@ -29,13 +29,14 @@ def page(argv: list[str]) -> int:
         from zoo.page.writing import is_export
     except ModuleNotFoundError as error:
         raise UsageError(f"page: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
+    archive = cached(runtime.NAME, runtime.URL, runtime.check)
     found: dict[str, Model | Path] = {}
     for source in given.models:
         name = name_of(source)
         if name in found:
             raise UsageError(f"page: two of the models have the name {name}")
         found[name] = Path(source) if is_export(Path(source)) else hub.load(source)
-    write(found, folder, cached(runtime.NAME, runtime.URL, runtime.check))
+    write(found, folder, archive)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     models = f"{len(found)} model{'s' if len(found) > 1 else ''}"
     print(f"{folder}: {models}, {size / 1e6:.1f} MB; to look at it: python -m http.server --directory {folder}")

@@ -11,8 +11,8 @@ const KINDS = {
 };
 const MEASURES = {
   bpc: (value) => [brief(value, 3), "bits a character"],
-  accuracy: (value) => [`${brief(100 * value, 3)}%`, "right"],
-  exact_match: (value) => [`${brief(100 * value, 3)}%`, "exactly right"],
+  accuracy: (value) => [`${brief(100 * value, 4)}%`, "right"],
+  exact_match: (value) => [`${brief(100 * value, 4)}%`, "exactly right"],
   f1: (value) => [brief(value, 2), "F1"],
   mae: (value) => [brief(value, 2), "mean error"],
 };
@@ -54,14 +54,18 @@ function link(entry) {
 /** Marks the chosen model in the list. */
 export function mark({ name }) {
   for (const one of document.querySelectorAll("#list a")) {
-    if (one.dataset.name === name) one.setAttribute("aria-current", "page");
-    else one.removeAttribute("aria-current");
+    if (one.dataset.name !== name) one.removeAttribute("aria-current");
+    else {
+      one.setAttribute("aria-current", "page");
+      const nav = one.closest("nav"), hidden = one.offsetTop + one.offsetHeight - nav.clientHeight - nav.scrollTop;
+      if (hidden > 0 || one.offsetTop < nav.scrollTop) nav.scrollTop = one.offsetTop - nav.clientHeight / 2;
+    }
   }
 }
 
 /** A model's title, as a heading. */
 export function titleOf({ title, name }) {
-  const text = title || name;
+  const text = (title || name).replaceAll("->", "\u2192");
   return text[0].toUpperCase() + text.slice(1);
 }
 

@@ -2,32 +2,32 @@
 
 import { brief, svg } from "./dom.js";
 
-const WIDTH = 760, HEIGHT = 340, LEFT = 56, RIGHT = 16, TOP = 16, BOTTOM = 34;
+const HEIGHT = 340, LEFT = 56, RIGHT = 16, TOP = 16, BOTTOM = 34;
 const TICKS = 5;
 
 /**
  * Draws a chart.
  *
- * window: T numbers; forecast: H numbers; band: [low, high], each H numbers, or null; labels: T + H texts; move: a
+ * width: in pixels; window: T numbers; forecast: H numbers; band: [low, high], each H numbers, or null; labels: T + H texts; move: a
  * function of a place and its new value, or null.
  */
-export function chart({ window, forecast, band = null, labels, move = null, label }) {
+export function chart({ width, window, forecast, band = null, labels, move = null, label }) {
   const values = [...window, ...forecast, ...(band ? band.flat() : [])];
   const [low, high, step] = scale(Math.min(...values), Math.max(...values));
   const count = window.length + forecast.length;
-  const x = (i) => LEFT + ((WIDTH - LEFT - RIGHT) * (i + 0.5)) / count;
+  const x = (i) => LEFT + ((width - LEFT - RIGHT) * (i + 0.5)) / count;
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
   const line = (numbers, from) => numbers.map((value, i) => `${i ? "L" : "M"}${x(from + i)} ${y(value)}`).join("");
   const joined = (numbers) => [window.at(-1), ...numbers], last = window.length - 1;
   const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) => low + i * step);
   const picture = svg(
     "svg",
-    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
+    { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label },
     ticks.map((value) => [
-      svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
+      svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
       svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, brief(value, 5)),
     ]).flat(),
-    places(labels, count).map((i) => svg("text", { class: "tick", x: x(i), y: HEIGHT - 10, "text-anchor": "middle" }, labels[i])),
+    places(labels, count, width).map((i) => svg("text", { class: "tick", x: x(i), y: HEIGHT - 10, "text-anchor": "middle" }, labels[i])),
     svg("line", { class: "now", x1: x(last + 0.5), x2: x(last + 0.5), y1: TOP, y2: HEIGHT - BOTTOM }),
     band && svg("path", { class: "band", d: `${line(joined(band[1]), last)}${line(joined(band[0]), last).split(/(?=[ML])/).reverse().map((point) => `L${point.slice(1)}`).join("")}Z` }),
     svg("path", { class: "window", d: line(window, 0) }),
@@ -73,7 +73,7 @@ function scale(least, most) {
 }
 
 /** Which of the labels are shown. */
-function places(labels, count) {
-  const every = Math.max(1, Math.ceil(count / 7));
+function places(labels, count, width) {
+  const every = Math.max(1, Math.ceil((count * Math.max(...labels.map((label) => label.length * 10 + 20))) / width));
   return Array.from({ length: count }, (_, i) => i).filter((i) => i % every === 0 && labels[i]);
 }

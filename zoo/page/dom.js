@@ -30,7 +30,7 @@ export function field(label, control, hint = null) {
 
 /** Makes a slider that shows its value. */
 export function slider(label, { min, max, step, value, digits = 0, change = () => {} }) {
-  const shown = el("output", {}, Number(value).toFixed(digits));
+  const shown = el("span", { class: "value" }, Number(value).toFixed(digits));
   const update = () => {
     shown.textContent = Number(input.value).toFixed(digits);
     change(Number(input.value));
@@ -89,10 +89,12 @@ export function problem() {
 /** Returns a function that calls another one a little later, and only for the last of many calls. */
 export function later(action, wait = 200) {
   let timer;
-  return (...values) => {
-    clearTimeout(timer);
+  const call = (...values) => {
+    call.cancel();
     timer = setTimeout(() => action(...values), wait);
   };
+  call.cancel = () => clearTimeout(timer);
+  return call;
 }
 
 /** Waits for some milliseconds. */

@@ -1,6 +1,6 @@
 // What a visitor sees first: an input for each config of the package, and one for other models.
 
-const SENTENCE = "what do you mean by that said the caterpillar sternly explain yourself";
+const SENTENCE = "i can't explain myself i'm afraid said alice because i'm not myself you see";
 const CO2 = {
   times: Array.from({ length: 24 }, (_, i) => `${2000 + Math.floor(i / 12)}-${String((i % 12) + 1).padStart(2, "0")}`),
   rows: [
@@ -8,7 +8,7 @@ const CO2 = {
     370.18, 371.33, 372.06, 372.78, 373.8, 373.06, 371.3, 369.43, 367.88, 368.05, 369.38, 371.02, // 2001
   ].map((value) => [value]),
 };
-const ADDING = Array.from({ length: 100 }, (_, i) => [((i * 37 + 11) % 100) / 100, Number(i === 20 || i === 70)]);
+const ADDING = Array.from({ length: 100 }, (_, i) => [((i * i * 7 + i * 37 + 11) % 101) / 100, Number(i === 20 || i === 70)]);
 
 /** Inputs by the name of a config; models of one config are alike. */
 const KNOWN = {

@@ -1,30 +1,31 @@
-// The hidden units, the ones that vary most first, each with a line of its values.
+// The hidden units, the ones whose tanh varies most first, each with a line of its values.
 
 import { diverging } from "./colours.js";
 import { brief, el } from "./dom.js";
 
 const MOST = 32; // units in the list
 const WIDTH = 132, HEIGHT = 26; // of a line
+const SETTLED = 80; // items from which on the chosen unit stays, although another one may vary more
 
 export class UnitList {
   constructor(changed) {
-    Object.assign(this, { changed, unit: null });
+    Object.assign(this, { changed, unit: null, own: false });
     this.element = el("div", { class: "unit-list", role: "radiogroup", "aria-label": "Hidden unit" });
   }
 
-  /** Chooses a unit; null is the one that varies most. */
-  choose(unit) {
-    this.unit = unit;
+  /** Forgets the chosen unit: it becomes the one that varies most. */
+  reset() {
+    Object.assign(this, { unit: null, own: false });
   }
 
   /** Lists the units by how much they vary over some items. */
   order(items) {
-    const states = items.map((item) => item.state).filter(Boolean);
+    const states = items.map((item) => item.values).filter(Boolean);
     if (states.length < 2) return;
     const spread = spreads(states);
     const ranked = Array.from(spread, (_, unit) => unit).sort((a, b) => spread[b] - spread[a]);
-    const first = this.unit === null;
-    this.unit ??= ranked[0];
+    const before = this.unit;
+    if (before === null || (!this.own && states.length < SETTLED)) [this.unit] = ranked;
     const focused = this.element.contains(document.activeElement) && document.activeElement.tagName === "INPUT";
     const shown = ranked.slice(0, MOST);
     if (!shown.includes(this.unit)) shown[MOST - 1] = this.unit;
@@ -32,7 +33,7 @@ export class UnitList {
     this.element.replaceChildren(...shown.map((unit) => this.entry(unit, spread[unit], states)));
     this.element.scrollTop = scroll;
     if (focused) this.element.querySelector("input:checked")?.focus({ preventScroll: true });
-    if (first) this.changed(this.unit);
+    if (before !== this.unit) this.changed(this.unit);
   }
 
   entry(unit, spread, states) {
@@ -47,7 +48,7 @@ export class UnitList {
         value: unit,
         checked: unit === this.unit,
         change: () => {
-          this.unit = unit;
+          Object.assign(this, { unit, own: true });
           this.changed(unit);
         },
       }),

@@ -50,6 +50,7 @@ export function show(entry, runner, root) {
     chances.replaceChildren(bars(ranked, { show: visible }));
     const names = classes.length <= MOST ? classes : ranked.map(([name]) => name);
     picture.replaceChildren(found.length > 1 ? steps_of(found.slice(-LONGEST), read.slice(-LONGEST), names) : "");
+    picture.scrollLeft = picture.scrollWidth;
     picture.parentElement.hidden = found.length < 2;
   }
 
@@ -75,7 +76,7 @@ function steps_of(found, read, names) {
   };
   return el(
     "table",
-    { class: "matrix" },
+    { class: read.length > 12 ? "matrix dense" : "matrix" },
     el("thead", {}, el("tr", {}, el("td", {}), read.map((symbol) => el("th", { scope: "col" }, visible(symbol))))),
     el(
       "tbody",

@@ -53,6 +53,7 @@ class DigitsView {
           "div",
           { class: "row" },
           el("button", { type: "button", click: () => this.clear() }, "Clear"),
+          el("span", { class: "note" }, "or have one drawn"),
           el("div", { class: "sketches", role: "group", "aria-label": "Or have one drawn" }, sketches),
         ),
       ),
@@ -63,8 +64,8 @@ class DigitsView {
         el(
           "div",
           { class: "side" },
-          el("figure", {}, el("div", { class: "framed" }, this.seen, this.line), el("figcaption", {}, "what the network sees")),
-          el("figure", {}, this.heat, this.labels(), el("figcaption", {}, "what it thinks after each row")),
+          el("figure", {}, el("figcaption", {}, "what the network sees"), el("div", { class: "framed" }, this.seen, this.line)),
+          el("figure", {}, el("figcaption", {}, "what it thinks after each row"), this.heat, this.labels()),
         ),
         el("label", { class: "field" }, el("span", { class: "label" }, "Rows read"), this.rows),
       ),

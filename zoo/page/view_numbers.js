@@ -36,7 +36,7 @@ class NumbersView {
     return el(
       "div",
       { class: "numbers" },
-      el("section", { class: "card" }, small ? [editor, this.verdict] : [this.verdict, hint && el("p", { class: "note" }, hint)], this.picture, small ? null : editor, this.wrong),
+      el("section", { class: "card" }, small ? el("div", { class: "sum" }, editor, el("span", { class: "arrow", "aria-hidden": "true" }, "\u2192"), this.verdict) : [this.verdict, hint && el("p", { class: "note" }, hint)], this.picture, small ? null : editor, this.wrong),
     );
   }
 
@@ -98,10 +98,10 @@ class NumbersView {
     const target = this.config.target_columns?.[0];
     const shown = all?.length === 1 ? all[0].map((value) => brief(value)).join(", ") : brief(values.at(-1), 5);
     const when = times?.at(-1) ?? (values.length > 1 ? `${values.length} steps ahead` : null);
-    const range = band ? `, ${Math.round(100 * (levels[1] - levels[0]))}% of the time between ${brief(band[0].at(-1), 5)} and ${brief(band[1].at(-1), 5)}` : "";
+    const range = band ? `; with a probability of ${Math.round(100 * (levels[1] - levels[0]))}%, between ${brief(band[0].at(-1), 5)} and ${brief(band[1].at(-1), 5)}` : "";
     this.verdict.replaceChildren(
       el("span", { class: "big" }, shown),
-      el("span", { class: "under" }, this.marks ? this.sum() : `${when ? `${target ?? "value"}, ${when}` : "comes next, so it thinks"}${range}`),
+      el("span", { class: "under" }, this.marks ? this.sum() : `${when ? `expected ${target ?? "value"}, ${when}` : "comes next, so it thinks"}${range}`),
     );
     this.picture.replaceChildren(this.marks ? this.stems() : this.single ? this.line(values, band, times) : "");
   }
@@ -109,6 +109,7 @@ class NumbersView {
   line(values, band, times) {
     const labels = this.times && times ? [...this.times, ...times] : Array.from({ length: this.rows.length + values.length }, (_, i) => String(i + 1));
     return chart({
+      width: Math.min(900, Math.max(320, this.picture.clientWidth)),
       window: this.rows.map(([value]) => value),
       forecast: values,
       band,

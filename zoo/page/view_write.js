@@ -29,6 +29,7 @@ class WriteView {
     this.length = el("input", { type: "number", min: 1, max: 2000, value: 300 });
     this.seed = el("input", { type: "number", min: 0, max: 4294967295, value: 1 });
     this.button = el("button", { type: "button", class: "primary", click: () => (this.running ? this.stop() : this.run()) });
+    this.again = later(() => this.run(), 700);
     this.element = this.layout();
     this.shown(false);
   }
@@ -38,8 +39,7 @@ class WriteView {
       this.seed.value = Math.floor(Math.random() * 10000);
       this.run();
     };
-    const again = later(() => this.run(), 700);
-    for (const input of [this.prompt, this.temperature.input, this.length, this.seed]) input.addEventListener("input", again);
+    for (const input of [this.prompt, this.temperature.input, this.length, this.seed]) input.addEventListener("input", this.again);
     return el(
       "div",
       { class: "write" },
@@ -62,7 +62,7 @@ class WriteView {
           el(
             "div",
             { class: "row spread" },
-            choice("Show", { colours: "Colours", guesses: "Guesses under each" }, "colours", (mode) => this.text.mode(mode)),
+            choice("Show", { colours: "Colours", guesses: "With guesses" }, "colours", (mode) => this.text.mode(mode)),
             choice("Pace", PACES, this.pace, (pace) => (this.pace = pace)),
           ),
           this.text.element,
@@ -72,8 +72,9 @@ class WriteView {
           "section",
           { class: "card units" },
           el("h2", {}, "Hidden units"),
-          el("p", { class: "note" }, "Choose one: its value colours the text. The ones that change most come first."),
+          el("p", { class: "note" }, "Choose one: it colours the text. The ones that change most come first."),
           this.stateChoice(),
+          this.text.legend,
           this.units.element,
         ),
       ),
@@ -134,6 +135,7 @@ class WriteView {
   }
 
   stop() {
+    this.again.cancel();
     this.running?.abort();
     this.running = null;
     this.shown(false);
@@ -151,8 +153,8 @@ class WriteView {
     try {
       const text = this.items.map((item) => item.text).join("");
       const read = text ? await this.runner.read({ text, top: SHOWN, state: name }) : [];
-      read.forEach((item, i) => this.items[i] && (this.items[i].state = item.state));
-      this.units.choose(null);
+      this.text.states(this.items, read);
+      this.units.reset();
       this.units.order(this.items);
       this.text.colour(this.items, this.units.unit);
     } catch (error) {
