@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.staticfiles import StaticFiles
 
 import zoo
 from datamodules.sources.cache import cache_dir
-from support import ROOT
 from zoo.models import CharLMConfig, CharLMModel
 from zoo.onnx import write as write_graphs
-from zoo.page import runtime, write
-from zoo.page.writing import MODELS
+from zoo.page import HERE, runtime
+from zoo.page.writing import write
+from zoo.serve.app import create
+from zoo.serve.running import listen
+from zoo.serve.served import Limits
 from zoo.vocab import Vocab
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -274,65 +278,54 @@ def test_a_text_is_tagged(shown: Callable) -> None:
 # -- the engine that asks a server
 
 
-class Api(Static):
-    """The page, and as much of the API of `zoo serve` as it uses, answered by models of this process."""
+@pytest.fixture
+def served() -> Iterator[Callable[..., str]]:
+    """Serves models and the page; returns the address."""
+    running: list[tuple[Any, threading.Thread]] = []
 
-    models = {name: zoo.load(name) for name in (ALICE, TOY)}
+    def start(*names: str) -> str:
+        app = create({name: zoo.load(name) for name in names}, Limits(), "127.0.0.1")
+        app.mount("/", StaticFiles(directory=HERE, html=True))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
+        taken = listen("127.0.0.1", 0)
+        taken.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/"
 
-    def answer(self, body: bytes, kind: str = "application/json") -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        if self.path != f"/{MODELS}":
-            return super().do_GET()
-        rows = [
-            {
-                "name": name,
-                "title": model.about["title"],
-                "task": model.task_name,
-                "about": model.about,
-                "arguments": model.config.as_dict(),
-                "first": {"state_0": 0.0, "state_1": 0.0},
-            }
-            for name, model in self.models.items()
-        ]
-        return self.answer(json.dumps(rows).encode())
-
-    def do_POST(self) -> None:
-        _, _, name, call = self.path.split("/")
-        given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        getattr(self, call)(self.models[name], given)
-
-    def read(self, model: Any, given: Any) -> None:
-        row = {"top": [["e", 0.5], ["a", 0.25]], "state": [0.5, -0.5]}
-        self.answer(json.dumps([{"text": symbol, **row} for symbol in given["text"]]).encode())
-
-    def stream(self, model: Any, given: Any) -> None:
-        options = {key: given[key] for key in ("length", "temperature", "seed")}
-        text = model.generate(given["prompt"], **options)
-        symbols = [{"text": one, "log_prob": -1.0, "top": [[one, 1.0]], "state": [0.1, 0.9]} for one in text]
-        events = [f"data: {json.dumps(symbols[at : at + 7])}\n\n" for at in range(0, len(symbols), 7)]
-        self.answer("".join([*events, "event: done\ndata: {}\n\n"]).encode(), "text/event-stream")
-
-    def translate(self, model: Any, given: Any) -> None:
-        assert given["alignment"] is False  # the model has no attention
-        self.answer(
-            json.dumps([{"text": text, "alignment": None} for text in model.translate(given["texts"])]).encode()
-        )
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join()
 
 
 @needs_browser
-def test_the_page_asks_the_server_that_serves_it(serve: Callable, visit: Callable) -> None:
-    address = serve(functools.partial(Api, directory=str(ROOT / "zoo" / "page")))
-    page = visit(address)
-    write_text(page, "alice", 40, 0, 1, "alice" + Api.models[ALICE].generate("alice", 40, temperature=0))
+def test_the_page_asks_the_server_that_serves_it(served: Callable, visit: Callable) -> None:
+    names = (ALICE, DIGITS, "seq_classifier_lstm.words_gutenberg", TOY, "seq2seq_lstm.addition_attention")
+    page = visit(served(*names, "regressor_lstm.three_steps", "regressor_gru.co2"), reduced_motion="reduce")
+    model = zoo.load(ALICE)
+    write_text(page, "alice", 40, 0, 1, "alice" + model.generate("alice", 40, temperature=0))
+    write_text(page, "alice", 40, 0.7, 3, "alice" + model.generate("alice", 40, temperature=0.7, seed=3))
+    page.get_by_label("State").select_option("state_0")
+    page.locator(".unit").first.wait_for()
+    page.get_by_role("link", name="Digits, row by row").click()
+    page.locator(".verdict.final").wait_for()
+    assert page.locator(".heat span").count() == 28 * 10
+    page.get_by_role("link", name="The last letter").click()
+    page.get_by_label("Input").fill("dee")
+    answer = zoo.load(names[2]).classify("dee")[0].label
+    sync_api.expect(page.locator(".verdict .big")).to_have_text(answer)
     page.get_by_role("link", name="Six English words").click()
     page.get_by_label("From").fill("kiss")
     sync_api.expect(page.locator(".translation")).to_have_text("키스")
+    page.get_by_role("link", name="by a decoder that looks").click()
+    sync_api.expect(page.locator(".translation")).to_have_text("579")
+    assert page.locator(".alignment tbody tr").count() == 4
+    page.get_by_role("link", name="25 35 45").click()
+    sync_api.expect(page.locator(".verdict .big")).to_have_text("55")
+    page.get_by_role("link", name="The CO2").click()
+    sync_api.expect(page.locator(".verdict .big")).to_have_text("372.79")
 
 
 # -- the command

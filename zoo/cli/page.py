@@ -25,8 +25,8 @@ def page(argv: list[str]) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"--output: {folder} already exists; give a new folder")
     try:
-        from zoo.page import runtime, write
-        from zoo.page.writing import is_export
+        from zoo.page import runtime
+        from zoo.page.writing import is_export, write
     except ModuleNotFoundError as error:
         raise UsageError(f"page: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
     archive = cached(runtime.NAME, runtime.URL, runtime.check)

@@ -14,10 +14,11 @@ export class ServerEngine {
 
 /** A model of the server. */
 class ServedModel {
-  constructor({ name, first, arguments: config }) {
+  constructor({ name, state, arguments: config }) {
     this.home = `models/${encodeURIComponent(name)}`;
-    this.states = Object.keys(first ?? {});
+    this.states = state;
     this.stepwise = !config.bidirectional && (config.pooling ?? "last") === "last";
+    this.steps = config.num_steps;
     this.single = config.horizon === null; // one step ahead
     this.attends = (config.attention ?? "none") !== "none";
   }
@@ -37,7 +38,9 @@ class ServedModel {
 
   async classify(input) {
     const [found] = await ask(`${this.home}/classify`, { inputs: [input], steps: this.stepwise });
-    return Array.isArray(found) ? found : [found];
+    if (!Array.isArray(found)) return [found];
+    if (this.steps && found.length !== this.steps) throw new ModelFailure(`It reads ${this.steps} steps, and got ${found.length}.`);
+    return found;
   }
 
   async tag(text) {

@@ -12,10 +12,8 @@ from zoo.files import bundle
 from zoo.models import Model
 from zoo.onnx import write as write_graphs
 from zoo.onnx.writing import FORMAT, FORMAT_VERSION
-from zoo.page import runtime
+from zoo.page import files, runtime
 
-HERE = Path(__file__).parent
-ASSETS = ("*.html", "*.css", "*.js")
 MODELS = "models"  # the folder of the models, and the name of the list
 TASKS = ("char_lm", "seq_classifier", "seq_tagger", "seq2seq", "regressor")
 SYMBOLS = ("symbols", "source_symbols", "target_symbols")
@@ -38,9 +36,8 @@ def write(models: Mapping[str, Model | Path], folder: Path, archive: Path) -> No
     try:
         rows = [_add(name, model, temporary) for name, model in models.items()]
         (temporary / f"{MODELS}.json").write_text(json.dumps(rows, ensure_ascii=False) + "\n", encoding="utf-8")
-        for pattern in ASSETS:
-            for file in HERE.glob(pattern):
-                shutil.copyfile(file, temporary / file.name)
+        for file in files():
+            shutil.copyfile(file, temporary / file.name)
         index = temporary / "index.html"
         text = index.read_text(encoding="utf-8").replace(ENGINE.format("server"), ENGINE.format("browser"))
         index.write_text(text, encoding="utf-8")
