@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import uvicorn
 from starlette.staticfiles import StaticFiles
 
 import zoo
 from datamodules.sources.cache import cache_dir
+from zoo import symbols
+from zoo.methods import times
 from zoo.models import CharLMConfig, CharLMModel
 from zoo.onnx import write as write_graphs
 from zoo.page import HERE, runtime
@@ -38,6 +41,11 @@ PEN = 2  # pixels of MNIST that a stroke is wide
 
 class Static(http.server.SimpleHTTPRequestHandler):
     """Serves a folder, quietly."""
+
+    def do_GET(self) -> None:
+        if self.path != "/favicon.ico":
+            return super().do_GET()
+        return self.send_error(204)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -82,9 +90,8 @@ def visit() -> Iterator[Callable[..., Any]]:
             page.set_default_timeout(WAIT_MS)
             page.on("pageerror", lambda error: wrong.append(str(error)))
             page.on("console", lambda said: said.type in ("error", "warning") and wrong.append(said.text))
-            page.on(
-                "request", lambda one: one.url.startswith((address.partition("#")[0], "data:")) or wrong.append(one.url)
-            )
+            home = "/".join(address.split("/")[:3]) + "/"
+            page.on("request", lambda one: one.url.startswith((home, "data:")) or wrong.append(one.url))
             page.goto(address)
             return page
 
@@ -261,6 +268,41 @@ def test_a_text_is_classified_after_each_symbol(shown: Callable) -> None:
     assert page.locator(".matrix thead th").all_text_contents() == ["d", "e", "e"]
     page.get_by_label("Input").fill("de")
     sync_api.expect(page.get_by_role("alert")).to_contain_text("reads 3 steps, and got 2")
+
+
+CALL = "async ([file, call, values]) => { const m = await import(file); return values.map((v) => m[call](...v)); }"
+DRAW = """async (seed) => {
+    const next = (await import('./random.js')).generator(seed);
+    return [next(), next(), next()];
+}"""
+FOLLOWING = """async ([texts, freq]) => {
+    const m = await import('./times.js');
+    return m.following(texts.map(m.parse), freq, 3).map((time) => m.show(time, freq));
+}"""
+TEXTS = [
+    *("Oh dear! (said she)", "a  b", " two,three ", "caf\u00e9 \u2018x\u2019 it's 1/2 _a", "\n\nx", ""),
+    "\u4e2d\u6587 \U0001f600",
+]
+
+
+@needs_browser
+def test_the_page_splits_texts_draws_numbers_and_counts_months_as_the_package_does(
+    serve: Callable, visit: Callable
+) -> None:
+    page = visit(serve(functools.partial(Static, directory=str(HERE))) + "page.css")  # runs no script
+    for kind in ("characters", "words", "bytes"):
+        pieces = [symbols.split(text, kind) for text in TEXTS]
+        assert page.evaluate(CALL, ["./vocabulary.js", "split", [[text, kind] for text in TEXTS]]) == pieces
+        assert page.evaluate(CALL, ["./vocabulary.js", "join", [[row, kind] for row in pieces]]) == TEXTS
+    for seed in (0, 1, 2**32):
+        assert page.evaluate(DRAW, seed) == np.random.default_rng([seed, 0]).random(3).tolist()
+    for given, freq in (
+        (["2023-11-30", "2023-12-31"], "1 month"),
+        (["2024-02", "2024-03"], "1 month"),
+        (["2024-02-28 22:30"], "15 minutes"),
+    ):
+        expected = [times.show(time, freq) for time in times.following(times.as_times(given), freq, 3)]
+        assert page.evaluate(FOLLOWING, [given, freq]) == expected
 
 
 @pytest.mark.slow

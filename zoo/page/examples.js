@@ -1,5 +1,7 @@
 // What a visitor sees first: an input for each config of the package, and one for other models.
 
+import { following, parse, show } from "./times.js";
+
 const SENTENCE = "i can't explain myself i'm afraid said alice because i'm not myself you see";
 const CO2 = {
   times: Array.from({ length: 24 }, (_, i) => `${2000 + Math.floor(i / 12)}-${String((i % 12) + 1).padStart(2, "0")}`),
@@ -40,19 +42,26 @@ export function known({ about }) {
 }
 
 /** Returns a text that a model can read: the example, or some of its symbols. */
-export function text(entry, symbols, steps = 6) {
+export function text(entry, symbols, steps = 6, kind = "characters") {
   const found = known(entry);
   if (typeof found === "string") return found;
   const letters = symbols.filter((symbol) => !/^<.*>$/.test(symbol) && symbol.trim());
-  return Array.from({ length: Math.min(steps, 12) }, (_, i) => letters[(i * 7 + 3) % letters.length]).join("");
+  return Array.from({ length: Math.min(steps, 12) }, (_, i) => letters[(i * 7 + 3) % letters.length]).join(kind === "words" ? " " : "");
 }
 
 /** Returns the numbers of a regressor's example: `rows`, a list for each step, and `times` or null. */
 export function numbers(entry) {
-  const found = known(entry), { num_steps, input_size, mean, scale } = entry.arguments;
+  const found = known(entry), { num_steps, input_size, mean, scale, freq } = entry.arguments;
   if (found?.rows?.length === (num_steps ?? found?.rows?.length) && found) return { times: null, ...found };
   const of = (values, place) => (Array.isArray(values) ? values[place] : values) ?? 0;
   const wave = (i, place) => of(mean, place) + (of(scale, place) || 1) * Math.sin(i / 2 + place);
   const rows = Array.from({ length: num_steps ?? 24 }, (_, i) => Array.from({ length: input_size }, (_, place) => wave(i, place)));
-  return { times: null, rows: rows.map((row) => row.map((value) => Number(value.toPrecision(5)))) };
+  const times = freq ? timesFrom("2024-01-01", freq, rows.length) : null;
+  return { times, rows: rows.map((row) => row.map((value) => Number(value.toPrecision(5)))) };
+}
+
+/** Returns times in steps of `freq`, as texts. */
+export function timesFrom(first, freq, count) {
+  const start = parse(first);
+  return [start, ...following([start], freq, count - 1)].map((time) => show(time, freq));
 }

@@ -13,7 +13,7 @@ export function show(entry, runner, root) {
   const input = el("input", {
     type: "text",
     class: "big-input",
-    value: examples.text(entry, vocab, steps ?? 12),
+    value: examples.text(entry, vocab, steps ?? 12, symbols),
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",

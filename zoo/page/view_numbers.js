@@ -19,6 +19,7 @@ class NumbersView {
     const { rows, times } = examples.numbers(entry), config = entry.arguments;
     Object.assign(this, { config, runner, rows, times, turn: 0 });
     this.forecasts = config.input_columns && config.target_columns && config.horizon; // else `values`
+    this.column = this.single ? 0 : (config.input_columns?.indexOf(config.target_columns?.[0]) ?? -1); // in the picture
     this.marks = config.input_size === 2 && rows.every(([, mark]) => mark === 0 || mark === 1);
     this.picture = el("div", { class: "picture" });
     this.verdict = el("p", { class: "verdict", "aria-live": "polite" });
@@ -32,7 +33,7 @@ class NumbersView {
     const small = this.rows.length * this.config.input_size <= 8;
     this.fillEditor();
     const editor = small ? this.editor : el("details", {}, el("summary", {}, "Edit the numbers"), this.editor);
-    const hint = this.marks ? "Choose which two numbers are marked: click them." : this.single && !small ? "Move a point up or down, and watch the forecast." : null;
+    const hint = this.marks ? "Choose which two numbers are marked: click them." : this.column >= 0 && !small ? "Move a point up or down, and watch the forecast." : null;
     return el(
       "div",
       { class: "numbers" },
@@ -57,7 +58,7 @@ class NumbersView {
           return el("span", { class: "number-field" }, this.times ? el("small", {}, this.times[i]) : null, input);
         }),
       );
-      this.editor.replaceChildren(...inputs);
+      this.editor.replaceChildren(this.config.calendar.length ? this.firstTime() : "", ...inputs);
       return;
     }
     const text = el("textarea", { rows: 10, spellcheck: "false" }, this.rows.map((row) => row.join(" ")).join("\n"));
@@ -66,6 +67,21 @@ class NumbersView {
       this.soon();
     });
     this.editor.replaceChildren(field(`One step a line: ${names.join(" ")}`, text));
+  }
+
+  /** A field for the time of the first step, which a calendar needs. */
+  firstTime() {
+    const input = el("input", { type: "text", value: this.times[0] });
+    input.addEventListener("change", () => {
+      try {
+        this.times = examples.timesFrom(input.value, this.config.freq, this.rows.length);
+        this.fillEditor();
+        this.answer();
+      } catch (error) {
+        this.wrong.textContent = error.message;
+      }
+    });
+    return field("Time of the first step", input);
   }
 
   async answer() {
@@ -103,14 +119,14 @@ class NumbersView {
       el("span", { class: "big" }, shown),
       el("span", { class: "under" }, this.marks ? this.sum() : `${when ? `expected ${target ?? "value"}, ${when}` : "comes next, so it thinks"}${range}`),
     );
-    this.picture.replaceChildren(this.marks ? this.stems() : this.single ? this.line(values, band, times) : "");
+    this.picture.replaceChildren(this.marks ? this.stems() : this.column >= 0 ? this.line(values, band, times) : "");
   }
 
   line(values, band, times) {
     const labels = this.times && times ? [...this.times, ...times] : Array.from({ length: this.rows.length + values.length }, (_, i) => String(i + 1));
     return chart({
       width: Math.min(900, Math.max(320, this.picture.clientWidth)),
-      window: this.rows.map(([value]) => value),
+      window: this.rows.map((row) => row[this.column]),
       forecast: values,
       band,
       labels,
@@ -120,8 +136,8 @@ class NumbersView {
   }
 
   move(place, value) {
-    this.rows[place][0] = value;
-    const input = this.editor.querySelectorAll("input")[place];
+    this.rows[place][this.column] = value;
+    const input = this.editor.querySelectorAll("input[type=number]")[place * this.config.input_size + this.column];
     if (input) input.value = value;
     this.answer();
   }

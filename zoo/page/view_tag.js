@@ -5,12 +5,12 @@ import * as examples from "./examples.js";
 import { visible } from "./vocabulary.js";
 
 export function show(entry, runner, root) {
-  const { tags, vocab } = entry.arguments;
+  const { tags, vocab, symbols: kind } = entry.arguments;
   const edits = tags.includes("=") && tags.every((tag) => /^[=^]/.test(tag)); // as `zoo.tags.is_edits`
   const input = el(
     "textarea",
     { rows: 3, autocapitalize: "off", spellcheck: "false", input: later(() => answer(), 200) },
-    examples.text(entry, vocab, 12),
+    examples.text(entry, vocab, 12, kind),
   );
   const output = el("div", { class: edits ? "edited" : "tagged", "aria-live": "polite" });
   const wrong = problem();

@@ -6,11 +6,11 @@ import * as examples from "./examples.js";
 import { END, visible } from "./vocabulary.js";
 
 export function show(entry, runner, root) {
-  const { source_vocab: vocab, attention } = entry.arguments;
+  const { source_vocab: vocab, source_symbols: kind, attention } = entry.arguments;
   const input = el("input", {
     type: "text",
     class: "big-input",
-    value: examples.text(entry, vocab),
+    value: examples.text(entry, vocab, 6, kind),
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
