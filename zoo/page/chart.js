@@ -27,7 +27,7 @@ export function chart({ width, window, forecast, band = null, labels, move = nul
       svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
       svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, brief(value, 5)),
     ]).flat(),
-    places(labels, count, width).map((i) => svg("text", { class: "tick", x: x(i), y: HEIGHT - 10, "text-anchor": "middle" }, labels[i])),
+    places(labels, count, width).map((i) => svg("text", { class: "tick", y: HEIGHT - 10, ...anchored(x(i), labels[i]) }, labels[i])),
     svg("line", { class: "now", x1: x(last + 0.5), x2: x(last + 0.5), y1: TOP, y2: HEIGHT - BOTTOM }),
     band && svg("path", { class: "band", d: `${line(joined(band[1]), last)}${line(joined(band[0]), last).split(/(?=[ML])/).reverse().map((point) => `L${point.slice(1)}`).join("")}Z` }),
     svg("path", { class: "window", d: line(window, 0) }),
@@ -36,6 +36,11 @@ export function chart({ width, window, forecast, band = null, labels, move = nul
     window.map((value, i) => movable(dot("window", x(i), y(value), `${labels[i]}: ${brief(value, 6)}`), i)),
   );
   return picture;
+
+  /** In the middle of its place, or ending at the edge. */
+  function anchored(at, text) {
+    return at + 4 * text.length > width ? { x: width, "text-anchor": "end" } : { x: at, "text-anchor": "middle" };
+  }
 
   function movable(element, place) {
     if (!move) return element;

@@ -36,6 +36,14 @@ const KNOWN = {
   co2: CO2,
 };
 
+/** How a language model writes at first. The texts of some end after a few symbols. */
+const SETTINGS = { copy_min_gru: { temperature: 0, length: 4 } };
+
+/** Returns the first settings of a language model. */
+export function settings({ about }) {
+  return SETTINGS[about?.config] ?? { temperature: 0.5, length: 300 };
+}
+
 /** Returns the example of a model, or undefined. */
 export function known({ about }) {
   return KNOWN[about?.config];

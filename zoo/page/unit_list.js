@@ -74,10 +74,10 @@ function spreads(states) {
 function sparkline(canvas, values) {
   const pen = canvas.getContext("2d"), middle = canvas.height / 2;
   const limit = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
-  const width = canvas.width / Math.max(values.length, 60);
+  const left = (i) => Math.round((i * canvas.width) / Math.max(values.length, 60)); // whole pixels, without a pattern
   values.forEach((value, i) => {
     const high = (value / limit) * (middle - 2);
     pen.fillStyle = diverging(Math.sign(value) * (0.35 + 0.65 * Math.abs(value / limit)));
-    pen.fillRect(i * width, middle - Math.max(0, high), Math.max(1, width - 0.5), Math.max(1, Math.abs(high)));
+    pen.fillRect(left(i), middle - Math.max(0, high), left(i + 1) - left(i), Math.max(1, Math.abs(high)));
   });
 }

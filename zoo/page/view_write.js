@@ -24,9 +24,10 @@ class WriteView {
     this.text = new TextPanel(SHOWN);
     this.units = new UnitList((unit) => this.text.colour(this.items, unit));
     this.wrong = problem();
-    this.prompt = el("textarea", { rows: 2, spellcheck: "false", autocapitalize: "off" }, examples.known(entry) ?? "");
-    this.temperature = slider("Temperature", { min: 0, max: 1.5, step: 0.05, value: 0.5, digits: 2 });
-    this.length = el("input", { type: "number", min: 1, max: 2000, value: 300 });
+    this.prompt = el("textarea", { rows: 1, spellcheck: "false", autocapitalize: "off" }, examples.known(entry) ?? "");
+    const { temperature, length } = examples.settings(entry);
+    this.temperature = slider("Temperature", { min: 0, max: 1.5, step: 0.05, value: temperature, digits: 2 });
+    this.length = el("input", { type: "number", min: 1, max: 2000, value: length });
     this.seed = el("input", { type: "number", min: 0, max: 4294967295, value: 1 });
     this.button = el("button", { type: "button", class: "primary", click: () => (this.running ? this.stop() : this.run()) });
     this.again = later(() => this.run(), 700);
