@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import uvicorn
-from starlette.staticfiles import StaticFiles
 
 import zoo
 from datamodules.sources.cache import cache_dir
 from zoo import symbols
+from zoo.graphs import write as write_graphs
 from zoo.methods import times
 from zoo.models import CharLMConfig, CharLMModel
-from zoo.onnx import write as write_graphs
 from zoo.page import HERE, runtime
 from zoo.page.writing import write
 from zoo.serve.app import create
@@ -327,7 +326,6 @@ def served() -> Iterator[Callable[..., str]]:
 
     def start(*names: str) -> str:
         app = create({name: zoo.load(name) for name in names}, Limits(), "127.0.0.1")
-        app.mount("/", StaticFiles(directory=HERE, html=True))
         server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
         taken = listen("127.0.0.1", 0)
         taken.listen()

@@ -8,6 +8,7 @@ from datamodules.sources.cache import cached
 from zoo import hub
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
+from zoo.runtime.loading import is_export
 
 if TYPE_CHECKING:
     from zoo.models import Model
@@ -26,7 +27,7 @@ def page(argv: list[str]) -> int:
         raise UsageError(f"--output: {folder} already exists; give a new folder")
     try:
         from zoo.page import runtime
-        from zoo.page.writing import is_export, write
+        from zoo.page.writing import write
     except ModuleNotFoundError as error:
         raise UsageError(f"page: it needs {error.name}; pip install 'rnn-zoo[onnx]'") from error
     archive = cached(runtime.NAME, runtime.URL, runtime.check)

@@ -1,10 +1,10 @@
 """Where the commands that use a model find it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from zoo.cli.errors import UsageError
+from zoo.runtime.loading import is_export
 
 
 def load(source: str) -> Any:
@@ -28,12 +28,3 @@ def load(source: str) -> Any:
         raise UsageError(f"{source}: no export, and other models need {error.name}; pip install rnn-zoo") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def is_export(folder: Path) -> bool:
-    """Returns whether a folder was written by `zoo export --format onnx`."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(config, dict) and config.get("format") == "onnx"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.files import bundle
+from zoo.graphs import write as write_graphs
 from zoo.models import Model
-from zoo.onnx import write as write_graphs
-from zoo.onnx.writing import FORMAT, FORMAT_VERSION
 from zoo.page import files, runtime
+from zoo.runtime.loading import read_config, read_graphs
 
 MODELS = "models"  # the folder of the models, and the name of the list
 TASKS = ("char_lm", "seq_classifier", "seq_tagger", "seq2seq", "regressor")
@@ -24,7 +24,7 @@ def write(models: Mapping[str, Model | Path], folder: Path, archive: Path) -> No
     """Writes a page that needs nothing but a web host: no server of its own, and no other address.
 
     Args:
-        models: Name -> model, or the folder of its ONNX graphs, see `zoo.onnx.write`. The first one is shown first.
+        models: Name -> model, or the folder of its ONNX graphs, see `zoo.graphs.write`. The first one is shown first.
         folder: The folder to write. All files are written to a temporary one first.
         archive: The package of onnxruntime-web, see `zoo.page.runtime`.
 
@@ -52,15 +52,16 @@ def _add(name: str, model: Model | Path, page: Path) -> dict[str, Any]:
     """Writes the graphs of a model, and returns its row of the list, as `GET /models` of a server gives it."""
     target = page / MODELS / name
     if isinstance(model, Path):
-        config = read_export(model)
+        config = read_config(model)
         _check_shown(name, config["name"], config["arguments"])
         target.mkdir(parents=True)
-        for file in (bundle.CONFIG, *(graph["file"] for graph in config["graphs"].values())):
-            shutil.copyfile(model / file, target / file)
+        shutil.copyfile(model / bundle.CONFIG, target / bundle.CONFIG)
+        for graph, data in read_graphs(model, config).items():
+            (target / Path(config["graphs"][graph]["file"]).name).write_bytes(data)
     else:
         _check_shown(name, model.model_name, model.config.as_dict())
         write_graphs(model, target)
-        config = read_export(target)
+        config = read_config(target)
     return {
         "name": name,
         "title": config["about"].get("title", name),
@@ -69,34 +70,6 @@ def _add(name: str, model: Model | Path, page: Path) -> dict[str, Any]:
         "about": config["about"],
         "arguments": config["arguments"],
     }
-
-
-def is_export(folder: Path) -> bool:
-    """Returns whether a folder holds the ONNX graphs of a model."""
-    try:
-        return json.loads((folder / bundle.CONFIG).read_text(encoding="utf-8")).get("format") == FORMAT
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def read_export(folder: Path) -> dict[str, Any]:
-    """Returns the config of a folder of ONNX graphs.
-
-    Raises:
-        ValueError: If the folder holds something else, or if a graph is missing or has changed.
-    """
-    if not is_export(folder):
-        raise ValueError(f"{folder}: expected the folder of a model's ONNX graphs")
-    config: dict[str, Any] = json.loads((folder / bundle.CONFIG).read_text(encoding="utf-8"))
-    if (version := config.get("format_version")) != FORMAT_VERSION:
-        raise ValueError(f"{folder}: got version {version} of the format, expected {FORMAT_VERSION}")
-    for graph in config["graphs"].values():
-        file = folder / graph["file"]
-        if file.parent != folder or not file.is_file() or bundle.sha256(file.read_bytes()) != graph["sha256"]:
-            raise ValueError(
-                f"{file}: missing, or not the graph that {bundle.CONFIG} describes; export the model again"
-            )
-    return config
 
 
 def _task_of(model_name: str) -> str | None:
