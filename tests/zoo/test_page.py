@@ -388,7 +388,7 @@ def test_the_command_takes_names_and_exports_and_needs_a_new_folder(zoo_command:
     assert (again.code, "site already exists" in again.err) == (2, True)
     Path("toy/step.onnx").write_bytes(b"other")
     damaged = zoo_command("page", "toy", "-o", "new")
-    assert (damaged.code, "missing, or not the graph" in damaged.err) == (2, True)
+    assert (damaged.code, "step.onnx: damaged file" in damaged.err) == (2, True)
     assert not Path("new").exists()
     assert not [path for path in Path().iterdir() if path.name.startswith(".")]
 

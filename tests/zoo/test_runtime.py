@@ -55,6 +55,8 @@ def test_a_language_model_writes_the_same(tmp_path: Path) -> None:
     for options in draws:
         same(exported.generate_batch([*TEXTS, ""], 20, **options), model.generate_batch([*TEXTS, ""], 20, **options))
         assert list(exported.stream("abba", 20, **options)) == list(model.stream("abba", 20, **options))
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["decoding"] == {"blank": 12, "end": 2, "never": [3, 0, 1], "temperature": 1.0, "length": 200}
     same(exported.search("abba", 8, 4, length_penalty="wu"), model.search("abba", 8, 4, length_penalty="wu"))
     same(exported.infer(TEXTS), model.infer(TEXTS))
     prompts = ["abba hag fed " * 50, "c"]  # one is read in two pieces

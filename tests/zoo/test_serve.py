@@ -301,5 +301,6 @@ def test_bad_commands_say_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     assert "--max_waiting: got 0" in error(TOY, "--port", 0, "--max_waiting", 0)
     assert "unknown model 'char_lm_lstm.alise'; did you mean" in error("char_lm_lstm.alise", "--port", 0)
     assert "two models have the name" in error(TOY, TOY, "--port", 0)
+    monkeypatch.delitem(sys.modules, "zoo.serve.running", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert "pip install 'rnn-zoo[serve]'" in error(TOY, "--port", 0)
