@@ -67,9 +67,9 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
         if action not in served[name].actions:
             known = ", ".join(served[name].actions)
             raise HTTPException(404, f"{name}: no action {action!r}, expected one of {known}")
-        kind, function = served[name].actions[action]
         try:
-            found = function(kind.parse(await _body(request, limits.bytes)))
+            asked = served[name].actions[action].parse(await _body(request, limits.bytes))
+            found = getattr(served[name], action)(asked)
             if isinstance(found, AsyncIterator):
                 return await _events(found)
             return JSONResponse(await found)
@@ -170,7 +170,7 @@ def openapi(served: Mapping[str, Served]) -> dict[str, Any]:
         "/models": {"get": {"summary": "The models", "responses": _responses({})}},
     }
     for name, one in served.items():
-        for action, (kind, _) in one.actions.items():
+        for action, kind in one.actions.items():
             content = {"application/json": {"schema": kind.schema()}}
             paths[f"/models/{name}/{action}"] = {
                 "post": {
