@@ -37,7 +37,18 @@ export function list(models) {
     {},
     groups
       .filter(([, found]) => found.length)
-      .map(([kind, found]) => el("section", {}, el("h2", {}, kind), el("ul", {}, found.map((entry) => el("li", {}, link(entry)))))),
+      .map(([kind, found]) =>
+        el(
+          "section",
+          {},
+          el("h2", {}, kind),
+          el(
+            "ul",
+            {},
+            found.map((entry) => el("li", {}, link(entry))),
+          ),
+        ),
+      ),
   );
 }
 
@@ -57,7 +68,8 @@ export function mark({ name }) {
     if (one.dataset.name !== name) one.removeAttribute("aria-current");
     else {
       one.setAttribute("aria-current", "page");
-      const nav = one.closest("nav"), hidden = one.offsetTop + one.offsetHeight - nav.clientHeight - nav.scrollTop;
+      const nav = one.closest("nav"),
+        hidden = one.offsetTop + one.offsetHeight - nav.clientHeight - nav.scrollTop;
       if (hidden > 0 || one.offsetTop < nav.scrollTop) nav.scrollTop = one.offsetTop - nav.clientHeight / 2;
     }
   }
@@ -84,19 +96,35 @@ function figureOf({ about }) {
 
 /** The heading of a model. */
 export function heading(entry) {
-  const figure = figureOf(entry), net = entry.about?.description?.split(", trained by")[0];
+  const figure = figureOf(entry),
+    net = entry.about?.description?.split(", trained by")[0];
   return el(
     "div",
     { class: "heading" },
-    el("div", {}, el("h1", {}, titleOf(entry)), el("p", { class: "sub" }, [net, entry.name].filter(Boolean).join(" \u00b7 "))),
-    figure && el("p", { class: "key-figure" }, el("span", { class: "big" }, figure[0]), el("span", { class: "under" }, `${figure[1]}, ${figure[2]}`)),
+    el(
+      "div",
+      {},
+      el("h1", {}, titleOf(entry)),
+      el("p", { class: "sub" }, [net, entry.name].filter(Boolean).join(" \u00b7 ")),
+    ),
+    figure &&
+      el(
+        "p",
+        { class: "key-figure" },
+        el("span", { class: "big" }, figure[0]),
+        el("span", { class: "under" }, `${figure[1]}, ${figure[2]}`),
+      ),
   );
 }
 
 /** The card of a model. */
 export function details({ about, arguments: config }) {
   const rows = Object.entries(CARD).filter(([key]) => about?.[key]);
-  const size = [["cell", config.cell], ["hidden units", config.hidden_size], ["layers", config.num_layers]];
+  const size = [
+    ["cell", config.cell],
+    ["hidden units", config.hidden_size],
+    ["layers", config.num_layers],
+  ];
   return el(
     "details",
     { class: "card about" },
@@ -106,7 +134,14 @@ export function details({ about, arguments: config }) {
       {},
       rows.flatMap(([key, name]) => [el("dt", {}, name), el("dd", {}, String(about[key]).replaceAll("`", ""))]),
       el("dt", {}, "Size"),
-      el("dd", {}, size.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ")),
+      el(
+        "dd",
+        {},
+        size
+          .filter(([, value]) => value)
+          .map(([name, value]) => `${name} ${value}`)
+          .join(", "),
+      ),
     ),
   );
 }
