@@ -10,7 +10,7 @@ const KINDS = {
   regressor: "Predict numbers",
 };
 const MEASURES = {
-  bpc: (value) => [brief(value, 3), "bits a character"],
+  bpc: (value) => [brief(value, 3), "bits per character"],
   accuracy: (value) => [`${brief(100 * value, 4)}%`, "right"],
   exact_match: (value) => [`${brief(100 * value, 4)}%`, "exactly right"],
   f1: (value) => [brief(value, 2), "F1"],
@@ -18,7 +18,6 @@ const MEASURES = {
 };
 const PARTS = { test: "on data it never saw", val: "on validation data", train: "on what it learned from" };
 const CARD = {
-  description: "Network",
   dataset: "Data",
   split: "How it was judged",
   spread: "Figures",
@@ -58,7 +57,7 @@ function link(entry) {
     "a",
     { href: `#${encodeURIComponent(entry.name)}`, "data-name": entry.name },
     el("strong", {}, titleOf(entry)),
-    el("small", {}, [shortNet(entry), figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 ")),
+    el("small", {}, [netOf(entry)?.split(",")[0], figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 ")),
   );
 }
 
@@ -81,8 +80,9 @@ export function titleOf({ title, name }) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-function shortNet({ about }) {
-  return about?.description?.split(", trained by")[0].split(",")[0];
+/** The network, as the card describes it. */
+function netOf({ about }) {
+  return about?.description?.split(", trained by")[0];
 }
 
 /** The most important figure of a model: its value, its unit, and of which data it is. */
@@ -97,7 +97,7 @@ function figureOf({ about }) {
 /** The heading of a model. */
 export function heading(entry) {
   const figure = figureOf(entry),
-    net = entry.about?.description?.split(", trained by")[0];
+    net = netOf(entry);
   return el(
     "div",
     { class: "heading" },
@@ -133,7 +133,7 @@ export function details({ about, arguments: config }) {
       "dl",
       {},
       rows.flatMap(([key, name]) => [el("dt", {}, name), el("dd", {}, String(about[key]).replaceAll("`", ""))]),
-      el("dt", {}, "Size"),
+      el("dt", {}, "Network"),
       el(
         "dd",
         {},
