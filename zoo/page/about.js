@@ -57,7 +57,11 @@ function link(entry) {
     "a",
     { href: `#${encodeURIComponent(entry.name)}`, "data-name": entry.name },
     el("strong", {}, titleOf(entry)),
-    el("small", {}, [netOf(entry)?.split(",")[0], figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 ")),
+    el(
+      "small",
+      {},
+      [netOf(entry)?.split(",")[0], figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 "),
+    ),
   );
 }
 
