@@ -10,7 +10,7 @@ const KINDS = {
   regressor: "Predict numbers",
 };
 const MEASURES = {
-  bpc: (value) => [brief(value, 3), "bits a character"],
+  bpc: (value) => [brief(value, 3), "bits per character"],
   accuracy: (value) => [`${brief(100 * value, 4)}%`, "right"],
   exact_match: (value) => [`${brief(100 * value, 4)}%`, "exactly right"],
   f1: (value) => [brief(value, 2), "F1"],
@@ -18,7 +18,6 @@ const MEASURES = {
 };
 const PARTS = { test: "on data it never saw", val: "on validation data", train: "on what it learned from" };
 const CARD = {
-  description: "Network",
   dataset: "Data",
   split: "How it was judged",
   spread: "Figures",
@@ -37,7 +36,18 @@ export function list(models) {
     {},
     groups
       .filter(([, found]) => found.length)
-      .map(([kind, found]) => el("section", {}, el("h2", {}, kind), el("ul", {}, found.map((entry) => el("li", {}, link(entry)))))),
+      .map(([kind, found]) =>
+        el(
+          "section",
+          {},
+          el("h2", {}, kind),
+          el(
+            "ul",
+            {},
+            found.map((entry) => el("li", {}, link(entry))),
+          ),
+        ),
+      ),
   );
 }
 
@@ -47,7 +57,11 @@ function link(entry) {
     "a",
     { href: `#${encodeURIComponent(entry.name)}`, "data-name": entry.name },
     el("strong", {}, titleOf(entry)),
-    el("small", {}, [shortNet(entry), figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 ")),
+    el(
+      "small",
+      {},
+      [netOf(entry)?.split(",")[0], figure && figure.slice(0, 2).join(" ")].filter(Boolean).join(" \u00b7 "),
+    ),
   );
 }
 
@@ -57,7 +71,8 @@ export function mark({ name }) {
     if (one.dataset.name !== name) one.removeAttribute("aria-current");
     else {
       one.setAttribute("aria-current", "page");
-      const nav = one.closest("nav"), hidden = one.offsetTop + one.offsetHeight - nav.clientHeight - nav.scrollTop;
+      const nav = one.closest("nav"),
+        hidden = one.offsetTop + one.offsetHeight - nav.clientHeight - nav.scrollTop;
       if (hidden > 0 || one.offsetTop < nav.scrollTop) nav.scrollTop = one.offsetTop - nav.clientHeight / 2;
     }
   }
@@ -69,8 +84,9 @@ export function titleOf({ title, name }) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-function shortNet({ about }) {
-  return about?.description?.split(", trained by")[0].split(",")[0];
+/** The network, as the card describes it. */
+function netOf({ about }) {
+  return about?.description?.split(", trained by")[0];
 }
 
 /** The most important figure of a model: its value, its unit, and of which data it is. */
@@ -84,19 +100,35 @@ function figureOf({ about }) {
 
 /** The heading of a model. */
 export function heading(entry) {
-  const figure = figureOf(entry), net = entry.about?.description?.split(", trained by")[0];
+  const figure = figureOf(entry),
+    net = netOf(entry);
   return el(
     "div",
     { class: "heading" },
-    el("div", {}, el("h1", {}, titleOf(entry)), el("p", { class: "sub" }, [net, entry.name].filter(Boolean).join(" \u00b7 "))),
-    figure && el("p", { class: "key-figure" }, el("span", { class: "big" }, figure[0]), el("span", { class: "under" }, `${figure[1]}, ${figure[2]}`)),
+    el(
+      "div",
+      {},
+      el("h1", {}, titleOf(entry)),
+      el("p", { class: "sub" }, [net, entry.name].filter(Boolean).join(" \u00b7 ")),
+    ),
+    figure &&
+      el(
+        "p",
+        { class: "key-figure" },
+        el("span", { class: "big" }, figure[0]),
+        el("span", { class: "under" }, `${figure[1]}, ${figure[2]}`),
+      ),
   );
 }
 
 /** The card of a model. */
 export function details({ about, arguments: config }) {
   const rows = Object.entries(CARD).filter(([key]) => about?.[key]);
-  const size = [["cell", config.cell], ["hidden units", config.hidden_size], ["layers", config.num_layers]];
+  const size = [
+    ["cell", config.cell],
+    ["hidden units", config.hidden_size],
+    ["layers", config.num_layers],
+  ];
   return el(
     "details",
     { class: "card about" },
@@ -105,8 +137,15 @@ export function details({ about, arguments: config }) {
       "dl",
       {},
       rows.flatMap(([key, name]) => [el("dt", {}, name), el("dd", {}, String(about[key]).replaceAll("`", ""))]),
-      el("dt", {}, "Size"),
-      el("dd", {}, size.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`).join(", ")),
+      el("dt", {}, "Network"),
+      el(
+        "dd",
+        {},
+        size
+          .filter(([, value]) => value)
+          .map(([name, value]) => `${name} ${value}`)
+          .join(", "),
+      ),
     ),
   );
 }

@@ -2,14 +2,18 @@
 
 import { brief, svg } from "./dom.js";
 
-const HEIGHT = 340, LEFT = 56, RIGHT = 16, TOP = 16, BOTTOM = 34;
+const HEIGHT = 340,
+  LEFT = 56,
+  RIGHT = 16,
+  TOP = 16,
+  BOTTOM = 34;
 const TICKS = 5;
 
 /**
  * Draws a chart.
  *
- * width: in pixels; window: T numbers; forecast: H numbers; band: [low, high], each H numbers, or null; labels: T + H texts; move: a
- * function of a place and its new value, or null.
+ * width: in pixels; window: T numbers; forecast: H numbers; band: [low, high], each H numbers, or null; labels: T + H
+ * texts; move: is called with a place, its new value and the distance of two marks, or null.
  */
 export function chart({ width, window, forecast, band = null, labels, move = null, label }) {
   const values = [...window, ...forecast, ...(band ? band.flat() : [])];
@@ -18,21 +22,36 @@ export function chart({ width, window, forecast, band = null, labels, move = nul
   const x = (i) => LEFT + ((width - LEFT - RIGHT) * (i + 0.5)) / count;
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (value - low) / (high - low));
   const line = (numbers, from) => numbers.map((value, i) => `${i ? "L" : "M"}${x(from + i)} ${y(value)}`).join("");
-  const joined = (numbers) => [window.at(-1), ...numbers], last = window.length - 1;
+  const joined = (numbers) => [window.at(-1), ...numbers],
+    last = window.length - 1;
   const ticks = Array.from({ length: Math.round((high - low) / step) + 1 }, (_, i) => low + i * step);
   const picture = svg(
     "svg",
     { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label },
-    ticks.map((value) => [
-      svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
-      svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, brief(value, 5)),
-    ]).flat(),
-    places(labels, count, width).map((i) => svg("text", { class: "tick", y: HEIGHT - 10, ...anchored(x(i), labels[i]) }, labels[i])),
+    ticks
+      .map((value) => [
+        svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+        svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, brief(value, 5)),
+      ])
+      .flat(),
+    places(labels, count, width).map((i) =>
+      svg("text", { class: "tick", y: HEIGHT - 10, ...anchored(x(i), labels[i]) }, labels[i]),
+    ),
     svg("line", { class: "now", x1: x(last + 0.5), x2: x(last + 0.5), y1: TOP, y2: HEIGHT - BOTTOM }),
-    band && svg("path", { class: "band", d: `${line(joined(band[1]), last)}${line(joined(band[0]), last).split(/(?=[ML])/).reverse().map((point) => `L${point.slice(1)}`).join("")}Z` }),
+    band &&
+      svg("path", {
+        class: "band",
+        d: `${line(joined(band[1]), last)}${line(joined(band[0]), last)
+          .split(/(?=[ML])/)
+          .reverse()
+          .map((point) => `L${point.slice(1)}`)
+          .join("")}Z`,
+      }),
     svg("path", { class: "window", d: line(window, 0) }),
     svg("path", { class: "forecast", d: line(joined(forecast), last) }),
-    forecast.map((value, i) => dot("forecast", x(last + 1 + i), y(value), `${labels[last + 1 + i]}: ${brief(value, 6)}`)),
+    forecast.map((value, i) =>
+      dot("forecast", x(last + 1 + i), y(value), `${labels[last + 1 + i]}: ${brief(value, 6)}`),
+    ),
     window.map((value, i) => movable(dot("window", x(i), y(value), `${labels[i]}: ${brief(value, 6)}`), i)),
   );
   return picture;
@@ -66,12 +85,19 @@ export function chart({ width, window, forecast, band = null, labels, move = nul
 }
 
 function dot(kind, cx, cy, title) {
-  return svg("g", { class: `dot ${kind}` }, svg("circle", { cx, cy, r: 11, class: "reach" }), svg("circle", { cx, cy, r: 3.5 }), svg("title", {}, title));
+  return svg(
+    "g",
+    { class: `dot ${kind}` },
+    svg("circle", { cx, cy, r: 11, class: "reach" }),
+    svg("circle", { cx, cy, r: 3.5 }),
+    svg("title", {}, title),
+  );
 }
 
 /** Round limits of an axis, and the distance of its marks. */
 function scale(least, most) {
-  const range = most - least || Math.abs(most) || 1, rough = range / TICKS;
+  const range = most - least || Math.abs(most) || 1,
+    rough = range / TICKS;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough);
   return [Math.floor((least - range * 0.04) / step) * step, Math.ceil((most + range * 0.04) / step) * step, step];

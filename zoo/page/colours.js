@@ -1,6 +1,7 @@
 // Colours of numbers. 0 is no colour: the paper shows through.
 
-const NEGATIVE = "37 110 190", POSITIVE = "214 84 20"; // blue and orange, which colour-blind readers tell apart
+const NEGATIVE = "37 110 190",
+  POSITIVE = "214 84 20"; // blue and orange, which colour-blind readers tell apart
 
 /** Returns the colour of a number in [-1, 1]. */
 export function diverging(value) {
@@ -10,10 +11,11 @@ export function diverging(value) {
 
 /** Returns the colour of a number in [0, 1]. */
 export function sequential(value) {
-  return `rgb(${NEGATIVE} / ${(0.92 * Math.min(1, Math.max(0, value))).toFixed(3)})`;
+  const strength = Math.min(1, Math.max(0, value));
+  return `color-mix(in srgb, var(--accent) ${(94 * strength).toFixed(1)}%, transparent)`;
 }
 
-/** Whether text on such a colour must be light, on light paper. */
+/** Whether text on such a colour must be in the colour of the paper. */
 export function strong(value) {
-  return Math.abs(value) > 0.62;
+  return value > 0.62;
 }

@@ -27,7 +27,8 @@ export function centred(ink, side) {
   const box = bounds(ink, side);
   if (!box) return null;
   const scale = Math.max(box.right - box.left, box.bottom - box.top) / BOX; // pixels of the drawing in one of the picture
-  const left = box.x - (SIZE / 2) * scale, top = box.y - (SIZE / 2) * scale;
+  const left = box.x - (SIZE / 2) * scale,
+    top = box.y - (SIZE / 2) * scale;
   return Array.from({ length: SIZE }, (_, r) =>
     Array.from({ length: SIZE }, (_, c) => average(ink, side, left + c * scale, top + r * scale, scale)),
   );
@@ -39,7 +40,8 @@ function bounds(ink, side) {
   let mass = 0;
   for (let i = 0; i < ink.length; i++) {
     if (!ink[i]) continue;
-    const x = i % side, y = Math.floor(i / side);
+    const x = i % side,
+      y = Math.floor(i / side);
     found.left = Math.min(found.left, x);
     found.right = Math.max(found.right, x + 1);
     found.top = Math.min(found.top, y);

@@ -6,11 +6,36 @@ const SENTENCE = "i can't explain myself i'm afraid said alice because i'm not m
 const CO2 = {
   times: Array.from({ length: 24 }, (_, i) => `${2000 + Math.floor(i / 12)}-${String((i % 12) + 1).padStart(2, "0")}`),
   rows: [
-    369.02, 369.38, 370.4, 371.54, 371.65, 371.62, 369.94, 367.95, 366.54, 366.73, 368.12, 369.44, // 2000
-    370.18, 371.33, 372.06, 372.78, 373.8, 373.06, 371.3, 369.43, 367.88, 368.05, 369.38, 371.02, // 2001
+    369.02,
+    369.38,
+    370.4,
+    371.54,
+    371.65,
+    371.62,
+    369.94,
+    367.95,
+    366.54,
+    366.73,
+    368.12,
+    369.44, // 2000
+    370.18,
+    371.33,
+    372.06,
+    372.78,
+    373.8,
+    373.06,
+    371.3,
+    369.43,
+    367.88,
+    368.05,
+    369.38,
+    371.02, // 2001
   ].map((value) => [value]),
 };
-const ADDING = Array.from({ length: 100 }, (_, i) => [((i * i * 7 + i * 37 + 11) % 101) / 100, Number(i === 20 || i === 70)]);
+const ADDING = Array.from({ length: 100 }, (_, i) => [
+  ((i * i * 7 + i * 37 + 11) % 101) / 100,
+  Number(i === 20 || i === 70),
+]);
 
 /** Inputs by the name of a config; models of one config are alike. */
 const KNOWN = {
@@ -54,16 +79,21 @@ export function text(entry, symbols, steps = 6, kind = "characters") {
   const found = known(entry);
   if (typeof found === "string") return found;
   const letters = symbols.filter((symbol) => !/^<.*>$/.test(symbol) && symbol.trim());
-  return Array.from({ length: Math.min(steps, 12) }, (_, i) => letters[(i * 7 + 3) % letters.length]).join(kind === "words" ? " " : "");
+  return Array.from({ length: Math.min(steps, 12) }, (_, i) => letters[(i * 7 + 3) % letters.length]).join(
+    kind === "words" ? " " : "",
+  );
 }
 
 /** Returns the numbers of a regressor's example: `rows`, a list for each step, and `times` or null. */
 export function numbers(entry) {
-  const found = known(entry), { num_steps, input_size, mean, scale, freq } = entry.arguments;
+  const found = known(entry),
+    { num_steps, input_size, mean, scale, freq } = entry.arguments;
   if (found?.rows?.length === (num_steps ?? found?.rows?.length) && found) return { times: null, ...found };
   const of = (values, place) => (Array.isArray(values) ? values[place] : values) ?? 0;
   const wave = (i, place) => of(mean, place) + (of(scale, place) || 1) * Math.sin(i / 2 + place);
-  const rows = Array.from({ length: num_steps ?? 24 }, (_, i) => Array.from({ length: input_size }, (_, place) => wave(i, place)));
+  const rows = Array.from({ length: num_steps ?? 24 }, (_, i) =>
+    Array.from({ length: input_size }, (_, place) => wave(i, place)),
+  );
   const times = freq ? timesFrom("2024-01-01", freq, rows.length) : null;
   return { times, rows: rows.map((row) => row.map((value) => Number(value.toPrecision(5)))) };
 }

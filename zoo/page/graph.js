@@ -41,21 +41,26 @@ export class Graph {
   }
 
   firstOf({ shape, first }) {
-    const dims = [1, ...shape.slice(1)], size = dims.reduce((a, b) => a * b, 1);
+    const dims = [1, ...shape.slice(1)],
+      size = dims.reduce((a, b) => a * b, 1);
     const values = Array.isArray(first) ? first.flat(Infinity) : Array(size).fill(first);
     return { data: Float32Array.from(values), dims };
   }
 
   /** Runs the graph. Calls wait for each other, as a session does one thing at a time. */
   async run(inputs) {
-    const feeds = Object.fromEntries(Object.entries(this.spec.inputs).map(([name, spec]) => [name, this.tensor(inputs[name], spec)]));
+    const feeds = Object.fromEntries(
+      Object.entries(this.spec.inputs).map(([name, spec]) => [name, this.tensor(inputs[name], spec)]),
+    );
     const before = this.turn;
     let done;
     this.turn = new Promise((resolve) => (done = resolve));
     await before;
     try {
       const found = await this.session.run(feeds);
-      return Object.fromEntries(this.spec.outputs.map((name) => [name, { data: found[name].data, dims: found[name].dims }]));
+      return Object.fromEntries(
+        this.spec.outputs.map((name) => [name, { data: found[name].data, dims: found[name].dims }]),
+      );
     } finally {
       done();
     }

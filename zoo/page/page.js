@@ -27,12 +27,13 @@ async function engineOf(name) {
 }
 
 const main = document.querySelector("#model");
-let close = () => {}, turn = 0;
+let close = () => {},
+  turn = 0;
 
 /** Shows the model that the address names, else the first one. */
 async function open(engine, models) {
-  const wanted = decodeURIComponent(location.hash.slice(1));
-  const entry = models.find(({ name }) => name === wanted) ?? models[0];
+  const wanted = location.hash.slice(1);
+  const entry = models.find(({ name }) => encodeURIComponent(name) === wanted) ?? models[0];
   const mine = ++turn;
   close();
   close = () => {};
@@ -60,11 +61,13 @@ function failed(status, error) {
 
 async function start() {
   setUp(document.querySelector("#theme"));
-  const list = document.querySelector("#models"), narrow = matchMedia("(max-width: 899px)");
+  const list = document.querySelector("#models"),
+    narrow = matchMedia("(max-width: 899px)");
   list.open = !narrow.matches;
   narrow.addEventListener("change", () => (list.open = !narrow.matches));
   try {
-    const engine = await engineOf(document.body.dataset.engine), models = (await engine.models()).filter(viewOf);
+    const engine = await engineOf(document.body.dataset.engine),
+      models = (await engine.models()).filter(viewOf);
     if (!models.length) throw new Error("There is no model that this page can show.");
     document.querySelector("#list").replaceChildren(about.list(models));
     if (models.length === 1) document.body.classList.add("alone");

@@ -3,7 +3,8 @@
 // O'Neill's PCG64 (XSL RR 128/64), seeded by NumPy's SeedSequence.
 
 const MULTIPLIER = (2549297995355413924n << 64n) | 4865540595714422341n;
-const MASK64 = (1n << 64n) - 1n, MASK128 = (1n << 128n) - 1n;
+const MASK64 = (1n << 64n) - 1n,
+  MASK128 = (1n << 128n) - 1n;
 const POOL = 4;
 
 /** Returns a function that gives the next number in [0, 1). */
@@ -15,7 +16,8 @@ export function generator(seed, row = 0) {
   let state = step((increment + ((a << 64n) | b)) & MASK128);
   return () => {
     state = step(state);
-    const mixed = (state >> 64n) ^ (state & MASK64), turn = state >> 122n;
+    const mixed = (state >> 64n) ^ (state & MASK64),
+      turn = state >> 122n;
     const number = ((mixed >> turn) | (mixed << (64n - turn))) & MASK64;
     return Number(number >> 11n) * 2 ** -53;
   };

@@ -1,6 +1,5 @@
 // A language model in the browser.
 
-import { ModelFailure } from "./failure.js";
 import { after, Graph, one } from "./graph.js";
 import { generator } from "./random.js";
 import { choose, likeliest } from "./sampling.js";
@@ -19,8 +18,10 @@ export class CharLM {
 
   /** Reads a text: for each symbol, what is expected after it, and the state named `state` after it was read. */
   async read({ text, top = 5, state }) {
-    const symbols = this.vocabulary.split(clean(text, this.config)), banned = this.vocabulary.banned();
-    const joiner = new Joiner(this.vocabulary.kind), found = [];
+    const symbols = this.vocabulary.split(clean(text, this.config)),
+      banned = this.vocabulary.banned();
+    const joiner = new Joiner(this.vocabulary.kind),
+      found = [];
     let states = this.step.first();
     for (const id of this.vocabulary.encode(symbols)) {
       const outputs = await this.advance(id, states);
@@ -37,11 +38,14 @@ export class CharLM {
    * from, and the state named `state` after it was read.
    */
   async *stream({ prompt, length, temperature, seed, top = 5, state }) {
-    if (!(length >= 1)) throw new ModelFailure("The length must be at least 1.");
-    const symbols = this.vocabulary.split(clean(prompt, this.config)), banned = this.vocabulary.banned();
-    const given = this.vocabulary.encode(symbols), uniform = generator(seed);
-    let states = this.step.first(), logits;
-    for (const id of given.length ? given : [this.vocabulary.blank()]) ({ logits, states } = await this.advance(id, states));
+    const symbols = this.vocabulary.split(clean(prompt, this.config)),
+      banned = this.vocabulary.banned();
+    const given = this.vocabulary.encode(symbols),
+      uniform = generator(seed);
+    let states = this.step.first(),
+      logits;
+    for (const id of given.length ? given : [this.vocabulary.blank()])
+      ({ logits, states } = await this.advance(id, states));
     const joiner = new Joiner(this.vocabulary.kind, symbols.at(-1));
     for (let count = 0; count < length; count++) {
       const { id, chances } = choose(logits, banned, temperature, temperature ? uniform() : 0);

@@ -19,7 +19,8 @@ export class Classifier {
   /** Classifies a text, or T lists of D numbers: the answers after each step, or the last one alone. */
   async classify(input) {
     const steps = this.vocabulary ? this.ids(input) : input;
-    const most = this.config.max_length ?? steps.length, wanted = this.config.num_steps;
+    const most = this.config.max_length ?? steps.length,
+      wanted = this.config.num_steps;
     if (wanted && steps.length !== wanted) throw new ModelFailure(`It reads ${wanted} steps, and got ${steps.length}.`);
     const read = steps.slice(0, most);
     if (!this.stepwise) return [this.answer(await this.graph.run({ ...this.inputs(read), lengths: one(read.length) }))];
@@ -45,7 +46,9 @@ export class Classifier {
   }
 
   answer({ logits }) {
-    const chances = softmax(logits.data), best = argmax(chances), { classes } = this.config;
+    const chances = softmax(logits.data),
+      best = argmax(chances),
+      { classes } = this.config;
     return {
       label: classes[best],
       probability: chances[best],

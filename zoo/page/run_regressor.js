@@ -21,7 +21,15 @@ export class Regressor {
 
   /** Forecasts what follows the last rows of a table, whose times are texts or null: see `POST forecast`. */
   async forecast({ table, times }) {
-    const { input_columns: inputs, target_columns: targets, quantiles: levels, num_steps, freq, horizon, calendar } = this.config;
+    const {
+      input_columns: inputs,
+      target_columns: targets,
+      quantiles: levels,
+      num_steps,
+      freq,
+      horizon,
+      calendar,
+    } = this.config;
     const rows = num_steps ?? table[inputs[0]].length;
     const sequence = Array.from({ length: rows }, (_, i) => inputs.map((name) => table[name].at(i - rows)));
     const known = times?.slice(-rows).map(parse);
@@ -44,7 +52,8 @@ export class Regressor {
 
   async quantiles(sequence, times = null) {
     const { num_steps, input_size } = this.config;
-    if (num_steps && sequence.length !== num_steps) throw new ModelFailure(`It reads ${num_steps} steps, and got ${sequence.length}.`);
+    if (num_steps && sequence.length !== num_steps)
+      throw new ModelFailure(`It reads ${num_steps} steps, and got ${sequence.length}.`);
     if (!sequence.length || sequence.some((step) => step.length !== input_size || !step.every(Number.isFinite)))
       throw new ModelFailure(`Each step needs ${input_size === 1 ? "a number" : `${input_size} numbers`}.`);
     const inputs = { data: sequence.flat(), dims: [1, sequence.length, input_size] };

@@ -19,7 +19,8 @@ export class Tagger {
   /** Returns the symbols of a text, the tag of each, and the tags' probabilities. */
   async tag(text) {
     const cleaned = clean(text, this.config);
-    const symbols = this.vocabulary.kind === "words" ? cleaned.split(/\s+/u).filter(Boolean) : this.vocabulary.split(cleaned);
+    const symbols =
+      this.vocabulary.kind === "words" ? cleaned.split(/\s+/u).filter(Boolean) : this.vocabulary.split(cleaned);
     if (!symbols.length) throw new ModelFailure("Type a text.");
     const ids = this.vocabulary.encode(symbols);
     const { logits } = await this.graph.run({
@@ -28,9 +29,12 @@ export class Tagger {
       ...(this.letters && { letters: this.spelled(symbols) }),
       ...this.graph.first(),
     });
-    const size = this.config.tags.length, tags = [], probabilities = [];
+    const size = this.config.tags.length,
+      tags = [],
+      probabilities = [];
     for (let i = 0; i < ids.length; i++) {
-      const chances = softmax(logits.data.slice(i * size, (i + 1) * size)), best = argmax(chances);
+      const chances = softmax(logits.data.slice(i * size, (i + 1) * size)),
+        best = argmax(chances);
       tags.push(this.config.tags[best]);
       probabilities.push(chances[best]);
     }
@@ -41,6 +45,9 @@ export class Tagger {
   spelled(symbols) {
     const words = symbols.map((word) => this.letters.encode([...word]));
     const most = Math.max(...words.map((word) => word.length));
-    return { data: words.flatMap((word) => [...word, ...Array(most - word.length).fill(0)]), dims: [1, words.length, most] };
+    return {
+      data: words.flatMap((word) => [...word, ...Array(most - word.length).fill(0)]),
+      dims: [1, words.length, most],
+    };
   }
 }

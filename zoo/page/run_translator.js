@@ -15,7 +15,9 @@ export class Translator {
   }
 
   static async open(folder, { arguments: config, graphs }) {
-    const [encode, step] = await Promise.all(["encode", "step"].map((name) => Graph.open(`${folder}/${graphs[name].file}`, graphs[name])));
+    const [encode, step] = await Promise.all(
+      ["encode", "step"].map((name) => Graph.open(`${folder}/${graphs[name].file}`, graphs[name])),
+    );
     return new Translator(encode, step, config);
   }
 
@@ -23,10 +25,12 @@ export class Translator {
   async translate(text) {
     const symbols = this.source.split(clean(text, this.config));
     if (!symbols.length) throw new ModelFailure("Type at least one symbol.");
-    const source = this.source.encode(symbols), banned = this.target.banned(this.copies);
+    const source = this.source.encode(symbols),
+      banned = this.target.banned(this.copies);
     let states = await this.encode.run({ source: row(source), lengths: one(source.length) });
     let id = this.target.ids.get(START);
-    const ids = [], weights = [];
+    const ids = [],
+      weights = [];
     while (ids.length < this.config.max_length && id !== this.target.ids.get(END)) {
       const outputs = await this.step.run({ ids: one(id), ...states });
       if (states.seen) weights.push(this.looked(states.seen.data, outputs.new_seen.data));
@@ -49,7 +53,8 @@ export class Translator {
 
   /** The text. A copied `<unk>` is the symbol that was looked at most, of those that are unknown if there are any. */
   written(named, symbols, source, weights) {
-    const end = named.indexOf(END), unknown = this.source.ids.get(UNK);
+    const end = named.indexOf(END),
+      unknown = this.source.ids.get(UNK);
     const shown = (end < 0 ? named : named.slice(0, end)).map((symbol, t) => {
       if (!this.copies || symbol !== UNK) return symbol;
       return symbols[argmax(weights[t].map((weight, s) => weight + Number(source[s] === unknown)))];

@@ -39,7 +39,8 @@ class ServedModel {
   async classify(input) {
     const [found] = await ask(`${this.home}/classify`, { inputs: [input], steps: this.stepwise });
     if (!Array.isArray(found)) return [found];
-    if (this.steps && found.length !== this.steps) throw new ModelFailure(`It reads ${this.steps} steps, and got ${found.length}.`);
+    if (this.steps && found.length !== this.steps)
+      throw new ModelFailure(`It reads ${this.steps} steps, and got ${found.length}.`);
     return found;
   }
 
@@ -86,7 +87,11 @@ async function* events(stream) {
       rest = blocks.pop();
       for (const block of blocks) {
         const fields = block.split("\n").map((line) => line.split(/: ?(.*)/s));
-        const of = (name) => fields.filter(([key]) => key === name).map(([, value]) => value).join("\n");
+        const of = (name) =>
+          fields
+            .filter(([key]) => key === name)
+            .map(([, value]) => value)
+            .join("\n");
         yield { event: of("event") || "message", data: of("data") };
       }
     }

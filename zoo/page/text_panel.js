@@ -40,12 +40,18 @@ export class TextPanel {
 
   /** Adds the last of some items. */
   add(items, unit) {
-    const item = items.at(-1), guesses = el("span", { class: "guesses", "aria-hidden": "true" });
+    const item = items.at(-1),
+      guesses = el("span", { class: "guesses", "aria-hidden": "true" });
     this.items = items;
     const letter = el("span", { class: "letter" }, { "\n": "\u21b5", "": "\u00b7" }[item.text] ?? item.text);
     item.values = item.state && Float32Array.from(item.state, Math.tanh);
     if ([...item.text].length > 1) this.element.dataset.wide = "";
-    item.cell = el("span", { class: item.given ? "cell given" : "cell", "data-place": items.length - 1 }, letter, guesses);
+    item.cell = el(
+      "span",
+      { class: item.given ? "cell given" : "cell", "data-place": items.length - 1 },
+      letter,
+      guesses,
+    );
     item.letter = letter;
     if (item.text === "\n") item.cell.classList.add("break");
     if (/^[^\S\n]$/.test(item.text)) item.cell.classList.add("blank");
@@ -64,7 +70,11 @@ export class TextPanel {
     const guesses = item.cell.lastChild;
     guesses.replaceChildren(
       ...(item.after ?? []).map(([symbol, chance]) =>
-        el("span", { class: next && came(symbol, next) ? "came" : null, style: { "--chance": `${Math.round(100 * chance)}%` } }, visible(symbol)),
+        el(
+          "span",
+          { class: next && came(symbol, next) ? "came" : null, style: { "--chance": `${Math.round(100 * chance)}%` } },
+          visible(symbol),
+        ),
       ),
     );
   }
@@ -83,7 +93,11 @@ export class TextPanel {
     this.limit = largest(items, unit);
     for (const item of items) this.paint(item);
     const end = brief(this.limit, 2);
-    this.legend.replaceChildren(el("span", {}, `\u2212${end}`), el("span", { class: "scale", role: "img", "aria-label": "blue below 0, white at 0, orange above" }), el("span", {}, `+${end}`));
+    this.legend.replaceChildren(
+      el("span", {}, `\u2212${end}`),
+      el("span", { class: "scale", role: "img", "aria-label": "blue below 0, white at 0, orange above" }),
+      el("span", {}, `+${end}`),
+    );
     if (this.at !== null) this.inspect(this.at);
   }
 
@@ -137,20 +151,37 @@ export class TextPanel {
     this.inspector.setAttribute("aria-live", this.following ? "off" : "polite");
     const item = this.items[place];
     if (!item) {
-      this.inspector.replaceChildren(el("p", { class: "note" }, "Here you will see what the model expects after a character."));
+      this.inspector.replaceChildren(
+        el("p", { class: "note" }, "Here you will see what the model expects after a character."),
+      );
       return;
     }
     item.cell.classList.add("inspected");
-    const text = this.items.slice(0, place + 1).map((one) => one.text).join(""), next = this.items[place + 1];
+    const text = this.items
+        .slice(0, place + 1)
+        .map((one) => one.text)
+        .join(""),
+      next = this.items[place + 1];
     const value = this.unit !== null && item.state ? item.state[this.unit] : null;
     const chosen = next && item.after?.find(([symbol]) => came(symbol, next));
     this.inspector.replaceChildren(
       el(
         "div",
         {},
-        el("p", { class: "context" }, el("span", {}, visible(text.slice(-BEFORE - 1, -1))), el("mark", {}, visible(text.slice(-1)))),
-        el("p", { class: "note" }, item.after ? "What comes next, so it thinks. Point at any character." : "This is the last one so far."),
-        next && item.after && !chosen ? el("p", { class: "note" }, `Then came ${visible(next.text)}, which is none of these.`) : null,
+        el(
+          "p",
+          { class: "context" },
+          el("span", {}, visible(text.slice(-BEFORE - 1, -1))),
+          el("mark", {}, visible(text.slice(-1))),
+        ),
+        el(
+          "p",
+          { class: "note" },
+          item.after ? "What comes next, so it thinks. Point at any character." : "This is the last one so far.",
+        ),
+        next && item.after && !chosen
+          ? el("p", { class: "note" }, `Then came ${visible(next.text)}, which is none of these.`)
+          : null,
         value === null ? null : el("p", { class: "note" }, `Unit ${this.unit} is ${brief(value, 3)} here.`),
       ),
       item.after ? bars(item.after, { marked: chosen?.[0] ?? null, show: visible }) : "",

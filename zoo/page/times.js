@@ -14,7 +14,9 @@ export function parse(text) {
 
 /** Returns the times after the last of some times, as Dates. */
 export function following(times, freq, count) {
-  const [size, name] = freq.split(" "), unit = name.replace(/s$/, ""), last = times.at(-1);
+  const [size, name] = freq.split(" "),
+    unit = name.replace(/s$/, ""),
+    last = times.at(-1);
   return Array.from({ length: count }, (_, i) => {
     const steps = Number(size) * (i + 1);
     if (unit !== "month") return new Date(last.getTime() + steps * SECONDS[unit] * 1000);

@@ -4,7 +4,8 @@ import { diverging } from "./colours.js";
 import { brief, el } from "./dom.js";
 
 const MOST = 32; // units in the list
-const WIDTH = 132, HEIGHT = 26; // of a line
+const WIDTH = 132,
+  HEIGHT = 26; // of a line
 const SETTLED = 80; // items from which on the chosen unit stays, although another one may vary more
 
 export class UnitList {
@@ -38,7 +39,10 @@ export class UnitList {
 
   entry(unit, spread, states) {
     const canvas = el("canvas", { width: WIDTH * 2, height: HEIGHT * 2, "aria-hidden": "true" });
-    sparkline(canvas, states.slice(-WIDTH * 2).map((state) => state[unit]));
+    sparkline(
+      canvas,
+      states.slice(-WIDTH * 2).map((state) => state[unit]),
+    );
     return el(
       "label",
       { class: "unit" },
@@ -61,7 +65,9 @@ export class UnitList {
 
 /** The standard deviation of each unit. */
 function spreads(states) {
-  const size = states[0].length, sums = new Float64Array(size), squares = new Float64Array(size);
+  const size = states[0].length,
+    sums = new Float64Array(size),
+    squares = new Float64Array(size);
   for (const state of states)
     for (let unit = 0; unit < size; unit++) {
       sums[unit] += state[unit];
@@ -72,7 +78,8 @@ function spreads(states) {
 
 /** Draws values as bars above and below the middle, in their colours. */
 function sparkline(canvas, values) {
-  const pen = canvas.getContext("2d"), middle = canvas.height / 2;
+  const pen = canvas.getContext("2d"),
+    middle = canvas.height / 2;
   const limit = values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
   const left = (i) => Math.round((i * canvas.width) / Math.max(values.length, 60)); // whole pixels, without a pattern
   values.forEach((value, i) => {

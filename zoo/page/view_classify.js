@@ -20,9 +20,14 @@ export function show(entry, runner, root) {
     input: later(() => answer(), 120),
   });
   const verdict = el("p", { class: "verdict", "aria-live": "polite" });
-  const chances = el("div", { class: "chances" }), picture = el("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "After each symbol" });
+  const chances = el("div", { class: "chances" }),
+    picture = el("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "After each symbol" });
   const wrong = problem();
-  const hint = el("small", {}, `${steps ? `${steps} symbols of: ` : "symbols: "}${vocab.slice(0, 40).map(visible).join(" ")}${vocab.length > 40 ? " \u2026" : ""}`);
+  const hint = el(
+    "small",
+    {},
+    `${steps ? `${steps} symbols of: ` : "symbols: "}${vocab.slice(0, 40).map(visible).join(" ")}${vocab.length > 40 ? " \u2026" : ""}`,
+  );
   let turn = 0;
 
   async function answer() {
@@ -45,8 +50,14 @@ export function show(entry, runner, root) {
 
   function draw(found, read) {
     const last = found.at(-1);
-    const ranked = classes.map((name) => [name, last.probabilities[name]]).sort((a, b) => b[1] - a[1]).slice(0, MOST);
-    verdict.replaceChildren(el("span", { class: "big" }, last.label), el("span", { class: "under" }, percent(last.probability)));
+    const ranked = classes
+      .map((name) => [name, last.probabilities[name]])
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, MOST);
+    verdict.replaceChildren(
+      el("span", { class: "big" }, last.label),
+      el("span", { class: "under" }, percent(last.probability)),
+    );
     chances.replaceChildren(bars(ranked, { show: visible }));
     const names = classes.length <= MOST ? classes : ranked.map(([name]) => name);
     picture.replaceChildren(found.length > 1 ? steps_of(found.slice(-LONGEST), read.slice(-LONGEST), names) : "");
@@ -71,17 +82,36 @@ export function show(entry, runner, root) {
 function steps_of(found, read, names) {
   const cell = (answer, name) => {
     const chance = answer.probabilities[name];
-    return el("td", { class: strong(chance) ? "strong" : null, style: { background: sequential(chance) }, title: percent(chance) },
-      el("span", { class: "hidden" }, percent(chance)));
+    return el(
+      "td",
+      { class: strong(chance) ? "strong" : null, style: { background: sequential(chance) }, title: percent(chance) },
+      el("span", { class: "hidden" }, percent(chance)),
+    );
   };
   return el(
     "table",
     { class: read.length > 12 ? "matrix dense" : "matrix" },
-    el("thead", {}, el("tr", {}, el("td", {}), read.map((symbol) => el("th", { scope: "col" }, visible(symbol))))),
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        el("td", {}),
+        read.map((symbol) => el("th", { scope: "col" }, visible(symbol))),
+      ),
+    ),
     el(
       "tbody",
       {},
-      names.map((name) => el("tr", {}, el("th", { scope: "row" }, visible(name)), found.map((answer) => cell(answer, name)))),
+      names.map((name) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, visible(name)),
+          found.map((answer) => cell(answer, name)),
+        ),
+      ),
     ),
   );
 }

@@ -25,13 +25,26 @@ class DigitsView {
       "aria-label": "Draw a digit here. Without a pointer, choose one of the digits below.",
     });
     this.pen = this.canvas.getContext("2d", { willReadFrequently: true });
-    this.seen = el("canvas", { class: "seen", width: SIZE, height: SIZE, role: "img", "aria-label": "What the network sees" });
+    this.seen = el("canvas", {
+      class: "seen",
+      width: SIZE,
+      height: SIZE,
+      role: "img",
+      "aria-label": "What the network sees",
+    });
     this.line = el("span", { class: "line" });
     this.heat = el("div", { class: "heat", role: "img" });
     this.heat.style.setProperty("--classes", classes.length);
     this.verdict = el("p", { class: "verdict", "aria-live": "polite" });
     this.chances = el("div", { class: "chances" });
-    this.rows = el("input", { type: "range", min: 1, max: SIZE, value: SIZE, "aria-label": "Rows that were read", input: () => this.scrub() });
+    this.rows = el("input", {
+      type: "range",
+      min: 1,
+      max: SIZE,
+      value: SIZE,
+      "aria-label": "Rows that were read",
+      input: () => this.scrub(),
+    });
     this.problem = problem();
     this.element = this.layout();
     this.listen();
@@ -39,7 +52,11 @@ class DigitsView {
 
   layout() {
     const sketches = STROKES.map((_, digit) =>
-      el("button", { type: "button", class: "quiet", "aria-label": `Draw a ${digit}`, click: () => this.sketch(digit) }, String(digit)),
+      el(
+        "button",
+        { type: "button", class: "quiet", "aria-label": `Draw a ${digit}`, click: () => this.sketch(digit) },
+        String(digit),
+      ),
     );
     return el(
       "div",
@@ -64,7 +81,12 @@ class DigitsView {
         el(
           "div",
           { class: "side" },
-          el("figure", {}, el("figcaption", {}, "what the network sees"), el("div", { class: "framed" }, this.seen, this.line)),
+          el(
+            "figure",
+            {},
+            el("figcaption", {}, "what the network sees"),
+            el("div", { class: "framed" }, this.seen, this.line),
+          ),
           el("figure", {}, el("figcaption", {}, "what it thinks after each row"), this.heat, this.labels()),
         ),
         el("label", { class: "field" }, el("span", { class: "label" }, "Rows read"), this.rows),
@@ -74,7 +96,11 @@ class DigitsView {
   }
 
   labels() {
-    return el("div", { class: "heat-labels", "aria-hidden": "true" }, this.classes.map((name) => el("span", {}, name)));
+    return el(
+      "div",
+      { class: "heat-labels", "aria-hidden": "true" },
+      this.classes.map((name) => el("span", {}, name)),
+    );
   }
 
   listen() {
@@ -127,7 +153,8 @@ class DigitsView {
     const turn = this.turn;
     this.sketched = true;
     for (const part of STROKES[digit].split(/(?=M)/)) {
-      const path = svg("path", { d: part }), length = path.getTotalLength();
+      const path = svg("path", { d: part }),
+        length = path.getTotalLength();
       for (let at = 0; at < length; at += 4) {
         const points = [at, Math.min(length, at + 4)].map((one) => path.getPointAtLength(one));
         this.stroke(...points.map(({ x, y }) => [(x * SIDE) / 100, (y * SIDE) / 100]));
@@ -142,7 +169,10 @@ class DigitsView {
   async read() {
     const turn = ++this.turn;
     const { data } = this.pen.getImageData(0, 0, SIDE, SIDE);
-    this.image = centred(Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]), SIDE);
+    this.image = centred(
+      Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]),
+      SIDE,
+    );
     if (!this.image) return;
     try {
       const answers = await this.runner.classify(this.image);
@@ -180,15 +210,21 @@ class DigitsView {
     this.verdict.classList.toggle("final", Boolean(done));
     this.verdict.replaceChildren(
       el("span", { class: "big" }, answer ? answer.label : "\u2013"),
-      el("span", { class: "under" }, answer ? `${percent(answer.probability)}${done ? "" : `, after ${rows} rows`}` : "draw a digit"),
+      el(
+        "span",
+        { class: "under" },
+        answer ? `${percent(answer.probability)}${done ? "" : `, after ${rows} rows`}` : "draw a digit",
+      ),
     );
     this.verdict.setAttribute("aria-live", done ? "polite" : "off");
   }
 
   drawSeen(rows) {
-    const pen = this.seen.getContext("2d"), picture = pen.createImageData(SIZE, SIZE);
+    const pen = this.seen.getContext("2d"),
+      picture = pen.createImageData(SIZE, SIZE);
     for (let i = 0; i < SIZE * SIZE; i++) {
-      const row = Math.floor(i / SIZE), ink = this.image ? this.image[row][i % SIZE] : 0;
+      const row = Math.floor(i / SIZE),
+        ink = this.image ? this.image[row][i % SIZE] : 0;
       const light = row < rows ? ink : 0.28 * ink;
       picture.data.set([light * 255, light * 255, light * 255, 255], 4 * i);
     }
@@ -205,7 +241,10 @@ class DigitsView {
         }),
       ),
     );
-    this.heat.setAttribute("aria-label", known.length ? `After ${rows} rows, ${known[Math.max(0, rows - 1)].label}` : "No drawing yet");
+    this.heat.setAttribute(
+      "aria-label",
+      known.length ? `After ${rows} rows, ${known[Math.max(0, rows - 1)].label}` : "No drawing yet",
+    );
   }
 
   close() {

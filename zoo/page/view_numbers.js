@@ -16,7 +16,8 @@ export function show(entry, runner, root) {
 
 class NumbersView {
   constructor(entry, runner) {
-    const { rows, times } = examples.numbers(entry), config = entry.arguments;
+    const { rows, times } = examples.numbers(entry),
+      config = entry.arguments;
     Object.assign(this, { config, runner, rows, times, turn: 0 });
     this.forecasts = config.input_columns && config.target_columns && config.horizon; // else `values`
     this.column = this.single ? 0 : (config.input_columns?.indexOf(config.target_columns?.[0]) ?? -1); // in the picture
@@ -33,11 +34,30 @@ class NumbersView {
     const small = this.rows.length * this.config.input_size <= 8;
     this.fillEditor();
     const editor = small ? this.editor : el("details", {}, el("summary", {}, "Edit the numbers"), this.editor);
-    const hint = this.marks ? "Choose which two numbers are marked: click them." : this.column >= 0 && !small ? "Move a point up or down, and watch the forecast." : null;
+    const hint = this.marks
+      ? "Choose which two numbers are marked: click them."
+      : this.column >= 0 && !small
+        ? "Move a point up or down, and watch the forecast."
+        : null;
     return el(
       "div",
       { class: "numbers" },
-      el("section", { class: "card" }, small ? el("div", { class: "sum" }, editor, el("span", { class: "arrow", "aria-hidden": "true" }, "\u2192"), this.verdict) : [this.verdict, hint && el("p", { class: "note" }, hint)], this.picture, small ? null : editor, this.wrong),
+      el(
+        "section",
+        { class: "card" },
+        small
+          ? el(
+              "div",
+              { class: "sum" },
+              editor,
+              el("span", { class: "arrow", "aria-hidden": "true" }, "\u2192"),
+              this.verdict,
+            )
+          : [this.verdict, hint && el("p", { class: "note" }, hint)],
+        this.picture,
+        small ? null : editor,
+        this.wrong,
+      ),
     );
   }
 
@@ -46,11 +66,18 @@ class NumbersView {
   }
 
   fillEditor() {
-    const names = this.config.input_columns ?? Array.from({ length: this.config.input_size }, (_, i) => (this.single ? "number" : `number ${i + 1}`));
+    const names =
+      this.config.input_columns ??
+      Array.from({ length: this.config.input_size }, (_, i) => (this.single ? "number" : `number ${i + 1}`));
     if (this.rows.length * this.config.input_size <= MOST_FIELDS) {
       const inputs = this.rows.flatMap((row, i) =>
         row.map((value, place) => {
-          const input = el("input", { type: "number", step: "any", value, "aria-label": `${this.times?.[i] ?? `step ${i + 1}`}, ${names[place]}` });
+          const input = el("input", {
+            type: "number",
+            step: "any",
+            value,
+            "aria-label": `${this.times?.[i] ?? `step ${i + 1}`}, ${names[place]}`,
+          });
           input.addEventListener("input", () => {
             this.rows[i][place] = input.value.trim() === "" ? NaN : Number(input.value);
             this.soon();
@@ -63,7 +90,15 @@ class NumbersView {
     }
     const text = el("textarea", { rows: 10, spellcheck: "false" }, this.rows.map((row) => row.join(" ")).join("\n"));
     text.addEventListener("input", () => {
-      this.rows = text.value.trim().split("\n").map((row) => row.trim().split(/[\s,;]+/).map(Number));
+      this.rows = text.value
+        .trim()
+        .split("\n")
+        .map((row) =>
+          row
+            .trim()
+            .split(/[\s,;]+/)
+            .map(Number),
+        );
       this.soon();
     });
     this.editor.replaceChildren(field(`One step a line: ${names.join(" ")}`, text));
@@ -107,23 +142,39 @@ class NumbersView {
     const { times, values, quantiles } = await this.runner.forecast({ table, times: this.times });
     const levels = Object.entries(quantiles[targets[0]] ?? {}).sort(([a], [b]) => a - b);
     const band = levels.length > 1 ? [levels[0], levels.at(-1)] : null;
-    return { values: values[targets[0]], times, band: band?.map(([, steps]) => steps), levels: band?.map(([level]) => level) };
+    return {
+      values: values[targets[0]],
+      times,
+      band: band?.map(([, steps]) => steps),
+      levels: band?.map(([level]) => level),
+    };
   }
 
   draw({ values, all, band, levels, times }) {
     const target = this.config.target_columns?.[0];
     const shown = all?.length === 1 ? all[0].map((value) => brief(value)).join(", ") : brief(values.at(-1), 5);
     const when = times?.at(-1) ?? (values.length > 1 ? `${values.length} steps ahead` : null);
-    const range = band ? `; with a probability of ${Math.round(100 * (levels[1] - levels[0]))}%, between ${brief(band[0].at(-1), 5)} and ${brief(band[1].at(-1), 5)}` : "";
+    const range = band
+      ? `; with a probability of ${Math.round(100 * (levels[1] - levels[0]))}%, between ${brief(band[0].at(-1), 5)} and ${brief(band[1].at(-1), 5)}`
+      : "";
     this.verdict.replaceChildren(
       el("span", { class: "big" }, shown),
-      el("span", { class: "under" }, this.marks ? this.sum() : `${when ? `expected ${target ?? "value"}, ${when}` : "comes next, so it thinks"}${range}`),
+      el(
+        "span",
+        { class: "under" },
+        this.marks
+          ? this.sum()
+          : `${when ? `expected ${target ?? "value"}, ${when}` : "comes next, so it thinks"}${range}`,
+      ),
     );
     this.picture.replaceChildren(this.marks ? this.stems() : this.column >= 0 ? this.line(values, band, times) : "");
   }
 
   line(values, band, times) {
-    const labels = this.times && times ? [...this.times, ...times] : Array.from({ length: this.rows.length + values.length }, (_, i) => String(i + 1));
+    const labels =
+      this.times && times
+        ? [...this.times, ...times]
+        : Array.from({ length: this.rows.length + values.length }, (_, i) => String(i + 1));
     return chart({
       width: Math.min(900, Math.max(320, this.picture.clientWidth)),
       window: this.rows.map((row) => row[this.column]),
@@ -131,7 +182,15 @@ class NumbersView {
       band,
       labels,
       label: `${this.rows.length} numbers, and the forecast ${values.map((value) => brief(value)).join(", ")}`,
-      move: (place, value, step) => this.move(place, Number(value.toFixed(Math.max(0, HIGH - Math.ceil(Math.log10(Math.abs(value) + 1)), -Math.floor(Math.log10(step)))))),
+      move: (place, value, step) =>
+        this.move(
+          place,
+          Number(
+            value.toFixed(
+              Math.max(0, HIGH - Math.ceil(Math.log10(Math.abs(value) + 1)), -Math.floor(Math.log10(step))),
+            ),
+          ),
+        ),
     });
   }
 
@@ -151,7 +210,14 @@ class NumbersView {
       this.rows.map(([value, mark], i) =>
         el(
           "button",
-          { type: "button", class: mark ? "stem marked" : "stem", "aria-pressed": String(Boolean(mark)), "aria-label": `${value}, number ${i + 1}`, title: String(value), click: () => this.mark(i) },
+          {
+            type: "button",
+            class: mark ? "stem marked" : "stem",
+            "aria-pressed": String(Boolean(mark)),
+            "aria-label": `${value}, number ${i + 1}`,
+            title: String(value),
+            click: () => this.mark(i),
+          },
           el("span", { style: { height: `${(100 * Math.abs(value)) / most}%` } }),
         ),
       ),

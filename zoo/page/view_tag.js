@@ -35,7 +35,13 @@ export function show(entry, runner, root) {
       { class: "card" },
       el("h2", {}, edits ? "With what it puts back" : "With its tags"),
       output,
-      el("p", { class: "note" }, edits ? "Marked: what it changed. The fainter the mark, the less sure it is." : "Point at a symbol to see how sure it is."),
+      el(
+        "p",
+        { class: "note" },
+        edits
+          ? "Marked: what it changed. The fainter the mark, the less sure it is."
+          : "Point at a symbol to see how sure it is.",
+      ),
     ),
   );
   answer();
@@ -45,9 +51,17 @@ export function show(entry, runner, root) {
 /** The text after the edits, each of them marked. */
 function edited({ symbols, tags, probabilities }) {
   return symbols.flatMap((symbol, i) => {
-    const upper = tags[i][0] === "^" && symbol.toUpperCase() !== symbol, added = tags[i].slice(1);
+    const upper = tags[i][0] === "^" && symbol.toUpperCase() !== symbol,
+      added = tags[i].slice(1);
     const mark = (text, what) =>
-      el("ins", { title: `${what}: ${percent(probabilities[i])} sure`, style: { "--sure": `${Math.round(70 * probabilities[i])}%` } }, text);
+      el(
+        "ins",
+        {
+          title: `${what}: ${percent(probabilities[i])} sure`,
+          style: { "--sure": `${Math.round(70 * probabilities[i])}%` },
+        },
+        text,
+      );
     const shown = tags[i][0] === "^" ? symbol.toUpperCase() : symbol;
     return [upper ? mark(shown, "upper case") : shown, added && mark(added, `added ${added}`)].filter(Boolean);
   });
@@ -60,7 +74,12 @@ function tagged({ symbols, tags, probabilities }, known) {
     const kind = kinds.indexOf(tags[i].replace(/^[BI]-/, ""));
     return el(
       "span",
-      { class: "token", title: percent(probabilities[i]), style: { "--kind": kind < 0 ? null : `${(kind * 137) % 360}` }, "data-outside": kind < 0 },
+      {
+        class: "token",
+        title: percent(probabilities[i]),
+        style: { "--kind": kind < 0 ? null : `${(kind * 137) % 360}` },
+        "data-outside": kind < 0,
+      },
       el("span", {}, visible(symbol)),
       el("small", {}, tags[i]),
     );

@@ -17,7 +17,8 @@ export function show(entry, runner, root) {
     input: later(() => translate(), 120),
   });
   const output = el("output", { class: "translation", "aria-live": "polite" });
-  const wrong = problem(), looked = el("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Where it looked" });
+  const wrong = problem(),
+    looked = el("div", { class: "scrolls", tabindex: 0, role: "region", "aria-label": "Where it looked" });
   let turn = 0;
 
   async function translate() {
@@ -48,10 +49,18 @@ export function show(entry, runner, root) {
       el("h2", {}, "Where it looked"),
       attention && attention !== "none"
         ? [
-            el("p", { class: "note" }, "A row for each symbol that it wrote. The darker a square, the more it looked at that symbol of the source."),
+            el(
+              "p",
+              { class: "note" },
+              "A row for each symbol that it wrote. The darker a square, the more it looked at that symbol of the source.",
+            ),
             looked,
           ]
-        : el("p", { class: "note" }, "Nowhere: this model has no attention. All that the decoder knows of the source is the encoder\u2019s last state."),
+        : el(
+            "p",
+            { class: "note" },
+            "Nowhere: this model has no attention. All that the decoder knows of the source is the encoder\u2019s last state.",
+          ),
     ),
   );
   translate();
@@ -62,15 +71,39 @@ function matrix({ source, target, weights }) {
   const cell = (weight, s, t) =>
     el(
       "td",
-      { class: strong(weight) ? "strong" : null, style: { background: sequential(weight) }, title: `${name(target[t])} looked at ${visible(source[s])}: ${percent(weight)}` },
+      {
+        class: strong(weight) ? "strong" : null,
+        style: { background: sequential(weight) },
+        title: `${name(target[t])} looked at ${visible(source[s])}: ${percent(weight)}`,
+      },
       el("span", { class: weight >= 0.1 ? "value" : "hidden" }, String(Math.round(100 * weight))),
     );
   return el(
     "table",
     { class: "matrix alignment" },
     el("caption", { class: "hidden" }, "Weights of the attention in percent"),
-    el("thead", {}, el("tr", {}, el("td", {}), source.map((symbol) => el("th", { scope: "col" }, visible(symbol))))),
-    el("tbody", {}, weights.map((row, t) => el("tr", {}, el("th", { scope: "row" }, name(target[t])), row.map((weight, s) => cell(weight, s, t))))),
+    el(
+      "thead",
+      {},
+      el(
+        "tr",
+        {},
+        el("td", {}),
+        source.map((symbol) => el("th", { scope: "col" }, visible(symbol))),
+      ),
+    ),
+    el(
+      "tbody",
+      {},
+      weights.map((row, t) =>
+        el(
+          "tr",
+          {},
+          el("th", { scope: "row" }, name(target[t])),
+          row.map((weight, s) => cell(weight, s, t)),
+        ),
+      ),
+    ),
   );
 }
 

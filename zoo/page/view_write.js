@@ -19,7 +19,12 @@ export function show(entry, runner, root) {
 
 class WriteView {
   constructor(entry, runner) {
-    Object.assign(this, { entry, runner, items: [], pace: matchMedia("(prefers-reduced-motion: reduce)").matches ? "fast" : "normal" });
+    Object.assign(this, {
+      entry,
+      runner,
+      items: [],
+      pace: matchMedia("(prefers-reduced-motion: reduce)").matches ? "fast" : "normal",
+    });
     this.state = runner.states.at(-1);
     this.text = new TextPanel(SHOWN);
     this.units = new UnitList((unit) => this.text.colour(this.items, unit));
@@ -29,7 +34,11 @@ class WriteView {
     this.temperature = slider("Temperature", { min: 0, max: 1.5, step: 0.05, value: temperature, digits: 2 });
     this.length = el("input", { type: "number", min: 1, max: 2000, value: length });
     this.seed = el("input", { type: "number", min: 0, max: 4294967295, value: 1 });
-    this.button = el("button", { type: "button", class: "primary", click: () => (this.running ? this.stop() : this.run()) });
+    this.button = el("button", {
+      type: "button",
+      class: "primary",
+      click: () => (this.running ? this.stop() : this.run()),
+    });
     this.again = later(() => this.run(), 700);
     this.element = this.layout();
     this.shown(false);
@@ -40,7 +49,8 @@ class WriteView {
       this.seed.value = Math.floor(Math.random() * 10000);
       this.run();
     };
-    for (const input of [this.prompt, this.temperature.input, this.length, this.seed]) input.addEventListener("input", this.again);
+    for (const input of [this.prompt, this.temperature.input, this.length, this.seed])
+      input.addEventListener("input", this.again);
     return el(
       "div",
       { class: "write" },
@@ -51,7 +61,12 @@ class WriteView {
         this.temperature.element,
         field("Length", this.length),
         field("Seed", this.seed),
-        el("div", { class: "row" }, this.button, el("button", { type: "button", class: "quiet", click: dice }, "New seed")),
+        el(
+          "div",
+          { class: "row" },
+          this.button,
+          el("button", { type: "button", class: "quiet", click: dice }, "New seed"),
+        ),
         this.wrong,
       ),
       el(
@@ -86,7 +101,13 @@ class WriteView {
     const select = el(
       "select",
       { change: () => this.changeState(select.value) },
-      this.runner.states.map((name, i) => el("option", { value: name, selected: name === this.state }, nameOf(i, this.runner.states.length, this.entry.arguments))),
+      this.runner.states.map((name, i) =>
+        el(
+          "option",
+          { value: name, selected: name === this.state },
+          nameOf(i, this.runner.states.length, this.entry.arguments),
+        ),
+      ),
     );
     return field("State", select);
   }
@@ -99,13 +120,16 @@ class WriteView {
     this.wrong.textContent = "";
     this.items = [];
     this.text.clear();
-    const prompt = this.prompt.value, shared = { top: SHOWN, state: this.state };
+    const prompt = this.prompt.value,
+      shared = { top: SHOWN, state: this.state };
     try {
+      const length = whole(this.length, "length"),
+        seed = whole(this.seed, "seed");
       const read = prompt ? await this.runner.read({ text: prompt, ...shared }) : [];
       if (control.signal.aborted) return;
       for (const item of read) this.add({ ...item, given: true, after: item.top });
       this.units.order(this.items);
-      const options = { prompt, length: Number(this.length.value), temperature: Number(this.temperature.input.value), seed: Number(this.seed.value) };
+      const options = { prompt, length, seed, temperature: Number(this.temperature.input.value) };
       let ordered = performance.now();
       for await (const item of this.runner.stream({ ...options, ...shared }, control.signal)) {
         if (control.signal.aborted) return;
@@ -162,6 +186,13 @@ class WriteView {
       this.wrong.textContent = error.message;
     }
   }
+}
+
+/** The whole number in a field. */
+function whole(input, name) {
+  if (input.value === "" || !input.checkValidity())
+    throw new Error(`The ${name} must be a whole number from ${input.min} to ${input.max}.`);
+  return Number(input.value);
 }
 
 const LETTERS = { lstm: ["h", "c"], m_lstm_krause: ["h", "c"], peephole_lstm: ["h", "c"], layer_norm_lstm: ["h", "c"] };

@@ -2,7 +2,10 @@
 
 import { ModelFailure } from "./failure.js";
 
-export const PAD = "<pad>", START = "<start>", END = "<end>", UNK = "<unk>";
+export const PAD = "<pad>",
+  START = "<start>",
+  END = "<end>",
+  UNK = "<unk>";
 const SPECIALS = new Set([PAD, START, END, UNK]);
 const GLUE = "\u2060"; // Unicode's word joiner: no space here
 const SPACE = "[^\\S\\ufeff]|[\\x1c-\\x1f\\x85]"; // what Python calls white space
@@ -28,14 +31,16 @@ export function split(text, kind) {
 
 function splitWords(text) {
   const found = [];
-  let last = "", gap = true; // whether there was a space since the last symbol; at the start, nothing is usual
+  let last = "",
+    gap = true; // whether there was a space since the last symbol; at the start, nothing is usual
   for (const [piece] of text.matchAll(WORD)) {
     if (piece === " " && last && !gap && spacing(last).after) {
       gap = true;
       continue;
     }
     const usual = last !== "" && spacing(last).after && spacing(piece).before;
-    if (gap && last && !usual) found.push(" "); // a space where none is usual
+    if (gap && last && !usual)
+      found.push(" "); // a space where none is usual
     else if (!gap && usual) found.push(GLUE);
     found.push(piece);
     last = piece;
@@ -128,7 +133,8 @@ export class Vocabulary {
   banned(unknown = false) {
     const never = new Uint8Array(this.size);
     if (!this.has(UNK)) return never;
-    for (const symbol of unknown ? [PAD, START] : [UNK, PAD, START]) if (this.has(symbol)) never[this.ids.get(symbol)] = 1;
+    for (const symbol of unknown ? [PAD, START] : [UNK, PAD, START])
+      if (this.has(symbol)) never[this.ids.get(symbol)] = 1;
     return never;
   }
 }
