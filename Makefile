@@ -53,11 +53,13 @@ help-pages: .venv/run  ## Write the help pages of fit, validate, test and predic
 notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 	$(BIN)/python tests/notebook.py
 
-bench: .venv/run  ## Measure training, generation, start-up and exports (half an hour; MNIST and two books in the cache)
+bench: .venv/test  ## Measure training, generation, start-up, exports and serving (half an hour; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/data.py 100
 	$(BIN)/python benchmarks/cells.py --speed
 	$(BIN)/python benchmarks/export.py
