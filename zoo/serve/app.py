@@ -21,7 +21,7 @@ from zoo import page
 from zoo.checks import nearest
 from zoo.methods.base import Methods
 from zoo.serve.served import Limits, Served, TooLargeError
-from zoo.serve.writer import BusyError
+from zoo.serve.worker import BusyError
 
 log = logging.getLogger(__name__)
 FAULTS: dict[type[Exception], int] = {

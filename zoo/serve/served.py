@@ -145,7 +145,7 @@ class Served:
         assert self.writer is not None
         event = self.events[draft] = asyncio.Event()
         try:
-            self.writer.submit(draft)
+            self.writer.add(draft)
             while True:
                 await event.wait()
                 event.clear()
