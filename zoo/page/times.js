@@ -1,4 +1,4 @@
-// Times of a forecast: see zoo/models/times.py. All times are UTC.
+// Times of a forecast: see zoo/methods/times.py. All times are UTC.
 
 import { ModelFailure } from "./failure.js";
 

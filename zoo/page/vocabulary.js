@@ -129,7 +129,7 @@ export class Vocabulary {
     return this.ids.get(BLANKS.find((symbol) => this.has(symbol))) ?? 0;
   }
 
-  /** Which ids are never chosen: see `zoo.models.texts.sampling_of`. */
+  /** Which ids are never chosen: see `zoo.methods.texts.sampling_of`. */
   banned(unknown = false) {
     const never = new Uint8Array(this.size);
     if (!this.has(UNK)) return never;
