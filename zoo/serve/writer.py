@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.decoding import Array, Choice, Sampling, draws, log_sum_exp
+from zoo.decoding import Array, Choice, Sampling, Symbols, draws
 from zoo.methods.arrays import pad
 from zoo.methods.char_lm import CharLMMethods, Continuation
 from zoo.serve.worker import Worker
@@ -116,13 +116,13 @@ class Writer(Worker[Draft]):
         if not self.active:
             return
         chosen = self._choose()
-        log_probs = np.take_along_axis(self.logits, chosen[:, None], 1) - log_sum_exp(self.logits)
+        log_probs = Symbols(chosen, self.logits, chosen >= 0).log_probs.tolist()
         likeliest = [self._likeliest(draft, row) for row, draft in enumerate(self.active)]
         self.logits, self.state = self.decoder(chosen, self.state)
         for row, (draft, number) in enumerate(zip(self.active, chosen.tolist(), strict=True)):
             symbol: dict[str, Any] = {
                 "text": draft.text.add(number),
-                "log_prob": round(float(log_probs[row, 0]), 4) + 0.0,
+                "log_prob": round(log_probs[row], 4) + 0.0,
             }
             if draft.top:
                 symbol["top"] = likeliest[row]
