@@ -60,11 +60,13 @@ docs: .venv/docs  ## Run the examples of pages and docstrings, build the site in
 docs-serve: .venv/docs  ## Show the site that make docs built, or build it first
 	$(BIN)/python -m website --serve
 
-bench: .venv/run  ## Measure training, generation, start-up and exports (half an hour; MNIST and two books in the cache)
+bench: .venv/test  ## Measure training, generation, start-up, exports and serving (half an hour; MNIST and two books in the cache)
 	$(BIN)/python benchmarks/training_loop.py
 	$(BIN)/python benchmarks/generation.py
 	$(BIN)/python benchmarks/translation.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/runtime.py
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/data.py 100
 	$(BIN)/python benchmarks/cells.py --speed
 	$(BIN)/python benchmarks/export.py

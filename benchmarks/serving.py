@@ -16,10 +16,11 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 
-import zoo
+from zoo.cli.sources import load
 
 PROMPT, TEMPERATURE = "alice was", 0.7
 
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = zoo.load(options.model)
+    model, name = load(options.model), Path(options.model).name
     command = [sys.executable, "-m", "zoo", "serve", options.model, "--port", "0", "--max_waiting", "4096"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
@@ -70,8 +71,8 @@ def main() -> None:
             port = int(server.stdout.readline().split()[0].rpartition(":")[2])
             rows = []
             for round_number in range(options.repeats + 1):
-                served, first = asyncio.run(ask(port, options.model, options.streams, options.length))
-                alone, _ = asyncio.run(ask(port, options.model, 1, options.length))
+                served, first = asyncio.run(ask(port, name, options.streams, options.length))
+                alone, _ = asyncio.run(ask(port, name, 1, options.length))
                 began = time.perf_counter()
                 model.generate_batch([PROMPT] * options.streams, options.length, temperature=TEMPERATURE, seed=0)
                 direct = options.streams * options.length / (time.perf_counter() - began)

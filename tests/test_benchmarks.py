@@ -64,6 +64,7 @@ def test_an_ngram_model_is_a_distribution_and_learns() -> None:
     assert ngram_bits(["ab"], ["ab"], 2, order=1) == pytest.approx(-math.log2((1 + 2 * 0.5) / (2 + 2)))
 
 
+@pytest.mark.slow
 def test_results_are_averaged_beside_a_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = subprocess.run
 

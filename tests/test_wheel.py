@@ -49,6 +49,8 @@ def test_it_carries_what_it_needs_and_nothing_else(wheel: Path) -> None:
     assert {f"zoo/hub/weights/{name}/{file}" for name in bundle.shipped() for file in files} <= names
     others = {name for name in names if not name.endswith(".py") and not name.split("/")[0].endswith(".dist-info")}
     assert "zoo/cli/help.json" in names
+    page = {file.name for file in (ROOT / "zoo" / "page").iterdir() if file.suffix in (".html", ".css", ".js", ".txt")}
+    assert {f"zoo/page/{name}" for name in page} <= names
     folders = (
         "zoo/configs/",
         "zoo/hub/weights/",
@@ -56,6 +58,7 @@ def test_it_carries_what_it_needs_and_nothing_else(wheel: Path) -> None:
         "zoo/py.typed",
         "datamodules/py.typed",
         "zoo/cli/help.json",
+        "zoo/page/",
     )
     assert all(name.startswith(folders) for name in others)
     assert wheel.stat().st_size < MAX_BYTES

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
-NEEDS = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python", "nbclient")
+NEEDS = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python", "nbclient", "latex2mathml")
 INSTALL = 'pip install --constraint constraints.txt --editable ".[docs]"'
 
 

@@ -46,7 +46,8 @@ def _pages(folder: str) -> list[dict[str, str]]:
     """The pages of a folder that the build makes, with their titles."""
     if folder == LESSONS:
         lessons = sorted((DOCS / LESSONS).glob("*.ipynb"))
-        return [{notebooks.title(path): f"{LESSONS}/{path.stem}.md"} for path in lessons]
+        found = [{notebooks.title(path): f"{LESSONS}/{path.stem}.md"} for path in lessons]
+        return [{"All lessons": f"{LESSONS}/index.md"}, *found] if (DOCS / LESSONS / "index.md").exists() else found
     if folder == CARDS:
         return [{name: f"{CARDS}/{name}.md"} for name in samples.entries()]
     if folder == API:
@@ -60,11 +61,9 @@ def on_files(files: Files, config: Any) -> Files:
     pages: dict[str, str | bytes] = {sources.RESULTS: sources.results()}
     pages |= {f"{CARDS}/{name}.md": _card(name, entry["sentence"]) for name, entry in samples.entries().items()}
     pages |= {f"{API}/{package}.md": api.page(package) for package in api.PACKAGES}
-    for path in sorted(DOCS.rglob("*.ipynb")):
-        if ".ipynb_checkpoints" in path.parts:
-            continue
+    executed = [path for path in sorted(DOCS.rglob("*.ipynb")) if ".ipynb_checkpoints" not in path.parts]
+    for path, (text, pictures) in notebooks.pages(executed).items():
         page = path.relative_to(DOCS).with_suffix(".md")
-        text, pictures = notebooks.page(path)
         pages |= {page.as_posix(): text, **{(page.parent / name).as_posix(): data for name, data in pictures.items()}}
     written = {path.relative_to(DOCS).as_posix(): path.read_text() for path in DOCS.rglob("*.md")}
     linked = written | {page: text for page, text in pages.items() if isinstance(text, str)}

@@ -2,9 +2,11 @@
 
 import base64
 import html
+import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 
 TIMEOUT = 300  # seconds of a cell
+EQUATION = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
 
 
 def title(path: Path) -> str:
@@ -32,13 +35,19 @@ def execute(path: Path) -> nbformat.NotebookNode:
         return client.execute()
 
 
+def pages(paths: Sequence[Path]) -> dict[Path, tuple[str, dict[str, bytes]]]:
+    """See `page`; on all cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(paths, pool.map(page, paths), strict=True))
+
+
 def page(path: Path) -> tuple[str, dict[str, bytes]]:
     """An executed notebook as Markdown, and its pictures by their names, which are beside the page."""
     pictures: dict[str, bytes] = {}
     pieces = []
     for cell in execute(path).cells:
         if cell.cell_type == "markdown":
-            pieces.append(cell.source)
+            pieces.append(equations(cell.source))
         elif cell.cell_type == "code" and cell.source.strip():
             pieces.append(f"~~~~python\n{cell.source}\n~~~~")
             pieces += _shown(cell.outputs, path.stem, pictures)
@@ -46,6 +55,19 @@ def page(path: Path) -> tuple[str, dict[str, bytes]]:
     first, *rest = pieces
     heading, _, below = first.partition("\n")
     return "\n\n".join([heading, note, below.strip(), *rest]) + "\n", pictures
+
+
+def equations(markdown: str) -> str:
+    """The equations of a text as MathML, which browsers draw without a script."""
+    from latex2mathml.converter import convert
+
+    def drawn(match: re.Match[str]) -> str:
+        if match[1] is not None:  # code
+            return match[0]
+        display = "block" if match[2] is not None else "inline"
+        return convert(match[2] if display == "block" else match[3], display=display)
+
+    return EQUATION.sub(drawn, markdown)
 
 
 def _shown(outputs: list[Any], stem: str, pictures: dict[str, bytes]) -> Iterator[str]:

@@ -56,11 +56,11 @@ def show(path: str) -> str:
 
 
 def results() -> str:
-    """The README's sections with figures, as a page."""
+    """The README's section with the figures of all configs, as a page."""
     text = (ROOT / README).read_text()
     sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
-    shown = [section for section in sections if section.startswith(("## Results", "## Speed"))]
-    text = re.sub(r"<!--.*?-->\n", "", "".join(shown))
+    (shown,) = [section for section in sections if section.startswith("## Results\n")]
+    text = re.sub(r"<!--.*?-->\n", "", shown).replace("## Results\n", "# Results\n", 1)
     folders = r"\]\((?:docs/([^)]*)|((?!https?:|#|/)[^)]*))\)"
     linked = re.sub(folders, lambda match: f"]({match[1] or '../' + match[2]})", text)
-    return "# Results\n\nEvery figure here is written by its script.\n\n" + linked
+    return linked

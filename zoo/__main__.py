@@ -18,6 +18,7 @@ COMMANDS = {
     "export": "zoo.cli.export",
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
     "serve": "zoo.cli.serve",
+    "page": "zoo.cli.page",
     "data": "zoo.cli.data",
     "completion": "zoo.cli.completion",
 }
@@ -35,6 +36,7 @@ use a model: MODEL is a name from the list, the folder of a bundle or run, a che
   export    MODEL -o DIR [--half]                      turn a checkpoint into a bundle
   export    MODEL -o DIR --format onnx | torch [--int8]    write graphs that run without this package
   serve     MODEL... [--port PORT]                     answer HTTP requests, and show a page to try the models
+  page      MODEL... -o DIR                            a web page on which visitors try models, for any web host
 
 train a model: CONFIG is a file, or the name of a config in the package
   fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]

@@ -107,7 +107,7 @@ class Symbols(NamedTuple):
     @property
     def log_probs(self) -> Array:
         """The natural logarithms of the model's own probabilities (B,)."""
-        chosen = np.take_along_axis(self.logits, self.ids[:, None], 1)[:, 0]
+        chosen = self.logits[np.arange(len(self.ids)), self.ids]  # in a third of the time of take_along_axis
         return chosen - log_sum_exp(self.logits)[:, 0]
 
 
@@ -265,14 +265,14 @@ class Choice:
         chances = np.exp(scaled.astype(np.float64))
         if sampling.top_k is None and sampling.top_p in (None, 1.0):
             return chances
-        order = np.argsort(-logits, -1, kind="stable")
-        ordered = np.take_along_axis(chances, order, -1)
+        rows, order = np.arange(len(logits))[:, None], (-logits).argsort(-1, kind="stable")
+        ordered = chances[rows, order]
         if sampling.top_k is not None:
             ordered[:, sampling.top_k :] = 0.0
         if sampling.top_p is not None and sampling.top_p < 1.0:
             up_to = ordered.cumsum(-1)
             ordered[up_to - ordered >= sampling.top_p * up_to[:, -1:]] = 0.0  # those before are likely enough
-        np.put_along_axis(chances, order, ordered, -1)
+        chances[rows, order] = ordered
         return chances
 
 

@@ -59,6 +59,7 @@ def test_a_found_batch_size_is_that_of_the_run(zoo_command: Callable) -> None:
     assert not list(Path().rglob(".scale_batch_size*"))
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_search_again(zoo_command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ["fit", "--config", "toy_en_ko", *LR, *SIZE, "--run_dir", "a", "--trainer.max_epochs"]
     assert zoo_command(*command, "2").code == 0

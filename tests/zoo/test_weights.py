@@ -18,8 +18,9 @@ NEEDS = {
 }
 
 
-SLOW = {  # scored on a whole book or dictionary
-    *("char_lm_gru.grimm", "char_lm_lstm.grimm", "seq2seq_lstm.g2p_en", "seq_tagger_lstm.punctuation")
+SLOW = {  # scored on much data, or on the same as another one
+    *("char_lm_gru.grimm", "char_lm_lstm.grimm", "seq2seq_lstm.g2p_en", "seq_tagger_lstm.punctuation"),
+    *("seq2seq_lstm.addition_attention", "seq_classifier_lstm.mnist_best", "seq_classifier_rnn.mnist_rows"),
 }
 
 

@@ -18,7 +18,7 @@ to install it for the command `zoo`, add one line to the shell's start-up file:
   zsh, in ~/.zshrc, after compinit:  eval "$(zoo completion zsh)"
 """
 CLASSES = ("model", "data", "optimizer", "lr_scheduler", "trainer.callbacks", "trainer.logger")  # options with classes
-MODELS = {"model", "--ckpt_path", "--init_from"}
+MODELS = {"model", "models", "--ckpt_path", "--init_from"}
 FOLDERS = {"folder", "runs", "--run_dir", "--output", "--trainer.default_root_dir"}
 FILES = {"inputs", "--data.path", "--data.paths"}
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")

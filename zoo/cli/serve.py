@@ -16,6 +16,7 @@ def parser() -> Parser:
     )
     made.add_argument("--host", default="127.0.0.1", help="the address to listen at; the default is local")
     made.add_argument("--port", type=int, default=8000, help="the port; 0 takes a free one")
+    made.add_argument("--threads", type=int, default=1, help="of one operation; more pay off with wide layers")
     made.add_argument("--max_waiting", type=int, default=256, help="requests to one model at a time; more get 429")
     made.add_argument("--max_length", type=int, default=10_000, help="symbols to read or write; more get 413")
     made.add_argument("--max_bytes", type=int, default=1_000_000, help="of a request; more get 413")
@@ -28,10 +29,10 @@ def run(command: Command) -> int:
     given = parser().parse(command.argv)
     try:
         from zoo.serve.running import listen, serve
-        from zoo.serve.served import Limits
+        from zoo.serve.served import ACTIONS, Limits
     except ModuleNotFoundError as error:
         raise UsageError(f"serve: it needs {error.name}; pip install 'rnn-zoo[serve]'") from error
-    for name in ("max_waiting", "max_length", "max_bytes"):
+    for name in ("threads", "max_waiting", "max_length", "max_bytes"):
         if getattr(given, name) < 1:
             raise UsageError(f"--{name}: got {getattr(given, name)}, expected at least 1")
     if not 0 <= given.port < 2**16:
@@ -45,7 +46,9 @@ def run(command: Command) -> int:
         name = Path(source).name or source
         if name in models:
             raise UsageError(f"two models have the name {name}; rename the folder of one")
-        models[name] = load(source)
+        models[name] = load(source, given.threads)
+        if models[name].task_name not in ACTIONS:
+            raise UsageError(f"{source}: a {models[name].task_name} can't be served, only {', '.join(ACTIONS)}")
     host, port = taken.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     limits = Limits(given.max_bytes, given.max_length, given.max_waiting)

@@ -1,14 +1,18 @@
 """Where the commands that use a model find it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from zoo.cli.errors import UsageError
+from zoo.runtime.loading import is_export
 
 
-def load(source: str) -> Any:
+def load(source: str, threads: int | None = None) -> Any:
     """Returns the model of any source of `zoo.load`, or of an export, for which PyTorch is not imported.
+
+    Args:
+        source: The source.
+        threads: Threads of one operation. None: what the library takes.
 
     Raises:
         UsageError: If it can't be loaded.
@@ -18,9 +22,13 @@ def load(source: str) -> Any:
         if is_export(folder):
             from zoo import runtime
 
-            return runtime.load(folder)
+            return runtime.load(folder, threads or 1)
+        import torch
+
         from zoo import hub
 
+        if threads is not None:
+            torch.set_num_threads(threads)
         return hub.load(source)
     except ModuleNotFoundError as error:
         if error.name == "onnxruntime":
@@ -28,12 +36,3 @@ def load(source: str) -> Any:
         raise UsageError(f"{source}: no export, and other models need {error.name}; pip install rnn-zoo") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def is_export(folder: Path) -> bool:
-    """Returns whether a folder was written by `zoo export --format onnx`."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(config, dict) and config.get("format") == "onnx"

@@ -92,6 +92,7 @@ def save(model: Model, graphs: Mapping[str, Export], folder: Path, **more: Any) 
             "name": model.model_name,
             "arguments": model.config.as_dict(),
             "about": model.about,
+            **({"decoding": model.decoding} if model.decoding else {}),
             "graphs": {
                 name: {
                     "file": files[name],

@@ -51,6 +51,11 @@ class Methods(ABC):
     def takes(self) -> str:
         """Describes the input of `infer`."""
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """How symbols are decoded by default, as plain values; empty for models that write no texts."""
+        return {}
+
     # -- input that never ends
 
     def session(self) -> Session:

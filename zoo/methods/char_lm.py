@@ -102,6 +102,12 @@ class CharLMMethods(Methods):
         """The symbols that the model knows."""
         return Vocab(self.config.vocab, self.config.symbols, self.config.tokenizer)
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """See `Methods`: `blank` stands for an empty prompt, and the ids in `never` are not written."""
+        never = list(self.sampling().forbidden)
+        return {"blank": self.blank, "end": end_of(self.vocab), "never": never, "temperature": 1.0, "length": 200}
+
     # -- what computes
 
     @abstractmethod

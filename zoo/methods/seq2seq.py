@@ -94,6 +94,14 @@ class Seq2SeqMethods(Methods):
         """The symbols that the model predicts."""
         return Vocab(self.config.target_vocab, self.config.target_symbols, self.config.target_tokenizer)
 
+    @property
+    def decoding(self) -> dict[str, Any]:
+        """See `Methods`: the first symbol that is read, the last one that is written, and those that never are."""
+        vocab = self.target_vocab
+        never = list(sampling_of(vocab, unknown=self._copies_unknown).forbidden)
+        ends = {"start": vocab.id(START), "end": vocab.id(END)}
+        return {**ends, "never": never, "temperature": 0.0, "length": self.config.max_length}
+
     # -- what computes
 
     @abstractmethod

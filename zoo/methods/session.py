@@ -1,5 +1,6 @@
 """Reading an input that never ends, piece by piece."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -59,9 +60,12 @@ class Session:
         return found.answer
 
     def save(self, path: str | Path) -> None:
-        """Writes the state to a file."""
-        with Path(path).open("wb") as file:
+        """Writes the state to a file, in one go: a file that was there is replaced or stays."""
+        path = Path(path)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
             np.savez(file, *self.state, model=self.model.digest(), steps=self.steps)
+        os.replace(part, path)
 
     def restore(self, path: str | Path) -> None:
         """Reads a state that `save` wrote.

@@ -46,7 +46,7 @@ def load(folder: str | Path, threads: int = 1) -> "Exported":
     task = next((task for task in KINDS if config["name"].startswith(f"{task}_")), None)
     if task is None:
         raise ValueError(f"{folder}: a {config['name']}, which is none of {', '.join(KINDS)}")
-    data = {name: _read_graph(folder, one) for name, one in config["graphs"].items()}
+    data = read_graphs(folder, config)
     try:
         arguments = KINDS[task].config_class.from_dict(config["arguments"])
         graphs = {name: Graph(data[name], one, threads) for name, one in config["graphs"].items()}
@@ -96,8 +96,25 @@ def _check(values: Any, kinds: Mapping[str, type], where: str) -> None:
             raise ValueError(f"{where}: {key}: got {brief(found)}, expected {kind.__name__}")
 
 
-def _read_graph(folder: Path, description: dict[str, Any]) -> bytes:
-    """Returns a graph, after checking its SHA-256."""
+def is_export(folder: Path) -> bool:
+    """Returns whether a folder was written by `zoo export --format onnx`."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def read_graphs(folder: Path, config: Mapping[str, Any]) -> dict[str, bytes]:
+    """Returns the graphs of an export by name, after checking their SHA-256.
+
+    Raises:
+        ValueError: See `load`.
+    """
+    return {name: _read_graph(folder, one) for name, one in config["graphs"].items()}
+
+
+def _read_graph(folder: Path, description: Mapping[str, Any]) -> bytes:
     path = folder / Path(description["file"]).name
     try:
         if path.stat().st_size > MAX_GRAPH_BYTES:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,14 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 import zoo
+from zoo import page
 from zoo.checks import nearest
 from zoo.methods.base import Methods
 from zoo.serve.served import Limits, Served, TooLargeError
-from zoo.serve.writer import BusyError
+from zoo.serve.worker import BusyError
 
 log = logging.getLogger(__name__)
 FAULTS: dict[type[Exception], int] = {
@@ -65,9 +67,9 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
         if action not in served[name].actions:
             known = ", ".join(served[name].actions)
             raise HTTPException(404, f"{name}: no action {action!r}, expected one of {known}")
-        kind, function = served[name].actions[action]
         try:
-            found = function(kind.parse(await _body(request, limits.bytes)))
+            asked = served[name].actions[action].parse(await _body(request, limits.bytes))
+            found = getattr(served[name], action)(asked)
             if isinstance(found, AsyncIterator):
                 return await _events(found)
             return JSONResponse(await found)
@@ -88,11 +90,22 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
             Route("/models", list_models),
             Route("/openapi.json", describe),
             Route("/models/{name}/{action}", act, methods=["POST"]),
+            *(Route(f"/{file.name}", _sends(file)) for file in page.files()),
+            Route("/", _sends(page.HERE / "index.html")),
         ],
         lifespan=running,
         middleware=local,
         exception_handlers={HTTPException: _http_error, Exception: _internal_error},
     )
+
+
+def _sends(file: Path) -> Callable[[Request], Any]:
+    """Returns what answers with a file of the page."""
+
+    async def send(request: Request) -> Response:
+        return FileResponse(file, headers={"cache-control": "no-cache"})
+
+    return send
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -157,7 +170,7 @@ def openapi(served: Mapping[str, Served]) -> dict[str, Any]:
         "/models": {"get": {"summary": "The models", "responses": _responses({})}},
     }
     for name, one in served.items():
-        for action, (kind, _) in one.actions.items():
+        for action, kind in one.actions.items():
             content = {"application/json": {"schema": kind.schema()}}
             paths[f"/models/{name}/{action}"] = {
                 "post": {

@@ -1,12 +1,10 @@
 """Computing the requests that wait at one time as one batch."""
 
-import threading
-from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from zoo.serve.writer import BusyError
+from zoo.serve.worker import Worker
 
 MOST_INPUTS = 256  # of a batch
 
@@ -20,18 +18,8 @@ class Job(NamedTuple):
     future: "Future[list[Any]]"
 
 
-class Batcher:
-    """Computes requests to one model, in a thread.
-
-    Args:
-        most: Requests that may wait.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most, self.waiting = most, deque[Job]()
-        self.changed, self.stopping = threading.Condition(), False
-        self.thread = threading.Thread(target=self._run, name="batcher", daemon=True)
-        self.thread.start()
+class Batcher(Worker[Job]):
+    """Computes requests to one model, in a thread."""
 
     def submit(self, key: Hashable, inputs: list[Any], compute: Callable[[list[Any]], list[Any]]) -> "Future[Any]":
         """Adds a request; the future gives its answers.
@@ -40,32 +28,14 @@ class Batcher:
             BusyError: If too many are waiting.
         """
         job = Job(key, inputs, compute, Future())
-        with self.changed:
-            if len(self.waiting) >= self.most:
-                raise BusyError
-            self.waiting.append(job)
-            self.changed.notify()
+        self.add(job)
         return job.future
 
-    def stop(self) -> None:
-        """Ends the thread, after all requests are computed."""
-        with self.changed:
-            self.stopping = True
-            self.changed.notify()
-        self.thread.join()
-
-    def _run(self) -> None:
-        while True:
-            with self.changed:
-                while not self.waiting:
-                    if self.stopping:
-                        return
-                    self.changed.wait()
-                jobs = self._take()
-            jobs = [job for job in jobs if job.future.set_running_or_notify_cancel()]
-            if len(jobs) < 2 or not _compute(jobs):
-                for job in jobs:  # one by one, so that an error is that of its own request
-                    _compute([job], last=True)
+    def _work(self, taken: list[Job]) -> None:
+        jobs = [job for job in taken if job.future.set_running_or_notify_cancel()]
+        if len(jobs) < 2 or not _compute(jobs):
+            for job in jobs:  # one by one, so that an error is that of its own request
+                _compute([job], last=True)
 
     def _take(self) -> list[Job]:
         """Takes the first waiting job, and others that can be computed with it."""

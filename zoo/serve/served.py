@@ -12,13 +12,19 @@ from zoo.checks import check_choice
 from zoo.decoding import Choice
 from zoo.methods.base import Methods
 from zoo.methods.char_lm import CharLMMethods
-from zoo.methods.regressor import RegressorMethods
-from zoo.methods.seq2seq import Seq2SeqMethods
 from zoo.methods.seq_classifier import Classified, SeqClassifierMethods
-from zoo.methods.seq_tagger import SeqTaggerMethods
 from zoo.serve import requests
 from zoo.serve.batcher import Batcher
 from zoo.serve.writer import Draft, Writer, rounded, top_of
+
+ACTIONS: dict[str, dict[str, type[requests.Request]]] = {  # of each task: the methods of `Served` that a client calls
+    "char_lm": {"generate": requests.Generate, "stream": requests.Stream, "read": requests.Read},
+    "seq_classifier": {"classify": requests.Classify},
+    "seq_tagger": {"tag": requests.Tag},
+    "seq2seq": {"translate": requests.Translate},
+    "regressor": {"values": requests.Values, "forecast": requests.Forecast},
+}
+MOST_BEAMS, MOST_TOP = 50, 100
 
 
 class Limits(NamedTuple):
@@ -57,6 +63,7 @@ class Served:
 
     def __init__(self, name: str, model: Methods, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self.name, self.model, self.limits, self.loop = name, model, limits, loop
+        self.actions = ACTIONS[model.task_name]
         self.batcher = Batcher(limits.waiting)
         self.writer = Writer(model, limits.waiting, self._report) if isinstance(model, CharLMMethods) else None
         self.events: dict[Draft, asyncio.Event] = {}
@@ -82,28 +89,6 @@ class Served:
             "state": self._state_names(),
             "actions": list(self.actions),
         }
-
-    @cached_property
-    def actions(self) -> dict[str, tuple[type[requests.Request], Callable[[Any], Any]]]:
-        """The requests that it takes, by the last part of their address."""
-        kinds: list[tuple[type, dict[str, tuple[type[requests.Request], Callable[[Any], Any]]]]] = [
-            (
-                CharLMMethods,
-                {
-                    "generate": (requests.Generate, self.generate),
-                    "stream": (requests.Stream, self.stream),
-                    "read": (requests.Read, self.read),
-                },
-            ),
-            (SeqClassifierMethods, {"classify": (requests.Classify, self.classify)}),
-            (SeqTaggerMethods, {"tag": (requests.Tag, self.tag)}),
-            (Seq2SeqMethods, {"translate": (requests.Translate, self.translate)}),
-            (
-                RegressorMethods,
-                {"values": (requests.Values, self.values), "forecast": (requests.Forecast, self.forecast)},
-            ),
-        ]
-        return next(actions for kind, actions in kinds if isinstance(self.model, kind))
 
     def _state_names(self) -> list[str]:
         return [f"state_{number}" for number in range(len(self._first))] if self.writer is not None else []
@@ -150,8 +135,8 @@ class Served:
         return Draft(given or [model.blank], given, text, asked.length, sampling, seed, top, state)
 
     def _check_shown(self, top: int, state: str | None) -> None:
-        if not 0 <= top <= 100:
-            raise ValueError(f"top: got {top}, expected 0 to 100")
+        if not 0 <= top <= MOST_TOP:
+            raise ValueError(f"top: got {top}, expected 0 to {MOST_TOP}")
         if state is not None:
             check_choice("state", state, self._state_names())
 
@@ -160,7 +145,7 @@ class Served:
         assert self.writer is not None
         event = self.events[draft] = asyncio.Event()
         try:
-            self.writer.submit(draft)
+            self.writer.add(draft)
             while True:
                 await event.wait()
                 event.clear()
@@ -260,6 +245,8 @@ class Served:
         model: Any = self.model
         self._check_inputs(asked.texts)
         unknown = requests.on_unknown(asked.on_unknown)
+        if asked.beam > MOST_BEAMS:
+            raise TooLargeError(f"beam: got {asked.beam}, expected at most {MOST_BEAMS}")
         if asked.beam > 1 and asked.temperature:
             raise ValueError("temperature: it has no effect with several beams")
 

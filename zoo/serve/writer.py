@@ -4,9 +4,7 @@ Legend: B texts in the batch, V vocabulary.
 """
 
 import itertools
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,17 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from zoo.decoding import Array, Choice, Sampling, draws, log_sum_exp
+from zoo.decoding import Array, Choice, Sampling, Symbols, draws
 from zoo.methods.arrays import pad
 from zoo.methods.char_lm import CharLMMethods, Continuation
-from zoo.methods.texts import end_of
+from zoo.serve.worker import Worker
 
 MOST_ROWS = 256  # of a batch
 INTERVAL = 0.05  # seconds between two reports of new symbols; each of them costs more than a symbol
-
-
-class BusyError(Exception):
-    """There are too many requests."""
 
 
 @dataclass(eq=False)
@@ -67,7 +61,7 @@ class Draft:
         return found
 
 
-class Writer:
+class Writer(Worker[Draft]):
     """Writes the texts of one language model, in a thread.
 
     Args:
@@ -77,55 +71,32 @@ class Writer:
     """
 
     def __init__(self, model: CharLMMethods, most: int, report: Callable[[list[Draft]], None]) -> None:
-        self.model, self.most, self.report = model, most, report
-        self.decoder, self.end = model.decoder(), end_of(model.vocab)
+        self.model, self.report, self.reported = model, report, 0.0
+        self.decoder = model.decoder()
         self.choice = lru_cache(MOST_ROWS)(lambda sampling: Choice(sampling, len(model.vocab)))
-        self.waiting: deque[Draft] = deque()
         self.active: list[Draft] = []
         self.logits: Array = np.zeros((0, len(model.vocab)), dtype=np.float32)
         self.state: Any = None
-        self.changed, self.stopping = threading.Condition(), False
-        self.thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self.thread.start()
+        super().__init__(most)
 
-    def submit(self, draft: Draft) -> None:
-        """Adds a text.
+    def count(self) -> int:
+        """See `Worker`."""
+        return len(self.active)
 
-        Raises:
-            BusyError: If too many are waiting.
-        """
-        with self.changed:
-            if len(self.waiting) + len(self.active) >= self.most:
-                raise BusyError
-            self.waiting.append(draft)
-            self.changed.notify()
+    def _take(self) -> list[Draft]:
+        return [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_ROWS - len(self.active)))]
 
-    def stop(self) -> None:
-        """Ends the thread, after all texts are written."""
-        with self.changed:
-            self.stopping = True
-            self.changed.notify()
-        self.thread.join()
-
-    def _run(self) -> None:
-        reported = 0.0
-        while True:
-            with self.changed:
-                while not self.waiting and not self.active:
-                    if self.stopping:
-                        return
-                    self.changed.wait()
-                new = [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_ROWS - len(self.active)))]
-            try:
-                self._admit([draft for draft in new if not draft.cancelled])
-                self._advance()
-            except Exception as error:  # a request must not end the thread
-                for draft in [*self.active, *new]:
-                    draft.error, draft.done = error, True
-            due = time.monotonic() - reported >= INTERVAL
-            reported = time.monotonic() if due else reported
-            self.report([draft for draft in {*self.active, *new} if draft.done or (due and draft.new)])
-            self._keep([row for row, draft in enumerate(self.active) if not (draft.done or draft.cancelled)])
+    def _work(self, taken: list[Draft]) -> None:
+        try:
+            self._admit([draft for draft in taken if not draft.cancelled])
+            self._advance()
+        except Exception as error:  # a request must not end the thread
+            for draft in [*self.active, *taken]:
+                draft.error, draft.done = error, True
+        due = time.monotonic() - self.reported >= INTERVAL
+        self.reported = time.monotonic() if due else self.reported
+        self.report([draft for draft in {*self.active, *taken} if draft.done or (due and draft.new)])
+        self._keep([row for row, draft in enumerate(self.active) if not (draft.done or draft.cancelled)])
 
     def _admit(self, new: list[Draft]) -> None:
         """Reads the prompts of some texts, and adds them to the batch."""
@@ -145,13 +116,13 @@ class Writer:
         if not self.active:
             return
         chosen = self._choose()
-        log_probs = np.take_along_axis(self.logits, chosen[:, None], 1) - log_sum_exp(self.logits)
+        log_probs = Symbols(chosen, self.logits, chosen >= 0).log_probs.tolist()
         likeliest = [self._likeliest(draft, row) for row, draft in enumerate(self.active)]
         self.logits, self.state = self.decoder(chosen, self.state)
         for row, (draft, number) in enumerate(zip(self.active, chosen.tolist(), strict=True)):
             symbol: dict[str, Any] = {
                 "text": draft.text.add(number),
-                "log_prob": round(float(log_probs[row, 0]), 4) + 0.0,
+                "log_prob": round(log_probs[row], 4) + 0.0,
             }
             if draft.top:
                 symbol["top"] = likeliest[row]

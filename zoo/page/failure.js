@@ -1,0 +1,2 @@
+/** An error whose message is for the reader of the page. */
+export class ModelFailure extends Error {}
