@@ -29,7 +29,7 @@ def page_of(path: str) -> str:
 def outside(page: str, markdown: str) -> set[str]:
     """The files outside of docs that a page links to."""
     found = {resolve(page, target) for target, _ in LINK.findall(markdown) if target}
-    return {path for path in found if not path.startswith("docs/") and (ROOT / path).is_file() and path != README}
+    return {path for path in found if not path.startswith("docs/") and (ROOT / path).exists() and path != README}
 
 
 def relink(page: str, markdown: str) -> str:
@@ -40,7 +40,7 @@ def relink(page: str, markdown: str) -> str:
         path = resolve(page, target) if target else ""
         if target.endswith(".ipynb"):  # its page; the file itself is a download
             return f"{target.removesuffix('.ipynb')}.md{anchor}"
-        if not target or path.startswith("docs/") or not (ROOT / path).is_file():
+        if not target or path.startswith("docs/") or not (ROOT / path).exists():
             return match[0]
         up = "../" * page.count("/")
         return f"{up}{page_of(path)}{anchor}"
@@ -49,7 +49,10 @@ def relink(page: str, markdown: str) -> str:
 
 
 def show(path: str) -> str:
-    """The page of a file."""
+    """The page of a file, or of a folder: the names in it."""
+    if (ROOT / path).is_dir():
+        names = sorted(f"- `{one.name}`" for one in (ROOT / path).iterdir() if not one.name.startswith(("__py", ".")))
+        return "\n".join([f"# {path}", "", *names]) + "\n"
     text = (ROOT / path).read_text()
     language = LANGUAGES.get(Path(path).suffix, "text")
     return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n~~~~{language}\n{text}\n~~~~\n"
@@ -62,5 +65,4 @@ def results() -> str:
     (shown,) = [section for section in sections if section.startswith("## Results\n")]
     text = re.sub(r"<!--.*?-->\n", "", shown).replace("## Results\n", "# Results\n", 1)
     folders = r"\]\((?:docs/([^)]*)|((?!https?:|#|/)[^)]*))\)"
-    linked = re.sub(folders, lambda match: f"]({match[1] or '../' + match[2]})", text)
-    return linked
+    return re.sub(folders, lambda match: f"]({match[1] or '../' + match[2]})", text)
