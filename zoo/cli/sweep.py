@@ -46,7 +46,13 @@ def sweep_parser() -> Parser:
     options = Parser("sweep", "Search options of fit with Optuna: each trial is a run, and bad ones are stopped early.")
     options.formatter_class = argparse.RawDescriptionHelpFormatter
     options.epilog = EPILOG
-    options.add_argument("--config", metavar="CONFIG", help="a YAML file, or the name of a config in the package")
+    options.add_argument(
+        *("-c", "--config"),
+        action="append",
+        default=[],
+        metavar="CONFIG",
+        help="a YAML file, or the name of a config in the package; can be repeated",
+    )
     options.add_argument("--space", metavar="SPACE", help="a YAML file: what to search, and in which ranges")
     options.add_argument("--trials", type=int, metavar="N", help=f"the number of trials ({TRIALS})")
     options.add_argument("--sweep_dir", metavar="DIR", help="the folder of the sweep (runs/<config>/sweep-<date-time>)")
@@ -105,7 +111,7 @@ def _find(given: argparse.Namespace, rest: list[str], command: Command) -> Sweep
     folder = Path(given.sweep_dir) if given.sweep_dir is not None else None
     if given.resume and folder is None:
         raise UsageError("--resume: which sweep? Give its folder with --sweep_dir")
-    new = ["--config", given.config] * (given.config is not None) + rest
+    new = [word for config in given.config for word in ("--config", config)] + rest
     exists = folder is not None and (folder / SWEEP_FILE).exists()
     if exists and not given.resume:
         raise UsageError(f"--sweep_dir: {folder} already holds a sweep; give another folder, or --resume to resume it")
@@ -118,8 +124,7 @@ def _find(given: argparse.Namespace, rest: list[str], command: Command) -> Sweep
         return _join(folder, base, space, given)
     assert space is not None
     assert base is not None
-    config = find_config(given.config) if given.config is not None else ""
-    name = Path(config).stem or str(records.parse_config(base)["model"])
+    name = Path(find_config(given.config[-1])).stem if given.config else str(records.parse_config(base)["model"])
     folder = folder or Path("runs") / name / f"sweep-{datetime.now().astimezone():%Y-%m-%d_%H-%M-%S}"
     return _start(folder, name, new, base, space, given, command)
 
@@ -221,7 +226,8 @@ def _check_options(new: list[str], space: dict[str, Range] | None, given: argpar
         try:
             parse(Command("fit", [*new, *spaces.words(values)], command.packages))
         except UsageError as error:
-            raise UsageError(f"--space: {given.space}: {str(error).removeprefix(f'{given.config}: ')}") from error
+            where = f"{', '.join(given.config)}: "
+            raise UsageError(f"--space: {given.space}: {str(error).removeprefix(where)}") from error
     return base
 
 

@@ -75,7 +75,9 @@ def _draw(sweep: Sweep, study: Study, trials: Sequence[FrozenTrial]) -> None:
     from zoo import plots
 
     found = spaces.ranges(dict(sweep.space), "")
-    options = [plots.Searched(name, one.log, [*map(text_of, one.choices)]) for name, one in found.items()]
+    options = [
+        plots.Searched(name, one.low, one.high, one.log, [*map(text_of, one.choices)]) for name, one in found.items()
+    ]
     points = [
         plots.Point(
             {name: text_of(value) if found[name].choices else value for name, value in trial.params.items()},

@@ -16,7 +16,7 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from zoo.cli.errors import UsageError
@@ -85,7 +85,7 @@ def open_study(sweep: Sweep, epochs: int) -> Study:
         names = [study.study_name for study in storage.get_all_studies()]
         if names and sweep.identity not in names:
             raise UsageError(f"--sweep_dir: {path} is the storage of another sweep; give another folder")
-        direction = "maximize" if sweep.rises else "minimize"
+        direction = StudyDirection.MAXIMIZE if sweep.rises else StudyDirection.MINIMIZE
         return optuna.create_study(
             storage=storage, pruner=pruner, study_name=sweep.identity, direction=direction, load_if_exists=True
         )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from zoo import fonts
 from zoo.plots.figure import Figure, add_note, label_ticks, set_text
@@ -25,6 +26,8 @@ class Searched(NamedTuple):
     """An option in the picture."""
 
     name: str
+    low: float = 0.0
+    high: float = 0.0
     log: bool = False
     choices: Sequence[str] = ()  # in their order; empty for numbers
 
@@ -42,7 +45,7 @@ def sweep(
         rises: Whether higher values are better.
     """
     panels = len(options) + 1
-    columns = min(COLUMNS, panels)
+    columns = 2 if panels == 4 else min(COLUMNS, panels)
     rows = math.ceil(panels / columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     first, *rest = np.ravel(figure.subplots(rows, columns, squeeze=False))
@@ -61,8 +64,8 @@ def sweep(
             shown = [fonts.shorten(choice, NAME_WIDTH) for choice in option.choices]
             missing += label_ticks(axis.xaxis, shown, rotation=0 if sum(map(len, shown)) < 32 else 60)
             axis.set_xlim(-0.5, len(option.choices) - 0.5)
-        elif option.log:
-            axis.set_xscale("log")
+        else:
+            _draw_range(axis, option)
         missing.append(set_text(axis.set_xlabel(""), option.name))
         axis.set_ylabel(metric, parse_math=False)
         axis.grid(alpha=0.3)
@@ -87,6 +90,19 @@ def _draw_importances(axis: Any, names: Sequence[str], importances: Mapping[str,
     axis.set_xlim(0, 1)
     axis.grid(axis="x", alpha=0.3)
     return label_ticks(axis.yaxis, [fonts.shorten(name.rpartition(".")[2], NAME_WIDTH) for name in ordered])
+
+
+def _draw_range(axis: Any, option: Searched) -> None:
+    """Sets the axis of an option to its range, with some space at both ends."""
+    if option.log:
+        axis.set_xscale("log")
+        if option.high / option.low > 10:  # otherwise the numbers between powers of ten overlap
+            axis.xaxis.set_minor_formatter(NullFormatter())
+        space = (option.high / option.low) ** 0.05
+        axis.set_xlim(option.low / space, option.high * space)
+    else:
+        space = 0.05 * (option.high - option.low)
+        axis.set_xlim(option.low - space, option.high + space)
 
 
 def _places(option: Searched, points: Sequence[Point]) -> list[Any]:
