@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 import pytest
@@ -23,6 +24,7 @@ from zoo.runs.sweeps import JOURNAL, Sweep
 from zoo.runs.trials import SOCKET
 
 LEARNS, DIVERGES, STANDS = 0.02, 1e30, 1e-9  # learning rates of three_steps
+SLOWLY = ("--trainer.max_epochs", "40", "--trials", "3", "--no_prune")  # can be stopped in the midst of a trial
 BASE = ("--config", "three_steps", "--trainer.max_epochs", "4", "--data.batch_size", "3")
 CLOSED = range(3, 200)  # file numbers that a run does not inherit
 
@@ -31,7 +33,7 @@ class Forked:
     """A run in a child of this process, which has loaded everything, with the methods of Popen that a sweep calls."""
 
     def __init__(self, command: list[str], theirs: Any, output: Any, lock: IO[bytes] | None = None) -> None:
-        self.output = output if output != subprocess.PIPE else Path("check.txt").open("wb+")
+        self.output = TemporaryFile() if output == subprocess.PIPE else output  # noqa: SIM115
         self.returncode: int | None = None
         kept = {theirs.fileno(), self.output.fileno(), *([lock.fileno()] if lock else [])}
         self.pid = os.fork()
@@ -40,6 +42,7 @@ class Forked:
             try:
                 os.dup2(self.output.fileno(), 1)
                 os.dup2(self.output.fileno(), 2)
+                self.before = sys.stdout, sys.stderr  # their end would close the numbers
                 sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1)
                 for number in set(CLOSED) - kept:
                     with contextlib.suppress(OSError):
@@ -64,14 +67,16 @@ class Forked:
 
     def communicate(self) -> tuple[bytes, None]:
         self.wait()
-        self.output.seek(0)
-        return self.output.read(), None
+        with self.output:
+            self.output.seek(0)
+            return self.output.read(), None
 
 
 @pytest.fixture(autouse=True)
 def forking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials do not begin with the import of everything."""
     monkeypatch.setattr(sweep_worker, "start", Forked)
+    monkeypatch.setattr(sweep_worker, "NOTICE_S", 0.0)  # a signal is for the sweep alone
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "an option without its group": ({"hidden_size": [1, 2]}, "unknown option 'hidden_size'; did you mean model.hid"),
     "an empty range": ({"model.lr": {"low": 0.1, "high": 0.1}}, "model.lr: the range from 0.1 to 0.1 is empty"),
-    "a value that fit refuses": ({"model.hidden_size": [8, "big"]}, "model.hidden_size: got big, expected int"),
+    "a value that fit refuses": ({"model.hidden_size": [8, "big"]}, "space.yaml: hidden_size: got big, expected int"),
     "one choice": ({"model.lr": [0.1]}, "expected at least two choices"),
     "a choice twice": ({"model.cell": ["rnn", "rnn"]}, "duplicate choice 'rnn'"),
     "an unknown key": ({"model.lr": {"min": 0, "high": 1}}, "unknown key 'min', expected a list of choices, or {low"),
@@ -137,7 +142,7 @@ def test_a_wrong_command_is_refused(sweep: Callable, zoo_command: Callable) -> N
 
 
 def test_a_config_that_can_not_run_is_refused_before_the_first_trial(sweep: Callable) -> None:
-    result = sweep([0.1, 0.2], "--data.features", "[absent]")
+    result = sweep([0.1, 0.2], "--data.path", "absent.csv")
     assert result.code == 2
     assert "zoo: error: sweep: a run with this config fails: " in result.err
     assert not Path("s").exists()
@@ -147,7 +152,6 @@ def test_without_optuna_it_says_what_to_install(sweep: Callable, monkeypatch: py
     for name in [name for name in sys.modules if name.startswith(("optuna", "zoo.cli.sweep_"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.setattr("zoo.cli.__dict__", {}, raising=False)
     refused(sweep([0.1, 0.2]), "sweep: it needs optuna; pip install 'rnn-zoo[sweep]'")
 
 
@@ -187,7 +191,7 @@ def test_a_sweep_ends_with_a_table_a_picture_and_a_config_that_repeats_its_best_
     assert set(states()) == {"COMPLETE", "FAIL"}, "one that diverges counts as failed, and the sweep goes on"
     assert len(trials()) == 5
     table = result.out.split("\n\n")[1]
-    assert table.startswith("rank  trial  status    train/loss  lr\n1     ")
+    assert table.startswith("rank  trial  status    val/loss  lr\n1     ")
     assert "failed: the loss is not finite at step " in table
     assert Path("s/sweep.png").exists()
 
@@ -233,30 +237,28 @@ def test_a_bad_trial_is_pruned_and_its_run_can_be_resumed(
 def begin(*options: str) -> int:
     """Starts a sweep in a child of this process, in the folder `s`."""
     argv = ["sweep", *BASE, "--space", "space.yaml", "--sweep_dir", "s", *options]
-    return harness.fork(argv, log=Path(f"log-{len(list(Path().glob('log-*')))}"))
+    log = Path(f"log-{len(list(Path().glob('log-*')))}")
+    log.touch()
+    return harness.fork(argv, log=log)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it took too long"
         time.sleep(0.005)
 
 
-@pytest.fixture
-def slowly() -> Iterator[tuple[str, ...]]:
-    """Options of longer runs, which can be stopped in their midst."""
-    yield ("--trainer.max_epochs", "40", "--trials", "3", "--no_prune")
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+)
 def test_a_sweep_that_is_stopped_and_resumed_ends_like_one_that_was_not(
-    number: int, sweep: Callable, zoo_command: Callable, slowly: tuple[str, ...]
+    number: int, sweep: Callable, zoo_command: Callable
 ) -> None:
-    assert sweep({"low": 1e-3, "high": 0.1, "log": True}, *slowly).code == 0
+    assert sweep({"low": 1e-3, "high": 0.1, "log": True}, *SLOWLY).code == 0
     shutil.move("s", "reference")
 
-    pid = begin(*slowly)
+    pid = begin(*SLOWLY)
     until(lambda: Path("s/trial-001/metrics.csv").exists())
     os.kill(pid, number)
     assert harness.wait(pid) == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
@@ -271,6 +273,7 @@ def test_a_sweep_that_is_stopped_and_resumed_ends_like_one_that_was_not(
         assert Path("s", run, "metrics.csv").read_bytes() == Path("reference", run, "metrics.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials_of_a_sweep(sweep: Callable) -> None:
     Path("space.yaml").write_text(yaml.safe_dump({"model.lr": {"low": 1e-3, "high": 0.1, "log": True}}))
     pids = [begin("--resume", "--trials", "6", "--trainer.max_epochs", "20") for _ in range(2)]
