@@ -37,7 +37,7 @@ def finish(sweep: Sweep, study: Study) -> None:
             print(f"trial {trial.number} failed: {trial.user_attrs.get(WHY, 'not known')}")
     running = sum(trial.state == TrialState.RUNNING for trial in trials)
     if running:
-        print(f"{running} trials are running in other processes; the last one to end writes the results of all")
+        print(f"{running} more in other processes; the last one to end writes the results of all trials")
     done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not done:
         print("no trial has finished, so there is no best config")

@@ -25,6 +25,7 @@ from zoo.runs.history import try_lock
 from zoo.runs.sweeps import JOURNAL, WAIT_S, Sweep
 
 FIRST_TRIALS = 5  # are not pruned: there is little to compare them with
+MAX_SEED = 2**32
 FIRST_EPOCHS = 0.2  # of a trial, as a share: it is not pruned in them
 
 
@@ -93,29 +94,25 @@ def open_study(sweep: Sweep, epochs: int) -> Study:
         raise UsageError(f"--sweep_dir: {path} is damaged: {type(error).__name__}: {error}") from error
 
 
-def ask(study: Study, sweep: Sweep, space: Mapping[str, Range], number: int) -> Trial:
+def ask(study: Study, sweep: Sweep, space: Mapping[str, Range]) -> Trial:
     """Draws the options of the next trial. The draws depend on the trials so far, the seed and the number only.
 
     So a sweep that was stopped and resumed has the trials of one that was not.
     """
-    study.sampler = _sampler(sweep, number)
-    return _with_values(study.ask(), space)
+    return _with_values(study.ask(), sweep, space)
 
 
 def take_up(study: Study, sweep: Sweep, space: Mapping[str, Range], left: FrozenTrial) -> Trial:
     """Returns a trial whose process has ended before it did."""
-    study.sampler = _sampler(sweep, left.number)
-    return _with_values(Trial(study, left._trial_id), space)
+    return _with_values(Trial(study, left._trial_id), sweep, space)
 
 
-def _sampler(sweep: Sweep, number: int) -> TPESampler:
-    return TPESampler(seed=(sweep.seed * 1_000_003 + number) % 2**32)
-
-
-def _with_values(trial: Trial, space: Mapping[str, Range]) -> Trial:
+def _with_values(trial: Trial, sweep: Sweep, space: Mapping[str, Range]) -> Trial:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a range that is no multiple of its step: Optuna lowers its end
-        for name, values in space.items():
+        for place, (name, values) in enumerate(space.items()):  # a kill may have left some of them without a value
+            seed = (sweep.seed * 1_000_003 + trial.number * 1009 + place) % MAX_SEED
+            trial.study.sampler = TPESampler(seed=seed)
             values.suggest(name, trial)
     return trial
 

@@ -117,7 +117,7 @@ class Worker:
                 if not ending and len(trials) >= self.sweep.trials:
                     return None
                 if not ending:
-                    trial = ask(self.study, self.sweep, self.space, len(trials))
+                    trial = ask(self.study, self.sweep, self.space)
                     lock = sweeps.take(self.sweep.run_of(trial.number))
                     assert lock is not None, "another process has a trial that did not exist"
                     return Taken(trial, lock, -1)
@@ -130,7 +130,8 @@ class Worker:
         trial, run = taken.trial, self.sweep.run_of(taken.trial.number)
         values = ", ".join(f"{self.short[name]} {option_text(value)}" for name, value in trial.params.items())
         print(f"trial {trial.number}: {values}", flush=True)
-        code, pruned = self._run(taken, run)
+        known = read_note(run / SUMMARY_FILE).get("status") == "pruned"  # and the sweep was killed before it noted this
+        code, pruned = (0, True) if known else self._run(taken, run)
         summary = read_note(run / SUMMARY_FILE)
         status = summary.get("status")
         reached = (summary.get("metrics") or {}).get(self.sweep.monitor[0], {}).get("best")
