@@ -78,6 +78,10 @@ def test_a_translator_writes_and_looks_the_same(tmp_path: Path) -> None:
 def test_classifiers_taggers_and_regressors_answer_the_same(tmp_path: Path) -> None:
     model, exported = both("seq_classifier_rnn", tmp_path / "a", classes=["x", "y", "z"], vocab=VOCAB, pooling="max")
     same(exported.classify(TEXTS), model.classify(TEXTS))
+    table = {"input_size": 2, "input_columns": ["x", "y"], "mean": [1.0, 2.0], "scale": [2.0, 0.5]}
+    model, exported = both("seq_classifier_gru", tmp_path / "t", classes=["x", "y"], **table)
+    same(exported.classify(WINDOW), model.classify(WINDOW))
+    same(exported.session().push(WINDOW), model.session().push(WINDOW))
     words = {"vocab": [*VOCAB, "bad"], "symbols": "words", "letters": ["<pad>", "<unk>", *"abd"], "spelling_size": 3}
     model, exported = both("seq_tagger_gru", tmp_path / "b", tags=["O", "B-x", "I-x"], embedding_dim=4, **words)
     same(exported.tag(["a bad b", "bad"]), model.tag(["a bad b", "bad"]))
@@ -146,6 +150,24 @@ def test_a_session_of_a_classifier_answers_as_classify_does() -> None:
         zoo.load(TOY).session()
 
 
+def test_steps_are_those_of_the_input_as_it_is_split() -> None:
+    torch.manual_seed(0)
+    vocab = [chr(number) for number in range(256)]
+    options = {"vocab": vocab, "symbols": "bytes", "classes": ["x", "y"], "hidden_size": 8, "max_length": 5}
+    model = zoo.create("seq_classifier_gru", **options).eval()
+    steps = model.classify_steps("ée é")
+    assert len(steps) == 5  # of 6 bytes
+    same(steps[-1], model.classify("ée é")[0])
+
+
+def test_words_after_an_unknown_one_are_words_of_their_own() -> None:
+    torch.manual_seed(0)
+    words = {"vocab": ["<unk>", "cat", "dog"], "symbols": "words"}
+    model = zoo.create("char_lm_gru", hidden_size=8, **words).eval()
+    assert model.generate("zzz", 2, seed=1).startswith(" ")
+    assert model.generate("zzz", 2, seed=1, on_unknown="skip").startswith(("cat", "dog"))
+
+
 def test_bad_states_are_refused(tmp_path: Path) -> None:
     session = zoo.load(ALICE).session()
     session.push("alice")
@@ -164,13 +186,19 @@ def test_bad_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder = tmp_path / "out"
     write(zoo.load(TOY), folder)
     config = json.loads((folder / "config.json").read_text())
+    arguments = config["arguments"]
 
     def refused(message: str, **changes: Any) -> None:
         (folder / "config.json").write_text(json.dumps({**config, **changes}))
         with pytest.raises(ValueError, match=message):
             zoo.runtime.load(folder)
 
-    refused("format_version is 99, but this zoo reads only versions up to", format_version=99)
+    refused("format_version is 99, but this zoo reads only versions from 1 to", format_version=99)
+    refused("reads only versions from 1 to", format_version=0)
+    refused("the graph step is missing", graphs={"encode": config["graphs"]["encode"]})
+    refused("target_vocab has 3 entries, and the graph step", arguments={**arguments, "target_vocab": VOCAB[:3]})
+    renamed = {**config["graphs"]["step"], "inputs": {"x": {"dtype": "int64", "shape": ["rows"]}}}
+    refused("its inputs are ids, state_0, not x", graphs={**config["graphs"], "step": renamed})
     refused("a bundle, expected an export; zoo export MODEL", format=None)
     refused("it has no format_version", format_version="1")
     refused("graphs: got 'x', expected dict", graphs="x")

@@ -173,6 +173,12 @@ BAD: dict[str, tuple[str, Any, int, str]] = {
     "missing": (f"{TOY}/translate", {}, 422, "texts: missing"),
     "empty": (f"{TOY}/translate", {"texts": []}, 422, "expected at least one"),
     "no text": (f"{TOY}/translate", {"texts": [3]}, 422, "got 3, expected a text"),
+    "bare": (f"{STEPS}/values", {"sequences": [1, 2, 3]}, 422, "expected a list of sequences"),
+    "one digit": (f"{DIGITS}/classify", {"inputs": [[0.5] * 28]}, 422, "got shape (28,), expected texts"),
+    "long input": (f"{TAGS}/tag", {"texts": ["a" * 600]}, 413, "an input: got 600, expected at most 500"),
+    "nothing to read": (f"{WORDS}/classify", {"inputs": [""], "steps": True}, 422, "got an empty text"),
+    "no beam": (f"{TOY}/translate", {"texts": ["word"], "beam": 0}, 422, "beam: got 0, expected at least 1"),
+    "penalty": (f"{TOY}/translate", {"texts": ["word"], "length_penalty": "x"}, 422, "length_penalty: got 'x'"),
     "beam": (f"{TOY}/translate", {"texts": ["word"], "beam": 10**6}, 413, "beam: got 1000000, expected at most 50"),
     "both": (f"{TOY}/translate", {"texts": ["word"], "beam": 3, "temperature": 1}, 422, "no effect with several"),
     "ragged": (f"{DIGITS}/classify", {"inputs": [[[0], [0, 1]]]}, 422, "inputs: expected texts, or arrays"),
@@ -231,8 +237,18 @@ def test_a_body_of_100_megabytes_is_not_read(server: Server) -> None:
     assert server.client.get("/health").status_code == 200
 
 
-def test_other_hosts_are_refused(server: Server) -> None:
-    assert server.client.get("/models", headers={"host": "example.com"}).status_code == 400
+def test_other_hosts_and_other_web_pages_are_refused(server: Server) -> None:
+    for header in ({"host": "example.com"}, {"origin": "http://example.com"}):
+        answer = server.client.get("/models", headers=header)
+        assert (answer.status_code, "error" in answer.json()) == (403, True)
+    assert server.client.get("/models", headers={"origin": server.url}).status_code == 200
+
+
+def test_a_client_that_does_not_wait_for_its_text_ends_its_work(server: Server) -> None:
+    for _ in range(80):  # more than may wait
+        with pytest.raises(httpx.ReadTimeout):
+            server.client.post(f"/models/{ALICE}/generate", json={"length": 500}, timeout=0.01)
+    assert server.ask(ALICE, "generate", length=5, temperature=0)["text"]
 
 
 def test_a_thousand_malformed_requests_leave_no_trace(server: Server) -> None:

@@ -20,6 +20,9 @@ TOP_KEYS = (
 )
 
 
+OURS = ("zoo", "datamodules")  # packages
+
+
 class UsageError(Exception):
     """The command or its config is wrong, or a file that they name. Nothing was written."""
 
@@ -42,6 +45,12 @@ def report(error: BaseException, debug: bool) -> int:
         return INTERRUPTED
     if debug:
         traceback.print_exception(error)
+    if (
+        isinstance(error, ModuleNotFoundError)
+        and error.name
+        and error.name.partition(".")[0] not in ("zoo", "datamodules")
+    ):
+        error = UsageError(f"it needs {error.name}, which is not installed; pip install rnn-zoo")
     plain = isinstance(error, UsageError | RunError | OSError)
     print(shorten(str(error) if plain else f"{type(error).__name__}: {error}"), file=sys.stderr)
     return WRONG if isinstance(error, UsageError) else FAILED

@@ -16,7 +16,8 @@ FORMATS = ("bundle", "onnx", "torch")
 def run(command: Command) -> int:
     """Exports a model; returns the exit code."""
     command.import_packages()
-    options = parser("export", "Turn a checkpoint into a bundle: a folder that loads anywhere, without pickle.")
+    text = "Turn a checkpoint into a bundle: a folder that loads anywhere, without pickle."
+    options = parser("export", text, exports=False)
     options.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="the folder to write")
     options.add_argument("--half", action="store_true", help="store the weights in half precision")
     options.add_argument(

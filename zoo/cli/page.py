@@ -1,6 +1,5 @@
 """The command page: a web page on which visitors try models."""
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from datamodules.sources.cache import cached
 from zoo import hub
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
+from zoo.cli.sources import name_of
 from zoo.runtime.loading import is_export
 
 if TYPE_CHECKING:
@@ -42,21 +42,6 @@ def page(argv: list[str]) -> int:
     models = f"{len(found)} model{'s' if len(found) > 1 else ''}"
     print(f"{folder}: {models}, {size / 1e6:.1f} MB; to look at it: python -m http.server --directory {folder}")
     return 0
-
-
-def name_of(source: str) -> str:
-    """Returns the name of a model on a page: the last part of its source, with characters that addresses take.
-
-    Example:
-        >>> name_of("char_lm_lstm.alice"), name_of("runs/my toy/")
-        ('char_lm_lstm.alice', 'my-toy')
-    """
-    last = (
-        Path(source).resolve().name.removesuffix(".ckpt")
-        if Path(source).exists()
-        else source.rstrip("/").rpartition("/")[2]
-    )
-    return re.sub(r"[^\w.-]+", "-", last, flags=re.ASCII).strip(".-") or "model"
 
 
 def run(command: Command) -> int:

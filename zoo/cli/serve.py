@@ -1,10 +1,10 @@
 """The command serve."""
 
-from pathlib import Path
+import socket
 
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.errors import UsageError
-from zoo.cli.sources import load
+from zoo.cli.sources import load, name_of
 from zoo.methods.base import Methods
 
 
@@ -39,11 +39,13 @@ def run(command: Command) -> int:
         raise UsageError(f"--port: got {given.port}, expected 0 to 65535")
     try:
         taken = listen(given.host, given.port)
+    except socket.gaierror as error:
+        raise UsageError(f"--host: got {given.host!r}, expected an address of this computer") from error
     except OSError as error:
         raise UsageError(f"--port: {given.host}:{given.port} can't be used: {error.strerror}; try --port 0") from error
     models: dict[str, Methods] = {}
     for source in given.models:
-        name = Path(source).name or source
+        name = name_of(source)
         if name in models:
             raise UsageError(f"two models have the name {name}; rename the folder of one")
         models[name] = load(source, given.threads)

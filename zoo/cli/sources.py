@@ -1,5 +1,6 @@
 """Where the commands that use a model find it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,18 @@ def load(source: str, threads: int | None = None) -> Any:
         raise UsageError(f"{source}: no export, and other models need {error.name}; pip install rnn-zoo") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def name_of(source: str) -> str:
+    """Returns the name of a model in addresses: the last part of its source, with characters that addresses take.
+
+    Example:
+        >>> name_of("char_lm_lstm.alice"), name_of("runs/my toy/")
+        ('char_lm_lstm.alice', 'my-toy')
+    """
+    last = (
+        Path(source).resolve().name.removesuffix(".ckpt")
+        if Path(source).exists()
+        else source.rstrip("/").rpartition("/")[2]
+    )
+    return re.sub(r"[^\w.-]+", "-", last, flags=re.ASCII).strip(".-") or "model"

@@ -27,12 +27,11 @@ MOST_PICTURES = 20  # of alignments in one file
 NEGATIVE = r" ?-([\d.]|inf|nan)"
 
 
-def parser(command: str, description: str) -> Parser:
-    """Returns a parser with the argument for a model."""
+def parser(command: str, description: str, exports: bool = True) -> Parser:
+    """Returns a parser with the argument for a model, which may be an export."""
     made = Parser(command, description)
-    made.add_argument(
-        "model", help="a name from `zoo list`, the folder of a bundle, run or export, a checkpoint, or a Hub id"
-    )
+    folders = "bundle, run or export" if exports else "bundle or run"
+    made.add_argument("model", help=f"a name from `zoo list`, the folder of a {folders}, a checkpoint, or a Hub id")
     return made
 
 

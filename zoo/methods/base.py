@@ -80,7 +80,7 @@ class Methods(ABC):
 
     def push(self, values: Any, state: tuple[Array, ...], on_unknown: OnUnknown | None = None) -> Pushed:
         """Reads a piece of an input, see `Session.push`."""
-        raise ValueError(f"session: a {self.task_name} can't read its input in pieces")
+        raise ValueError(f"session: this {self.task_name} needs its whole input, and can't read it in pieces")
 
     def parse(self, word: str) -> Any:
         """Converts a word of a command line to an input. By default, the word itself.

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo import html
 from zoo.batch import IGNORE, TextBatch
+from zoo.checks import brief
 from zoo.decoding import Array, Decoder, Sampling, Symbols, collect, stream
 from zoo.methods.arrays import pad, softmax
 from zoo.methods.base import Methods
@@ -19,6 +20,7 @@ from zoo.symbols import Joiner
 from zoo.vocab import END, OnUnknown, Vocab
 
 BLANKS = (" ", "\n", "\u0120", "\u010a")  # what an empty prompt stands for; byte-level BPE writes them as Ġ and Ċ
+PIECE = 512  # steps that are read at once, so that long texts need little memory
 EXACT = ("characters", "bytes")  # a text always has the same symbols
 
 
@@ -161,9 +163,13 @@ class CharLMMethods(Methods):
 
     def push(self, values: Any, state: tuple[Array, ...], on_unknown: OnUnknown | None = None) -> Pushed:
         """See `Session.push`."""
+        if not isinstance(values, str):
+            raise ValueError(f"session: got {brief(values)}, expected a text")
         (text,) = as_list(values)
         ids = encode_text(self.vocab, self.config.clean(text), on_unknown)
-        logits, state = self.advance((np.array([ids]), np.array([len(ids)])), state)
+        for begin in range(0, len(ids), PIECE):
+            piece = np.array([ids[begin : begin + PIECE]])
+            logits, state = self.advance((piece, np.array([piece.shape[1]])), state)
         chances = softmax(logits[0, -1])
         return Pushed(dict(zip(self.vocab, chances.tolist(), strict=True)), state, len(ids))
 
@@ -222,7 +228,7 @@ class CharLMMethods(Methods):
 
     def _pieces(self, ids: Iterable[int], prompt: str, options: Mapping[str, Any]) -> Iterator[str]:
         """Yields what each symbol adds to the text, up to the end symbol, or to a text to stop at."""
-        text = self.continuation(prompt, options.get("stop", ()))
+        text = self.continuation(prompt, options.get("stop", ()), options.get("on_unknown"))
         for number in ids:
             yield text.add(number)
             if text.ended:
@@ -230,10 +236,15 @@ class CharLMMethods(Methods):
         if rest := text.end():
             yield rest
 
-    def continuation(self, prompt: str, stop: str | Sequence[str] = ()) -> Continuation:
+    def continuation(
+        self, prompt: str, stop: str | Sequence[str] = (), on_unknown: OnUnknown | None = None
+    ) -> Continuation:
         """Returns the text after a prompt, to which symbols are added one by one."""
-        before = self.vocab.encode(self.config.clean(prompt), "skip")[-1:] if self.vocab.kind == "words" else []
-        return Continuation(self.vocab, self.vocab[before[0]] if before else "", self._stops(stop))
+        symbols: list[str] = []
+        if self.vocab.kind == "words":
+            symbols = [*self.vocab.split(self.config.clean(prompt))]
+            symbols = [one for one in symbols if on_unknown != "skip" or one in self.vocab]
+        return Continuation(self.vocab, symbols[-1] if symbols else "", self._stops(stop))
 
     def search(
         self, prompt: str = "", length: int = 50, beam: int = 5, *, on_unknown: OnUnknown | None = None, **options: Any

@@ -3,6 +3,7 @@
 Legend: N sequences, T time steps (rows of an image), D features (pixels of a row).
 """
 
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,9 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Array:
         ValueError: If an image does not have T x D grey pixels, or if an array has another shape or
             a number that is not finite.
     """
-    from PIL import Image
-
-    if isinstance(values, Image.Image):
+    if is_image(values):
         values = [values]
-    if isinstance(values, list | tuple) and any(isinstance(value, Image.Image) for value in values):
+    if isinstance(values, list | tuple) and any(map(is_image, values)):
         values = np.stack([_pixels(value, num_steps, input_size) for value in values])
     try:
         array = np.asarray(values)
@@ -75,16 +74,22 @@ def features(values: Any, num_steps: int | None, input_size: int) -> Array:
         or not array.size
     ):
         raise ValueError(f"got shape {array.shape}, expected (N, {num_steps or 'T'}, {input_size})")
-    if not np.isfinite(array).all():
-        raise ValueError("got a number that is not finite")
-    return array.astype(np.float32)
+    with np.errstate(over="ignore"):  # refused here
+        found: Array = array.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise ValueError("got a number that is not finite, or too large")
+    return found
+
+
+def is_image(value: Any) -> bool:
+    """Returns whether a value is an image of Pillow, which is not imported for it."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
 
 
 def _pixels(image: Any, num_steps: int | None, input_size: int) -> Any:
     """Returns the pixels of an image (T, D), uint8."""
-    from PIL import Image
-
-    if not isinstance(image, Image.Image):
+    if not is_image(image):
         raise ValueError(f"expected only images in the list, got {type(image).__name__}")
     width, height = image.size
     if image.mode not in ("1", "L") or width != input_size or height != (num_steps or height):

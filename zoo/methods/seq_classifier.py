@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo import html
 from zoo.batch import IGNORE, ClassBatch
-from zoo.checks import check_positive, check_sizes
+from zoo.checks import brief, check_positive, check_sizes
 from zoo.choices import Pooling
 from zoo.methods import images
 from zoo.methods.arrays import Array, pad, softmax
@@ -128,6 +128,26 @@ class SeqClassifierMethods(Methods):
         classes, best = self.config.classes, max(chances)
         return Classified(classes[chances.index(best)], best, dict(zip(classes, chances, strict=True)))
 
+    def classify_steps(self, values: Any, on_unknown: OnUnknown | None = None) -> list[Classified]:
+        """Predicts the class of one input after each of its steps.
+
+        Args:
+            values: One input, see `classify`.
+            on_unknown: See `classify`.
+
+        Raises:
+            ValueError: See `classify`; and if the model needs its whole input, see `session`.
+        """
+        batch = self._batch([values] if isinstance(values, str) else values, on_unknown)
+        inputs, state = np.asarray(batch.inputs), self.session().state
+        if len(inputs) != 1:
+            raise ValueError(f"got {len(inputs)} inputs, expected one")
+        found = []
+        for step in range(inputs.shape[1]):
+            logits, state = self.advance((inputs[:, step : step + 1], np.array([1])), state)
+            found.append(self._classified(softmax(logits)[0].tolist()))
+        return found
+
     def push(self, values: Any, state: tuple[Array, ...], on_unknown: OnUnknown | None = None) -> Pushed:
         """See `Session.push`."""
         single = [values] if isinstance(values, str) else values
@@ -206,7 +226,7 @@ class SeqClassifierMethods(Methods):
         rows = [encode_text(self.vocab, piece, on_unknown) for piece in pieces]
         for text, row in zip(texts, rows, strict=True):
             if steps is not None and len(row) != steps:
-                raise ValueError(f"{text!r} has {len(row)} symbols, expected {steps}")
+                raise ValueError(f"{brief(text)} has {len(row)} symbols, expected {steps}")
         return self._padded(rows)
 
     def _padded(self, rows: list[Any]) -> ClassBatch:

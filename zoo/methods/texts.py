@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from zoo import html
+from zoo.checks import brief
 from zoo.decoding import Array, Decoder, Hypothesis, LengthPenalty, Sampling, beam_search
 from zoo.methods.config import ModelConfig
 from zoo.vocab import END, PAD, START, UNK, OnUnknown, SymbolKind, Vocab
@@ -74,7 +75,7 @@ def as_list(texts: str | Sequence[str]) -> list[str]:
     found: list[Any] = list(texts) if isinstance(texts, list | tuple) else [texts]
     for text in found or [found]:
         if not isinstance(text, str) or not text:
-            kind = "an empty text" if text == "" else f"{text!r}"
+            kind = "an empty text" if isinstance(text, str) else brief(text)
             raise ValueError(f"got {kind}, expected a text, or a list of texts; none may be empty")
     return found
 

@@ -29,21 +29,32 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.enable_cpu_mem_arena = False  # which would keep the largest memory that was ever used
-        self.run = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.run = session.run
         self.inputs, self.outputs = dict(description["inputs"]), list(description["outputs"])
         self.state = [name for name in self.inputs if f"new_{name}" in self.outputs]
+        self.width = session.get_outputs()[0].shape[-1]  # of its first output
+        for what, names, found in (
+            ("inputs", list(self.inputs), session.get_inputs()),
+            ("outputs", self.outputs, session.get_outputs()),
+        ):
+            if names != [one.name for one in found]:
+                raise ValueError(f"its {what} are {', '.join(one.name for one in found)}, not {', '.join(names)}")
+        if unknown := {str(one.get("dtype")) for one in self.inputs.values()} - {*TYPES}:
+            raise ValueError(f"got the dtype {unknown.pop()}, expected one of {', '.join(TYPES)}")
 
     def first(self, rows: int) -> tuple[Array, ...]:
         """Returns the state of some rows before anything was read."""
-        described = [self.inputs[name] for name in self.state]
+        described = [self.inputs[name] for name in self.state if "first" in self.inputs[name]]
         return tuple(
             np.broadcast_to(np.asarray(one["first"], TYPES[one["dtype"]]), (rows, *one["shape"][1:])).copy()
             for one in described
         )
 
-    def __call__(self, inputs: tuple[Array, ...], state: tuple[Array, ...] = ()) -> tuple[Array, tuple[Array, ...]]:
+    def __call__(self, inputs: tuple[Any, ...], state: tuple[Array, ...] = ()) -> tuple[Array, tuple[Array, ...]]:
         """Returns the first output, and the new state."""
-        answer, *new = self.run(None, dict(zip(self.inputs, (*inputs, *state), strict=True)))
+        given = zip(self.inputs.items(), (*inputs, *state), strict=True)
+        answer, *new = self.run(None, {name: np.asarray(value, TYPES[one["dtype"]]) for (name, one), value in given})
         return answer, tuple(new)
 
 

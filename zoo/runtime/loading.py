@@ -52,8 +52,9 @@ def load(folder: str | Path, threads: int = 1) -> "Exported":
         graphs = {name: Graph(data[name], one, threads) for name, one in config["graphs"].items()}
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    except onnxruntime.capi.onnxruntime_pybind11_state.Fail as error:
+    except Exception as error:  # onnxruntime has many classes of them
         raise ValueError(f"{folder}: onnxruntime {onnxruntime.__version__} can't load it: {error}") from error
+    KINDS[task].check_graphs(arguments, graphs, str(folder))
     digest = ",".join(one["sha256"] for one in config["graphs"].values())
     return KINDS[task](config["name"], arguments, config["about"], graphs, digest)
 
@@ -78,9 +79,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config.get("format") != FORMAT:
         kind = "a bundle" if config.get("format") is None else f"of the format {brief(config['format'])}"
         raise ValueError(f"{folder}: {kind}, expected an export; zoo export MODEL -o DIR --format onnx writes one")
-    if config["format_version"] > FORMAT_VERSION:
+    if not 1 <= config["format_version"] <= FORMAT_VERSION:
         raise ValueError(
-            f"{path}: format_version is {config['format_version']}, but this zoo reads only versions up to "
+            f"{path}: format_version is {config['format_version']}, but this zoo reads only versions from 1 to "
             f"{FORMAT_VERSION}; install a newer zoo"
         )
     _check(config, PARTS, str(path))

@@ -4,7 +4,7 @@ Legend: B batch, T time steps, S source steps, C classes, V vocabulary.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,15 +12,13 @@ from zoo import html
 from zoo.batch import ClassBatch, PairBatch, TagBatch
 from zoo.decoding import Array
 from zoo.methods.base import Methods
-from zoo.methods.char_lm import CharLMMethods
+from zoo.methods.char_lm import PIECE, CharLMMethods
 from zoo.methods.config import ModelConfig
 from zoo.methods.regressor import RegressorMethods
 from zoo.methods.seq2seq import Seq2SeqMethods
 from zoo.methods.seq_classifier import SeqClassifierMethods
 from zoo.methods.seq_tagger import SeqTaggerMethods
 from zoo.runtime.graphs import Graph, StepDecoder, mirrored
-
-PIECE = 512  # steps that are read at once, so that long texts need little memory
 
 
 class Exported(Methods):
@@ -34,6 +32,9 @@ class Exported(Methods):
         digest: Of the graphs.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ("sequence",)  # its graphs; the last one has the logits
+    predicts: ClassVar[str | None] = None  # the field of the config that lists what they are of
+
     def __init__(
         self,
         model_name: str,
@@ -44,6 +45,25 @@ class Exported(Methods):
     ) -> None:
         self._name, self.config, self.about, self.graphs = model_name, config, about, graphs
         self._digest = digest
+
+    @classmethod
+    def check_graphs(cls, config: Any, graphs: Mapping[str, Graph], where: str) -> None:
+        """Checks that graphs and config belong together.
+
+        Raises:
+            ValueError: If a graph is missing, or its last output has another width than the config says.
+        """
+        for name in cls.needs:
+            if name not in graphs:
+                raise ValueError(f"{where}: the graph {name} is missing")
+        size = None if cls.predicts is None else len(getattr(config, cls.predicts))
+        width = graphs[cls.needs[-1]].width
+        if size is not None and width != size:
+            raise ValueError(
+                f"{where}: {cls.predicts} has {size} entries, and the graph {cls.needs[-1]} {width} logits"
+            )
+        if "sequence" in graphs and len(graphs["sequence"].first(1)) != len(graphs["sequence"].state):
+            raise ValueError(f"{where}: the graph sequence lacks its first state")
 
     @property
     def model_name(self) -> str:
@@ -71,11 +91,13 @@ class Exported(Methods):
     def _sequence(self, *inputs: Any) -> Array:
         """Returns the answer to whole inputs."""
         graph = self.graphs["sequence"]
-        return graph(tuple(map(np.asarray, inputs)), graph.first(len(inputs[0])))[0]
+        return graph(inputs, graph.first(len(inputs[0])))[0]
 
 
 class CharLM(CharLMMethods, Exported):
     """An exported language model."""
+
+    needs, predicts = ("sequence", "step"), "vocab"
 
     def logits(self, ids: Any) -> Array:
         """See `CharLMMethods`."""
@@ -101,15 +123,19 @@ class CharLM(CharLMMethods, Exported):
 class SeqClassifier(SeqClassifierMethods, Exported):
     """An exported classifier."""
 
+    predicts = "classes"
+
     def logits(self, batch: ClassBatch) -> Array:
         """See `SeqClassifierMethods`."""
         inputs: Any = batch.inputs
         lengths = np.full(len(inputs), inputs.shape[1]) if batch.lengths is None else batch.lengths
-        return self._sequence(inputs if self.vocab is not None else np.asarray(inputs, np.float32), lengths)
+        return self._sequence(inputs, lengths)
 
 
 class SeqTagger(SeqTaggerMethods, Exported):
     """An exported tagger."""
+
+    predicts = "tags"
 
     def logits(self, batch: TagBatch) -> Array:
         """See `SeqTaggerMethods`."""
@@ -118,6 +144,8 @@ class SeqTagger(SeqTaggerMethods, Exported):
 
 class Seq2Seq(Seq2SeqMethods, Exported):
     """An exported encoder and decoder."""
+
+    needs, predicts = ("encode", "step"), "target_vocab"
 
     def encode(self, batch: PairBatch) -> dict[str, Array]:
         """See `Seq2SeqMethods`."""

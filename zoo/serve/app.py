@@ -3,22 +3,24 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import zoo
 from zoo import page
-from zoo.checks import nearest
+from zoo.checks import brief, nearest
 from zoo.methods.base import Methods
 from zoo.serve.served import Limits, Served, TooLargeError
 from zoo.serve.worker import BusyError
@@ -72,8 +74,8 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
             found = getattr(served[name], action)(asked)
             if isinstance(found, AsyncIterator):
                 return await _events(found)
-            return JSONResponse(await found)
-        except ClientDisconnect:
+            return JSONResponse(await _unless_gone(request, found))
+        except (ClientDisconnect, asyncio.CancelledError):
             return Response(status_code=499)
         except BusyError:
             text = f"{limits.waiting} requests are waiting; try again later"
@@ -83,7 +85,7 @@ def create(models: Mapping[str, Methods], limits: Limits, host: str) -> Starlett
             headers = {"connection": "close"} if status == 413 else None  # so that the rest of a body is not read
             return JSONResponse({"error": " ".join(str(error).split())}, status, headers)
 
-    local = [Middleware(TrustedHostMiddleware, allowed_hosts=[*LOCAL, "testserver"])] if host in LOCAL else []
+    local = [Middleware(LocalOnly)] if host in LOCAL else []
     return Starlette(
         routes=[
             Route("/health", health),
@@ -106,6 +108,56 @@ def _sends(file: Path) -> Callable[[Request], Any]:
         return FileResponse(file, headers={"cache-control": "no-cache"})
 
     return send
+
+
+class LocalOnly:
+    """Refuses requests that another web page makes, or that name another host.
+
+    Args:
+        app: What answers the others.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] == "http" and (reason := self._reason(Headers(scope=scope))):
+            await JSONResponse({"error": reason}, 403)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    @staticmethod
+    def _reason(headers: Headers) -> str:
+        """Returns why a request is refused, if it is."""
+        host = headers.get("host", "")
+        if urlsplit(f"//{host}").hostname not in LOCAL:
+            return f"this server answers requests to {', '.join(LOCAL)} only, got {brief(host)}"
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != host
+        return "requests of other web pages are refused" if foreign else ""
+
+
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Any]) -> Any:
+    """Returns an answer; if its client goes away, the work on it ends.
+
+    Raises:
+        ClientDisconnect: If the client has gone.
+    """
+    work, gone = asyncio.ensure_future(answer), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ClientDisconnect
+        return work.result()
+    finally:
+        work.cancel()
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -134,8 +186,8 @@ async def _events(found: AsyncIterator[Any]) -> Response:
                 yield f"data: {_json(one)}\n\n"
             yield "event: done\ndata: {}\n\n"
         except Exception as error:
-            log.exception("a stream failed")
-            yield f"event: error\ndata: {_json({'error': str(error)})}\n\n"
+            log.error("a stream failed: %s: %s", type(error).__name__, error)
+            yield f"event: error\ndata: {_json({'error': 'internal error'})}\n\n"
         finally:
             await found.aclose()  # type: ignore[attr-defined]
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from zoo.serve.worker import Worker
 
-MOST_INPUTS = 256  # of a batch
+MOST_AT_ONCE = 1_000_000  # symbols of a batch, with padding
 
 
 class Job(NamedTuple):
@@ -16,6 +16,11 @@ class Job(NamedTuple):
     inputs: list[Any]
     compute: Callable[[list[Any]], list[Any]]
     future: "Future[list[Any]]"
+
+    @property
+    def longest(self) -> int:
+        """The length of the longest input."""
+        return max(map(length_of, self.inputs))
 
 
 class Batcher(Worker[Job]):
@@ -40,21 +45,31 @@ class Batcher(Worker[Job]):
     def _take(self) -> list[Job]:
         """Takes the first waiting job, and others that can be computed with it."""
         found = [self.waiting.popleft()]
-        size = len(found[0].inputs)
+        rows, longest = len(found[0].inputs), found[0].longest
         for job in list(self.waiting):
-            size += len(job.inputs)
-            if found[0].key is None or size > MOST_INPUTS:
+            if found[0].key is None:
                 break
-            if job.key == found[0].key:
+            if job.key == found[0].key and (rows + len(job.inputs)) * max(longest, job.longest) <= MOST_AT_ONCE:
                 self.waiting.remove(job)
                 found.append(job)
+                rows, longest = rows + len(job.inputs), max(longest, job.longest)
         return found
+
+
+def length_of(value: Any) -> int:
+    """How long an input is; a table is as long as its longest column."""
+    if isinstance(value, dict):
+        return max(map(length_of, value.values()), default=0)
+    return len(value) if hasattr(value, "__len__") else 1
 
 
 def _compute(jobs: list[Job], last: bool = False) -> bool:
     """Computes some jobs as one; returns whether it succeeded. With `last`, an error is the answer."""
     try:
-        answers = jobs[0].compute([one for job in jobs for one in job.inputs])
+        inputs = [one for job in jobs for one in job.inputs]
+        answers = jobs[0].compute(inputs)
+        if len(answers) != len(inputs):
+            raise ValueError(f"got {len(inputs)} inputs, and {len(answers)} answers")
     except Exception as error:
         if last:
             jobs[0].future.set_exception(error)

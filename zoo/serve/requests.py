@@ -76,7 +76,7 @@ class Generate(Request):
     repetition_penalty: float = 1.0
     allowed: str | None = None
     forbidden: str = ""
-    stop: list | None = None
+    stop: list | str | None = None
     seed: int | None = None
     on_unknown: str | None = None
 

@@ -35,7 +35,7 @@ def serve(
     """Answers requests until SIGINT or SIGTERM. Requests that run then are finished, no new ones are taken."""
     app = create(models, limits, host)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=PATIENCE, server_header=False
+        app, log_level="critical", access_log=False, timeout_graceful_shutdown=PATIENCE, server_header=False
     )
     server = uvicorn.Server(config)
     taken.listen(config.backlog)

@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
 from zoo.checks import check_choice
-from zoo.decoding import Choice
+from zoo.decoding import Choice, LengthPenalty
 from zoo.methods.base import Methods
 from zoo.methods.char_lm import CharLMMethods
-from zoo.methods.seq_classifier import Classified, SeqClassifierMethods
 from zoo.serve import requests
-from zoo.serve.batcher import Batcher
+from zoo.serve.batcher import MOST_AT_ONCE, Batcher, length_of
 from zoo.serve.writer import Draft, Writer, rounded, top_of
 
 ACTIONS: dict[str, dict[str, type[requests.Request]]] = {  # of each task: the methods of `Served` that a client calls
@@ -80,7 +79,7 @@ class Served:
         model: Any = self.model
         return {
             "name": self.name,
-            "title": model.about.get("title", model.model_name),
+            "title": model.about.get("title", self.name),
             "task": model.task_name,
             "model": model.model_name,
             "takes": model.takes,
@@ -117,7 +116,7 @@ class Served:
         if asked.seed is not None and asked.seed < 0:
             raise ValueError(f"seed: got {asked.seed}, expected at least 0")
         self._check_shown(top, state)
-        stop = asked.stop or []
+        stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop or []
         if not all(isinstance(text, str) for text in stop):
             raise ValueError("stop: expected texts")
         sampling = model.sampling(
@@ -131,7 +130,7 @@ class Served:
         Choice(sampling, len(model.vocab))  # tells whether any symbol is left
         given = model.vocab.encode(model.config.clean(asked.prompt), requests.on_unknown(asked.on_unknown))
         seed = int(np.random.default_rng().integers(2**31)) if asked.seed is None else asked.seed
-        text = model.continuation(asked.prompt, stop)
+        text = model.continuation(asked.prompt, stop, asked.on_unknown)
         return Draft(given or [model.blank], given, text, asked.length, sampling, seed, top, state)
 
     def _check_shown(self, top: int, state: str | None) -> None:
@@ -176,6 +175,9 @@ class Served:
         """Reads a text, and tells the state after each symbol, and what is expected after it."""
         check_length("text", len(asked.text), self.limits)
         self._check_shown(asked.top, asked.state)
+        units = 0 if asked.state is None else self._first[self._state_names().index(asked.state)].size
+        if (size := len(asked.text) * (asked.top + units)) > MOST_AT_ONCE:
+            raise TooLargeError(f"got {size} numbers to answer, expected at most {MOST_AT_ONCE}; read a shorter text")
         unknown = requests.on_unknown(asked.on_unknown)
         (found,) = await self._compute(None, [asked.text], lambda texts: [self._read(texts[0], asked, unknown)])
         return list(found)
@@ -209,22 +211,12 @@ class Served:
         unknown = requests.on_unknown(asked.on_unknown)
         inputs = [_features(one) if isinstance(one, list) else one for one in asked.inputs]
         if asked.steps:
-            found = await self._compute(None, inputs, lambda inputs: [self._steps(one, unknown) for one in inputs])
+            found = await self._compute(
+                None, inputs, lambda inputs: [model.classify_steps(one, unknown) for one in inputs]
+            )
             return [[one._asdict() for one in steps] for steps in found]
         found = await self._compute(("classify", unknown), inputs, lambda inputs: model.classify(inputs, unknown))
         return [one._asdict() for one in found]
-
-    def _steps(self, values: Any, unknown: Any) -> list[Classified]:
-        """Returns the class after each step of an input."""
-        model, session = self.model, self.model.session()
-        assert isinstance(model, SeqClassifierMethods)
-        if model.vocab is not None:
-            if not isinstance(values, str):
-                raise ValueError("inputs: expected texts")
-            return [session.push(symbol, unknown) for symbol in model.vocab.split(model.config.clean(values))]
-        if not isinstance(values, np.ndarray):
-            raise ValueError("inputs: expected arrays (T, D)")
-        return [session.push(row[None], unknown) for row in values]
 
     async def tag(self, asked: requests.Tag) -> list[dict[str, Any]]:
         """Tags texts, and edits them if the tags say how."""
@@ -243,12 +235,15 @@ class Served:
     async def translate(self, asked: requests.Translate) -> list[dict[str, Any]]:
         """Translates texts, and tells where the model looks."""
         model: Any = self.model
-        self._check_inputs(asked.texts)
         unknown = requests.on_unknown(asked.on_unknown)
+        if asked.beam < 1:
+            raise ValueError(f"beam: got {asked.beam}, expected at least 1")
         if asked.beam > MOST_BEAMS:
             raise TooLargeError(f"beam: got {asked.beam}, expected at most {MOST_BEAMS}")
-        if asked.beam > 1 and asked.temperature:
-            raise ValueError("temperature: it has no effect with several beams")
+        self._check_inputs(asked.texts, asked.beam)
+        check_choice("length_penalty", asked.length_penalty, get_args(LengthPenalty))
+        if asked.beam > 1 and (asked.temperature or asked.seed is not None):
+            raise ValueError("temperature, seed: they have no effect with several beams")
 
         def translate(texts: list[Any]) -> list[Any]:
             if asked.beam > 1:
@@ -269,6 +264,8 @@ class Served:
         """Predicts what follows sequences."""
         model: Any = self.model
         self._check_inputs(asked.sequences)
+        if not all(isinstance(one, list) for one in asked.sequences):
+            raise ValueError("sequences: expected a list of sequences, for example [[1, 2, 3]]")
         return await self._compute(("values",), asked.sequences, model.predict_values)
 
     async def forecast(self, asked: requests.Forecast) -> dict[str, Any]:
@@ -277,10 +274,14 @@ class Served:
         (found,) = await self._compute(None, [asked.table], lambda tables: [model.forecast(tables[0], asked.times)])
         return dict(found)
 
-    def _check_inputs(self, inputs: list[Any]) -> None:
+    def _check_inputs(self, inputs: list[Any], beams: int = 1) -> None:
         if not inputs:
             raise ValueError("got no input, expected at least one")
+        longest = max(map(length_of, inputs))
         check_length("inputs", len(inputs), self.limits)
+        check_length("an input", longest, self.limits)
+        if (size := len(inputs) * longest * beams) > MOST_AT_ONCE:
+            raise TooLargeError(f"got {size} symbols in all, with padding and beams, expected at most {MOST_AT_ONCE}")
 
     async def _compute(self, key: Any, inputs: list[Any], compute: Callable[[list[Any]], list[Any]]) -> list[Any]:
         future: Future[list[Any]] = self.batcher.submit(key, inputs, compute)
@@ -290,6 +291,9 @@ class Served:
 def _features(values: list[Any]) -> Any:
     """Returns numbers as an array of floats, which stay as they are: whole ones would be taken for grey values."""
     try:
-        return np.asarray(values, dtype=np.float64)
+        found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise ValueError("inputs: expected texts, or arrays (T, D)") from None
+    if found.ndim != 2:
+        raise ValueError(f"inputs: got shape {found.shape}, expected texts, or arrays (T, D)")
+    return found

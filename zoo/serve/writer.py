@@ -75,24 +75,30 @@ class Writer(Worker[Draft]):
         self.decoder = model.decoder()
         self.choice = lru_cache(MOST_ROWS)(lambda sampling: Choice(sampling, len(model.vocab)))
         self.active: list[Draft] = []
+        self.arriving: list[Draft] = []  # taken, and not active yet
         self.logits: Array = np.zeros((0, len(model.vocab)), dtype=np.float32)
         self.state: Any = None
         super().__init__(most)
 
     def count(self) -> int:
         """See `Worker`."""
-        return len(self.active)
+        return len(self.active) + len(self.arriving)
 
     def _take(self) -> list[Draft]:
-        return [self.waiting.popleft() for _ in range(min(len(self.waiting), MOST_ROWS - len(self.active)))]
+        free = MOST_ROWS - len(self.active)
+        self.arriving = [self.waiting.popleft() for _ in range(min(len(self.waiting), free))]
+        return self.arriving
 
     def _work(self, taken: list[Draft]) -> None:
         try:
             self._admit([draft for draft in taken if not draft.cancelled])
-            self._advance()
         except Exception as error:  # a request must not end the thread
-            for draft in [*self.active, *taken]:
-                draft.error, draft.done = error, True
+            fail(taken, error)
+        self.arriving = []
+        try:
+            self._advance()
+        except Exception as error:
+            fail(self.active, error)
         due = time.monotonic() - self.reported >= INTERVAL
         self.reported = time.monotonic() if due else self.reported
         self.report([draft for draft in {*self.active, *taken} if draft.done or (due and draft.new)])
@@ -129,10 +135,11 @@ class Writer(Worker[Draft]):
             if draft.state is not None:
                 symbol["state"] = rounded(self.decoder.part(self.state, draft.state)[row])
             draft.count += 1
-            draft.done = draft.text.ended or draft.count >= draft.length
-            if draft.done:
+            done = draft.text.ended or draft.count >= draft.length
+            if done:
                 symbol["text"] += draft.text.end()
             draft.new.append(symbol)
+            draft.done = done  # last: whoever sees it, fetches all symbols
 
     def _choose(self) -> Array:
         groups: dict[Sampling, list[int]] = {}
@@ -163,6 +170,12 @@ class Writer(Worker[Draft]):
         self.active, index = [self.active[row] for row in rows], np.array(rows, dtype=np.int64)
         self.logits = self.logits[index]
         self.state = self.decoder.select(self.state, index) if rows else None
+
+
+def fail(drafts: list[Draft], error: Exception) -> None:
+    """Ends some texts with an error."""
+    for draft in drafts:
+        draft.error, draft.done = error, True
 
 
 def top_of(model: CharLMMethods, choice: Choice, logits: Array, count: int) -> list[tuple[str, float]]:
