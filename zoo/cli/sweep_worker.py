@@ -109,10 +109,8 @@ class Worker:
                 trials = self.study.get_trials(deepcopy=False)
                 running = [trial for trial in trials if trial.state == TrialState.RUNNING]
                 for left in running:
-                    if (lock := sweeps.take(self.sweep.run_of(left.number))) is not None:
-                        print(f"trial {left.number}: taken up again", flush=True)
-                        known = max(left.intermediate_values, default=-1)
-                        return Taken(take_up(self.study, self.sweep, self.space, left), lock, known)
+                    if (taken := self._take_up(left.number)) is not None:
+                        return taken
                 ending = any(sweeps.is_left(self.sweep.run_of(trial.number)) for trial in running)
                 if not ending and len(trials) >= self.sweep.trials:
                     return None
@@ -123,6 +121,19 @@ class Worker:
                     return Taken(trial, lock, -1)
             time.sleep(TURN_S)
         return None
+
+    def _take_up(self, number: int) -> Taken | None:
+        """Takes a trial that was running. Returns None if another process works on it, or has just finished it."""
+        lock = sweeps.take(self.sweep.run_of(number))
+        if lock is None:
+            return None
+        left = self.study.get_trials(deepcopy=False)[number]
+        if left.state != TrialState.RUNNING:
+            lock.close()
+            return None
+        print(f"trial {number}: taken up again", flush=True)
+        known = max(left.intermediate_values, default=-1)
+        return Taken(take_up(self.study, self.sweep, self.space, left), lock, known)
 
     # -- its run
 

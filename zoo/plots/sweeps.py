@@ -12,6 +12,7 @@ from zoo.plots.figure import Figure, add_note, label_ticks, set_text
 
 COLUMNS = 3
 NAME_WIDTH = 18
+WIDE = 100  # a ratio of the largest to the smallest value: from it on, values have a logarithmic axis
 
 
 class Point(NamedTuple):
@@ -51,6 +52,8 @@ def sweep(
     first, *rest = np.ravel(figure.subplots(rows, columns, squeeze=False))
     missing = _draw_importances(first, [option.name for option in options], importances)
     done = [point for point in points if not point.pruned]
+    reached = [point.reached for point in points]
+    wide = min(reached, default=0.0) > 0 and max(reached) / min(reached) >= WIDE
     best = (max if rises else min)(done, key=lambda point: point.reached, default=None)
     for axis, option in zip(rest, options, strict=False):
         for chosen, style in (
@@ -68,6 +71,8 @@ def sweep(
             _draw_range(axis, option)
         missing.append(set_text(axis.set_xlabel(""), option.name))
         axis.set_ylabel(metric, parse_math=False)
+        if wide:
+            axis.set_yscale("log")
         axis.grid(alpha=0.3)
     for axis in rest[len(options) :]:
         axis.set_axis_off()
@@ -96,8 +101,10 @@ def _draw_range(axis: Any, option: Searched) -> None:
     """Sets the axis of an option to its range, with some space at both ends."""
     if option.log:
         axis.set_xscale("log")
-        if option.high / option.low > 10:  # otherwise the numbers between powers of ten overlap
-            axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())  # its numbers would overlap
+        if option.high / option.low < WIDE:  # too few powers of ten for numbers at them alone
+            places = np.geomspace(option.low, option.high, 4)
+            axis.set_xticks(places, [f"{place:.3g}" for place in places])
         space = (option.high / option.low) ** 0.05
         axis.set_xlim(option.low / space, option.high * space)
     else:

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import lightning as L
@@ -54,10 +55,11 @@ class TrialReporter(L.Callback):
 
     def _listen(self, lines: Any) -> None:
         """Passes the answers on. At `stop`, or if the sweep has died, has the run stop as at SIGTERM."""
-        for line in lines:
-            if (word := line.strip()) == STOP:
-                break
-            self._answers.put(word)
+        with suppress(OSError):  # the sweep died before it read a report
+            for line in lines:
+                if (word := line.strip()) == STOP:
+                    break
+                self._answers.put(word)
         self._answers.put(GO)  # a report may be waiting
         if not self.signals.received:
             os.kill(os.getpid(), signal.SIGTERM)
