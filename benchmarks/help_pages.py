@@ -50,7 +50,8 @@ def parser_of(name: str) -> Any:
     def parse_arguments(self: ZooCLI, *_: object) -> None:
         raise BuiltError(self._subcommand_parsers[self.command])
 
-    with mock.patch.object(Parser, "parse", parse), mock.patch.object(ZooCLI, "parse_arguments", parse_arguments):
+    patches = {"parse": parse, "parse_some": parse}
+    with mock.patch.multiple(Parser, **patches), mock.patch.object(ZooCLI, "parse_arguments", parse_arguments):
         try:
             import_module(COMMANDS[name]).run(Command(name, [], []))
         except BuiltError as built:

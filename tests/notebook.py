@@ -1,4 +1,4 @@
-"""Executes the notebooks in docs; `make notebook` stores their new outputs."""
+"""Executes the notebooks in docs; `make notebook` stores the new outputs of those that are stored with them."""
 
 import sys
 from pathlib import Path
@@ -6,12 +6,22 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "docs").glob("*.ipynb"))
+DOCS = Path(__file__).parent.parent / "docs"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
+LESSONS = sorted((DOCS / "lessons").glob("*.ipynb"))  # stored without outputs
 
 
-def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """The notebook with new outputs, executed in a folder. An error in a cell is raised."""
+def execute(path: Path, folder: Path, last: str | None = None) -> nbformat.NotebookNode:
+    """The notebook with new outputs, executed in a folder. An error in a cell is raised.
+
+    Args:
+        path: The notebook.
+        folder: Where it runs.
+        last: Code that is executed after its cells, and sees their names.
+    """
     notebook = nbformat.read(path, as_version=4)
+    if last is not None:
+        notebook.cells.append(nbformat.v4.new_code_cell(last))
     metadata = {"path": str(folder)}
     client = NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": metadata}, record_timing=False

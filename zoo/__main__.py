@@ -17,6 +17,7 @@ COMMANDS = {
     **dict.fromkeys(("generate", "infer"), "zoo.cli.use"),
     "export": "zoo.cli.export",
     **dict.fromkeys(("fit", "validate", "test", "predict"), "zoo.cli.train"),
+    "sweep": "zoo.cli.sweep",
     "serve": "zoo.cli.serve",
     "page": "zoo.cli.page",
     "data": "zoo.cli.data",
@@ -41,6 +42,7 @@ use a model: MODEL is a name from the list, the folder of a bundle or run, a che
 train a model: CONFIG is a file, or the name of a config in the package
   fit       --config CONFIG [--run_dir DIR] [--init_from MODEL] [--freeze PATTERNS]
   fit       --run_dir DIR --resume [--override]        resume a stopped run
+  sweep     --config CONFIG --space SPACE [--trials N] [--sweep_dir DIR]    search options of fit, with pruning
   data      --config CONFIG [-o PICTURE]               what a config's data is: parts, symbols, classes, first examples
   runs      [FOLDER] [--sort METRIC] [--filter KEY=GLOB] [--group]     the runs in a folder, and their best metrics
   compare   RUN RUN... [-o PICTURE]                    what differs between runs, and their learning curves

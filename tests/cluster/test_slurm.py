@@ -1,5 +1,6 @@
 """The job templates under a real SLURM of two nodes: requeued, refused, failed, and never a bit lost."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,3 +157,36 @@ def test_an_array_trains_each_seed_and_requeues_only_the_one_that_was_signalled(
     assert cluster.wait(f"{alone}_2")["JobState"] == "COMPLETED", cluster.story(f"{alone}_2")
     assert not differences(folder / "seed-2", folder.with_name(f"array-{alone}") / "seed-2")
     assert differences(folder / "seed-2", folder / "seed-1")
+
+
+@pytest.mark.slow
+def test_the_jobs_of_an_array_share_a_sweep_and_the_signalled_one_takes_its_trial_up_again(
+    cluster: Slurm, tmp_path: Path
+) -> None:
+    (tmp_path / "space.yaml").write_text("model.lr: {low: 0.001, high: 0.01, log: true}\n")
+    options = ("--array=1-2", "--gres=none", "--cpus-per-task=1", "--time=10")
+    arguments = (CONFIG, "space.yaml", "--trials", "4", "--no_prune", *OPTIONS)
+    array = cluster.submit(TEMPLATES / "sweep_array.sbatch", *arguments, options=options, cwd=tmp_path)
+    sweep = tmp_path / "runs" / "alice_lstm" / f"sweep-{array}"
+
+    def trained() -> str:
+        """The job that trains a trial which has logged two epochs, if there is one."""
+        for job in (1, 2):
+            taken = [
+                line.split()[1].rstrip(":") for line in cluster.log(f"{array}_{job}").splitlines() if "trial " in line
+            ]
+            output = sweep / f"trial-{int(taken[-1]):03d}" / "output.txt" if taken else None
+            if output is not None and output.exists() and "epoch 2/8" in output.read_text():
+                return f"{array}_{job}"
+        return ""
+
+    cluster.until(lambda: bool(trained()), 180, "no trial has trained")
+    signalled = trained()
+    cluster.run("scancel", "--signal=USR1", signalled)
+    states = {job: cluster.wait(f"{array}_{job}") for job in (1, 2)}
+    assert [state["JobState"] for state in states.values()] == ["COMPLETED"] * 2, cluster.story(signalled)
+    assert cluster.requeues(signalled) == 1
+    assert "taken up again" in "".join(cluster.log(f"{array}_{job}") for job in (1, 2))
+    runs = [json.loads(path.read_text())["status"] for path in sorted(sweep.glob("trial-*/summary.json"))]
+    assert runs == ["finished"] * 4
+    assert (sweep / "best.yaml").exists()

@@ -72,6 +72,10 @@ class Parser(argparse.ArgumentParser):
         """Raises UsageError."""
         raise UsageError(f"{self.prog.removeprefix('python -m zoo ')}: {message}")
 
+    def parse_some(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Parses the arguments that it knows, and returns the others."""
+        return self.parse_known_args(argv)
+
     def parse(self, argv: list[str]) -> argparse.Namespace:
         """Parses the arguments, and refuses unknown ones."""
         options, unknown = self.parse_known_args(argv)

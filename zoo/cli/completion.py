@@ -19,8 +19,8 @@ to install it for the command `zoo`, add one line to the shell's start-up file:
 """
 CLASSES = ("model", "data", "optimizer", "lr_scheduler", "trainer.callbacks", "trainer.logger")  # options with classes
 MODELS = {"model", "models", "--ckpt_path", "--init_from"}
-FOLDERS = {"folder", "runs", "--run_dir", "--output", "--trainer.default_root_dir"}
-FILES = {"inputs", "--data.path", "--data.paths"}
+FOLDERS = {"folder", "runs", "--run_dir", "--sweep_dir", "--output", "--trainer.default_root_dir"}
+FILES = {"inputs", "--space", "--data.path", "--data.paths"}
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "bf16-true", "64-true")
 VALUES = {  # of options whose types do not list them
     "--trainer.accelerator": ("auto", "cpu", "gpu", "mps"),
@@ -52,7 +52,10 @@ def _parser(pages: Pages) -> argparse.ArgumentParser:
     for name in (*help_pages.COMMANDS, *others):
         command = commands.add_parser(name, help=help_pages.about(name, pages), add_help=False, allow_abbrev=False)
         training = name in help_pages.COMMANDS
-        _add(command, _training_rows(pages) if training else pages.of(name))
+        rows = _training_rows(pages) if training or name == "sweep" else []
+        own = [] if training else pages.of(name)
+        taken = {row.name for row in own}
+        _add(command, [*own, *(row for row in rows if row.name not in taken)])
         topics = [*help_pages.GROUPS, help_pages.ALL, *(one.name for one in pages.topics if one.group)]
         asked = {"nargs": "?", "choices": topics} if training else {"action": "store_true"}
         command.add_argument("--help", **asked)  # type: ignore[arg-type]

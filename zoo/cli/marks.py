@@ -5,7 +5,7 @@ import string
 from collections.abc import Sequence
 
 from zoo.runs import comparing
-from zoo.runs.records import Run
+from zoo.runs.records import Run, text_of
 
 
 def reasons_and_marks(
@@ -37,6 +37,11 @@ def _letters() -> list[str]:
 def number_text(value: float) -> str:
     """Returns a figure with four decimals, or four digits if it is small or large."""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def option_text(value: object) -> str:
+    """Returns the value of an option, with four digits if it is a float."""
+    return f"{value:.4g}" if isinstance(value, float) else text_of(value)
 
 
 def spread_text(values: Sequence[float], mean: float, deviation: float) -> str:

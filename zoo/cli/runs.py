@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.checks import nearest
+from zoo.cli import trials
 from zoo.cli.arguments import Command, Parser
 from zoo.cli.comparison import compare, compare_parser
 from zoo.cli.errors import UsageError
 from zoo.cli.marks import number_text, rank, reasons_and_marks, spread_text
-from zoo.runs import comparing, records
+from zoo.runs import comparing, records, sweeps
 from zoo.runs.comparing import Group
 from zoo.runs.records import STATUSES, Run
 
@@ -55,7 +56,7 @@ def list_runs(given: argparse.Namespace) -> None:
     elif given.group:
         _show_groups(found, given.sort, given.json)
     else:
-        _show_runs(found, given.sort, given.json)
+        _show_runs(found, given.sort, given.json, Path(given.folder))
 
 
 def select(runs: Sequence[Run], condition: str, known: Sequence[Run]) -> list[Run]:
@@ -109,26 +110,40 @@ def check_metric(metric: str, runs: Sequence[Run]) -> None:
         raise ValueError(f"--sort: got {metric!r}, expected {expected}{hint}")
 
 
-def _show_runs(runs: Sequence[Run], metric: str | None, as_json: bool) -> None:
+def _show_runs(runs: Sequence[Run], metric: str | None, as_json: bool, folder: Path) -> None:
+    sweep = trials.sweep_in(folder)
+    if sweep is not None and metric is None:
+        metric = sweep.monitor[0]
     if metric is not None:
         runs = sorted(runs, key=lambda run: rank(run.best(metric), run.rises(metric)))
-    metrics = [metric or run.monitor for run in runs]
-    reasons, marks, legend = reasons_and_marks(runs, metrics)
     if as_json:
+        metrics = [metric or run.monitor for run in runs]
+        reasons, _, _ = reasons_and_marks(runs, metrics)
         rows = [
             {**_row(run, name), "not_comparable": reason}
             for run, name, reason in zip(runs, metrics, reasons, strict=True)
         ]
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    print(f"{'status':<12} {'epoch':>5}  {'best':<30} {'age':>7}  run")
-    for run, name, mark in zip(runs, metrics, marks, strict=True):
+    stopped = any(run.status in STOPPED for run in runs if sweeps.sweep_of(run.folder) is None)
+    gathered = [(run, 0) for run in runs] if sweep is not None else trials.gather(runs, metric)
+    runs, counts = [run for run, _ in gathered], [count for _, count in gathered]
+    metrics = [metric or run.monitor for run in runs]
+    _, marks, legend = reasons_and_marks(runs, metrics)
+    head, searched = trials.columns(sweep, runs)
+    print(f"{'status':<12} {'epoch':>5}  {'best':<30} {'age':>7}  {head}run")
+    for run, name, mark, options, count in zip(runs, metrics, marks, searched, counts, strict=True):
         value = run.best(name)
         best = "" if value is None else f"{name} {number_text(value)} {mark}"
-        print(f"{run.status:<12} {run.epoch:>5}  {best:<30} {records.age(run.age_s):>7}  {run.folder}")
+        status, epoch, shown = (
+            (f"{count} trials", "", run.folder.parent) if count else (run.status, run.epoch, run.folder)
+        )
+        print(f"{status:<12} {epoch:>5}  {best:<30} {records.age(run.age_s):>7}  {options}{shown}")
     if legend:
         print("\n" + "\n".join(legend))
-    if any(run.status in STOPPED for run in runs):
+    if any(counts):
+        print("\nto list the trials of a sweep: python -m zoo runs SWEEP")
+    if stopped:
         print("\nto resume a run: python -m zoo fit --run_dir RUN --resume")
 
 
@@ -142,6 +157,7 @@ def _row(run: Run, metric: str) -> dict[str, Any]:
         "age_s": run.age_s,
         "config": run.config_name,
         "seed": run.seed,
+        "sweep": None if (sweep := sweeps.sweep_of(run.folder)) is None else str(sweep),
     }
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from typing import Any
 
 import lightning as L
 import torch
@@ -17,11 +18,11 @@ import datamodules
 from zoo.cli import configs, limits, trust
 from zoo.cli.arguments import Command
 from zoo.cli.errors import WRONG, RunError, UsageError, explain
-from zoo.cli.zoo_cli import ZooCLI
+from zoo.cli.zoo_cli import ParsedCLI, ZooCLI
 from zoo.runs import internals
 from zoo.runs.processes import end_with_parent, is_main_process, job, requeue, say, slurm_job
 from zoo.runs.schedules import WarmupCosine
-from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
+from zoo.runs.stopping import EXIT_CODES, DivergedError, Pruned, Signals, Stopped
 from zoo.tasks import TASKS, Task
 
 DATAMODULES = tuple(getattr(datamodules, name) for name in datamodules.__all__)  # imported for short names in configs
@@ -49,6 +50,18 @@ QUIET = (  # warnings that are correct, but do not help the user of a command
 )
 
 
+SETTINGS: dict[str, Any] = {
+    "model_class": Task,
+    "datamodule_class": L.LightningDataModule,
+    "subclass_mode_model": True,
+    "subclass_mode_data": True,
+    "save_config_callback": None,
+    "load_from_checkpoint_support": False,
+    "seed_everything_default": 0,
+    "parser_kwargs": {"exit_on_error": False, "allow_abbrev": False},
+}
+
+
 def quieten() -> None:
     """Turns off warnings and messages that would hide the run's own lines."""
     for message in QUIET:
@@ -69,23 +82,12 @@ def run(command: Command) -> int:
             command.import_packages()
             arranged = configs.arrange(command)
             limits.say_replaced(arranged.argv)
-            ZooCLI(
-                command.name,
-                signals,
-                arranged.checkpoint,
-                model_class=Task,
-                datamodule_class=L.LightningDataModule,
-                args=arranged.argv,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                save_config_callback=None,
-                load_from_checkpoint_support=False,
-                seed_everything_default=0,
-                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
-            )
+            ZooCLI(command.name, signals, arranged.checkpoint, **SETTINGS, args=arranged.argv)
             return 0
         except Stopped as stopped:
             return stop(stopped)
+        except Pruned:
+            return 0
         except ArgumentError as error:
             raise UsageError(explain(str(error), arranged.configs if arranged else [], CLASS_NAMES)) from error
         except UsageError:
@@ -100,6 +102,23 @@ def run(command: Command) -> int:
             if re.search(r"\bgloo\b|NCCL", str(error)):
                 raise RunError("another process of this run has ended, or can't be reached; see its output") from error
             raise
+
+
+def parse(command: Command) -> str:
+    """Returns the complete config of a fit command, as YAML. Builds and runs nothing.
+
+    Raises:
+        UsageError: If the command or its config is wrong.
+    """
+    quieten()
+    internals.correct_types()
+    trust.enforce(command.packages)
+    command.import_packages()
+    arranged = configs.arrange(command)
+    try:
+        return ParsedCLI(command.name, Signals(), None, **SETTINGS, args=arranged.argv).dump()
+    except ArgumentError as error:
+        raise UsageError(explain(str(error), arranged.configs, CLASS_NAMES)) from error
 
 
 def stop(stopped: Stopped) -> int:

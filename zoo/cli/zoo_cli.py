@@ -35,6 +35,7 @@ from zoo.runs.processes import is_main_process, job, say, slurm_job, started_aga
 from zoo.runs.resume import CheckpointPolicy, RunState
 from zoo.runs.schedules import STRETCH, Schedule
 from zoo.runs.stopping import Signals
+from zoo.runs.trials import reporters
 from zoo.tasks import Task
 from zoo.vocab import OnUnknown
 
@@ -214,7 +215,7 @@ class ZooCLI(LightningCLI):
             for name, entry in inspect.signature(trust.resolve(self.options[part]["class_path"])).parameters.items()
             if entry.default is not entry.empty
         }
-        self.continuation.compare(yaml.safe_load(self._dump()), shaping, defaults, self.options["override"])
+        self.continuation.compare(yaml.safe_load(self.dump()), shaping, defaults, self.options["override"])
 
     def _default_run_dir(self) -> Path:
         name = Path(self.config_file).stem if self.config_file else self.options["model"]["class_path"].split(".")[-1]
@@ -259,6 +260,8 @@ class ZooCLI(LightningCLI):
             callbacks.append(ProgressBar())
         if config["enable_model_summary"] is not False and self.subcommand == "fit":
             callbacks.append(NetworkSummary())
+        if self.subcommand == "fit":
+            callbacks += reporters(self.signals)
         kwargs |= {"callbacks": callbacks, "enable_progress_bar": bool(bar)}
         if self.subcommand != "fit" or config["fast_dev_run"]:
             callbacks[:] = [c for c in callbacks if not isinstance(c, Checkpoint | LearningRateMonitor)]
@@ -277,7 +280,7 @@ class ZooCLI(LightningCLI):
                 io.read, override = self.continuation.checkpoint, self.continuation.override
             callbacks.insert(0, RunState(self.run_dir / "checkpoints", policy, self.signals, io, best, override))
         seed = self.options["seed_everything"]
-        self.run = RunFolder(self.run_dir, self._dump(), self.config_file, seed, metrics, best, tensorboard)
+        self.run = RunFolder(self.run_dir, self.dump(), self.config_file, seed, metrics, best, tensorboard)
         callbacks += [self.run, *finders.pictures(self), Started(self), *([best] if best else [])]
         loggers = [metrics, *(loggers if isinstance(loggers, list) else [loggers] if loggers else [])]
         plugins = config["plugins"] or []
@@ -286,7 +289,8 @@ class ZooCLI(LightningCLI):
         internals.ignore_signals(trainer)
         return trainer
 
-    def _dump(self) -> str:
+    def dump(self) -> str:
+        """Returns the complete config of the command, as YAML."""
         config = self.options.clone()
         for name in ("config", "run_dir", "resume", "override", "stretch_schedule", "ckpt_path", "weights_only"):
             config.pop(name, None)
@@ -340,6 +344,21 @@ class ZooCLI(LightningCLI):
         of = getattr(self.datamodule, "unknown_in", None)
         if text := of(self.subcommand) if of is not None else "":
             say(text, sys.stderr)
+
+
+class ParsedCLI(ZooCLI):
+    """Parses and checks the options of a command, and builds nothing."""
+
+    def _set_seed(self) -> None:
+        """Leaves the random numbers of this process alone."""
+
+    def instantiate_classes(self) -> None:
+        """Checks what the parser can't."""
+        with self.checking():
+            self._check_lr()
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Runs nothing."""
 
 
 class Started(L.Callback):

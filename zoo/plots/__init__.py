@@ -4,6 +4,7 @@ from zoo.plots.alignments import alignments
 from zoo.plots.classes import confusion
 from zoo.plots.figure import Figure
 from zoo.plots.histograms import counts, ranges
+from zoo.plots.sweeps import Point, Searched, sweep
 from zoo.plots.texts import GREEN, RED, decoded_pairs, text_samples
 from zoo.plots.training import Series, compared_curves, curves, samples, search
 from zoo.plots.values import Forecast, forecasts, predicted_against_true
@@ -13,6 +14,8 @@ __all__ = [
     "RED",
     "Figure",
     "Forecast",
+    "Point",
+    "Searched",
     "Series",
     "alignments",
     "compared_curves",
@@ -25,5 +28,6 @@ __all__ = [
     "ranges",
     "samples",
     "search",
+    "sweep",
     "text_samples",
 ]

@@ -24,7 +24,7 @@ from zoo.runs.hardware import hardware
 from zoo.runs.history import RUNNING_FILE, SUMMARY_FILE, read_rows, take_lock
 from zoo.runs.metrics import MetricsLogger
 from zoo.runs.processes import job
-from zoo.runs.stopping import DivergedError, Stopped
+from zoo.runs.stopping import DivergedError, Pruned, Stopped
 from zoo.series import METRICS_FILE
 from zoo.tasks import Task
 
@@ -147,10 +147,8 @@ class RunFolder(L.Callback):
         """Writes the summary of a run that stopped early."""
         if self._lock is None:
             return
-        stopped = isinstance(exception, Stopped | KeyboardInterrupt | SystemExit)
-        status = "interrupted" if stopped else "diverged" if isinstance(exception, DivergedError) else "failed"
         try:
-            self.finish(trainer, pl_module, status)
+            self.finish(trainer, pl_module, status_of(exception))
         except OSError as error:  # for example a full disk, which may be the reason for the stop
             log.warning("the run's summary could not be written: %s", error)
 
@@ -237,6 +235,16 @@ class RunFolder(L.Callback):
                 **{name: version(name) for name in ("torch", "lightning", "torchmetrics", "numpy")},
             },
         }
+
+
+def status_of(exception: BaseException) -> str:
+    """Returns the status of a run that an exception ended."""
+    kinds: dict[str, Any] = {
+        "interrupted": Stopped | KeyboardInterrupt | SystemExit,
+        "pruned": Pruned,
+        "diverged": DivergedError,
+    }
+    return next((status for status, kind in kinds.items() if isinstance(exception, kind)), "failed")
 
 
 def baselines_of(datamodule: Any) -> dict[str, dict[str, float | None]]:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 RUNNING_FILE = "running.json"  # exists while a run is training, and after it was killed
 SUMMARY_FILE = "summary.json"
@@ -47,7 +47,7 @@ def take_lock(path: Path, note: dict[str, Any]) -> io.TextIOWrapper:
     """
     file = path.open("a+", encoding="utf-8")
     deadline = time.monotonic() + LOOK_S
-    while not _lock(file):
+    while not try_lock(file):
         if time.monotonic() < deadline:  # another process may be in `is_running`
             time.sleep(LOOK_S / 20)
             continue
@@ -63,7 +63,7 @@ def is_running(folder: Path) -> bool:
     """Returns whether a process is training a run."""
     try:
         with (folder / RUNNING_FILE).open("r+") as file:
-            return not _lock(file, shared=True)
+            return not try_lock(file, shared=True)
     except OSError:
         return False
 
@@ -76,7 +76,7 @@ def job_of(folder: Path) -> str | None:
     return None
 
 
-def _lock(file: io.TextIOWrapper, shared: bool = False) -> bool:
+def try_lock(file: IO[Any], shared: bool = False) -> bool:
     """Tries to lock a file, and returns whether it succeeded. Several processes can hold a shared lock."""
     try:
         import fcntl

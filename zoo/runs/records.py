@@ -28,7 +28,7 @@ from zoo.runs.history import (
 )
 from zoo.series import METRICS_FILE
 
-STATUSES = ("finished", "running", "interrupted", "killed", "failed", "diverged")
+STATUSES = ("finished", "running", "interrupted", "killed", "failed", "diverged", "pruned")
 SEED = "seed_everything"
 # Metrics whose highest value is the best, for runs without a summary. Of all others, the lowest is.
 RISING = {"accuracy", "exact_match", "f1", "precision", "recall", "auroc", "bleu", "r2"}
@@ -134,7 +134,7 @@ def read_config(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         # Seeds of one config share their text but for this line, so that it is parsed once for all of them.
         rest, seeds = re.subn(rf"(?m)^{SEED}: .*$", f"{SEED}: 0", text)
-        found = dict(_parse(rest))
+        found = dict(parse_config(rest))
         if seeds:
             found[SEED] = yaml.safe_load(re.findall(rf"(?m)^{SEED}: (.*)$", text)[-1])
         return found
@@ -143,7 +143,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _parse(text: str) -> dict[str, Any]:
+def parse_config(text: str) -> dict[str, Any]:
+    """Returns the flat config of a text."""
     if "&" in text:  # an alias may stand for many values
         check_yaml(text)
     found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))

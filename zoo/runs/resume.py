@@ -25,7 +25,7 @@ from zoo.runs import internals
 from zoo.runs.best import BestCheckpoint, validates
 from zoo.runs.files import WholeCheckpointIO
 from zoo.runs.processes import end_children, machine, say
-from zoo.runs.stopping import EXIT_CODES, DivergedError, Signals, Stopped
+from zoo.runs.stopping import EXIT_CODES, DivergedError, Pruned, Signals, Stopped
 from zoo.tasks import Task
 
 RESUME = "resume"  # the key of this module's part of a checkpoint
@@ -195,8 +195,10 @@ class RunState(L.Callback):
             how = "resume with" if self.saved_step is not None else "start again with"
             how += f": python -m zoo fit --run_dir {shlex.quote(str(self.folder.parent))} --resume"
         why = "stopped "
+        if isinstance(exception, Stopped | Pruned):
+            why = f"{exception} "
         if isinstance(exception, Stopped):
-            why, exception.told = f"{exception} ", True
+            exception.told = True
         saved = "there is no checkpoint yet"
         if self.saved_step is not None:
             saved = f"the last {'good ' if isinstance(exception, DivergedError) else ''}checkpoint"

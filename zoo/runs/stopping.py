@@ -1,4 +1,4 @@
-"""How a run stops early: by a signal, or because its loss is no longer finite."""
+"""How a run stops early: by a signal, by the pruner of a sweep, or because its loss is no longer finite."""
 
 import os
 import signal
@@ -18,6 +18,13 @@ class Stopped(BaseException):
         self.signal = signal.Signals(received)
         self.told = False  # whether the user was told where it stopped, and how to resume
         super().__init__(f"stopped by {self.signal.name}")
+
+
+class Pruned(BaseException):
+    """The pruner of a sweep stopped the run. It is not an `Exception`, for the same reason."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped by the pruner of its sweep")
 
 
 class DivergedError(Exception):
