@@ -20,6 +20,7 @@ PACKAGES = {
     "zoo.reference": "the equations in NumPy",
     "datamodules": "reading, splitting and batching data",
 }
+INHERITING = ("zoo.models",)  # their methods are those of classes that have no page
 
 
 def names(package: str) -> list[str]:
@@ -100,6 +101,8 @@ def page(package: str) -> str:
         rest = names(package)
     for name in rest:
         lines += ["", f"::: {package}.{name}"]
+        if package in INHERITING:
+            lines += ["    options:", "      inherited_members: true"]
     return "\n".join(lines) + "\n"
 
 
