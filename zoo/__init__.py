@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.tasks import Task as Task
     from zoo.vocab import Vocab as Vocab
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "CharLM": "zoo.tasks",
