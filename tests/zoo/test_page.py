@@ -140,6 +140,10 @@ def text_of(page: Any) -> str:
     return "".join(page.locator(".cell .letter").all_text_contents()).replace("\u21b5", "\n")
 
 
+def colours(page: Any) -> list[str]:
+    return page.locator(".cell .letter").evaluate_all("all => all.map((one) => one.style.background)")
+
+
 @needs_runtime
 @needs_browser
 def test_a_language_model_writes_what_it_writes_in_python(shown: Callable) -> None:
@@ -269,6 +273,65 @@ def test_a_text_is_classified_after_each_symbol(shown: Callable) -> None:
     sync_api.expect(page.get_by_role("alert")).to_contain_text("reads 3 steps, and got 2")
 
 
+@needs_runtime
+@needs_browser
+def test_a_long_prompt_does_not_freeze_the_page_and_can_be_stopped(shown: Callable) -> None:
+    page = shown(ALICE)
+    page.get_by_label("The text begins with").fill("alice " * 834)
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("has 5004 symbols. This page reads at most 5000")
+    page.get_by_label("The text begins with").fill("alice " * 833)
+    sync_api.expect(page.locator(".cell").nth(50)).to_be_attached()
+    page.get_by_role("button", name="Stop", exact=True).click(timeout=2000)
+    assert page.locator(".cell").count() < 6 * 833
+
+
+@needs_runtime
+@needs_browser
+def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path: Path, serve: Any, visit: Any) -> None:
+    vocab = tuple(map(chr, range(256)))
+    model = CharLMModel(CharLMConfig(vocab=vocab, symbols="bytes", hidden_size=4))
+    expected = next(
+        (length, text)
+        for length in range(1, 50)
+        if (text := model.generate("a", length, seed=1)).endswith("\ufffd") and ord(max(text)) == 0xFFFD
+    )
+    write({"mine": model}, tmp_path / "page", ARCHIVE)
+    page = visit(serve(functools.partial(Static, directory=str(tmp_path / "page"))))
+    assert page.get_by_role("heading", level=1).inner_text() == "mine"
+    page.get_by_text("fast", exact=True).click()
+    page.get_by_label("Temperature").fill("1")
+    page.get_by_label("Length").fill(str(expected[0]))
+    page.get_by_label("The text begins with").fill("a")
+    sync_api.expect(page.locator(".cell")).to_have_count(1 + expected[0])
+    page.get_by_role("button", name="Write", exact=True).wait_for()
+    assert text_of(page).replace("\u00b7", "") == "a" + expected[1]
+
+
+@needs_runtime
+@needs_browser
+def test_numbers_that_are_too_large_are_refused_and_models_that_are_left_are_released(shown: Callable) -> None:
+    page = shown("regressor_lstm.three_steps", ALICE)
+    answer, problem = page.locator(".verdict"), page.get_by_role("alert")
+    sync_api.expect(answer.locator(".big")).to_have_text("55")
+    page.locator(".number-field input").first.fill("1e39")
+    sync_api.expect(problem).to_have_text("A number is too large for this model.")
+    sync_api.expect(answer).to_have_css("opacity", "0.3")
+    page.locator(".number-field input").first.fill("25")
+    sync_api.expect(answer).to_have_css("opacity", "1")
+    width = page.locator(".chart").get_attribute("viewBox")
+    page.set_viewport_size({"width": 700, "height": 900})
+    sync_api.expect(page.locator(".chart")).not_to_have_attribute("viewBox", width)
+    page.evaluate(RELEASED)
+    page.goto(page.url.split("#")[0] + f"#{ALICE}")
+    page.locator(".cell").first.wait_for()
+    assert page.evaluate("() => released") == 1
+
+
+RELEASED = """async () => {
+    const { InferenceSession } = await import('./runtime/ort.js'), { release } = InferenceSession.prototype;
+    window.released = 0;
+    InferenceSession.prototype.release = function () { window.released++; return release.call(this); };
+}"""
 CALL = "async ([file, call, values]) => { const m = await import(file); return values.map((v) => m[call](...v)); }"
 DRAW = """async (seed) => {
     const next = (await import('./random.js')).generator(seed);
@@ -347,8 +410,17 @@ def test_the_page_asks_the_server_that_serves_it(served: Callable, visit: Callab
     model = zoo.load(ALICE)
     write_text(page, "alice", 40, 0, 1, "alice" + model.generate("alice", 40, temperature=0))
     write_text(page, "alice", 40, 0.7, 3, "alice" + model.generate("alice", 40, temperature=0.7, seed=3))
+    write_text(page, "", 40, 0, 1, model.generate("", 40, temperature=0))
+    page.get_by_role("button", name="Write", exact=True).wait_for()
+    before, state = colours(page), page.get_by_label("State").input_value()
     page.get_by_label("State").select_option("state_0")
-    page.locator(".unit").first.wait_for()
+    page.get_by_label("State").select_option("state_1")
+    page.get_by_label("State").select_option("state_0")
+    page.get_by_role("button", name="Write", exact=True).wait_for()
+    assert colours(page) != before
+    page.get_by_label("State").select_option(state)
+    page.get_by_role("button", name="Write", exact=True).wait_for()
+    assert colours(page) == before
     page.get_by_role("link", name="Digits, row by row").click()
     page.locator(".verdict.final").wait_for()
     assert page.locator(".heat span").count() == 28 * 10
@@ -356,6 +428,12 @@ def test_the_page_asks_the_server_that_serves_it(served: Callable, visit: Callab
     page.get_by_label("Input").fill("dee")
     answer = zoo.load(names[2]).classify("dee")[0].label
     sync_api.expect(page.locator(".verdict .big")).to_have_text(answer)
+    for text, problem in (
+        ("", "Type at least one symbol."),
+        ("d\u00e9", "This model does not know \u201c\u00e9\u201d."),
+    ):
+        page.get_by_label("Input").fill(text)
+        sync_api.expect(page.get_by_role("alert")).to_contain_text(problem)
     page.get_by_role("link", name="Six English words").click()
     page.get_by_label("From").fill("kiss")
     sync_api.expect(page.locator(".translation")).to_have_text("키스")

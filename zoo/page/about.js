@@ -78,9 +78,10 @@ export function mark({ name }) {
   }
 }
 
-/** A model's title, as a heading. */
-export function titleOf({ title, name }) {
-  const text = (title || name).replaceAll("->", "\u2192");
+/** A model's title, as a heading; without a card, its name. */
+export function titleOf({ about, name }) {
+  if (!about?.title) return name;
+  const text = about.title.replaceAll("->", "\u2192");
   return text[0].toUpperCase() + text.slice(1);
 }
 

@@ -1,6 +1,7 @@
 // The engine that runs exported models in this browser. `server.js` has the same calls.
 
 import { ModelFailure } from "./failure.js";
+import { Graph } from "./graph.js";
 import { CharLM } from "./run_char_lm.js";
 import { Classifier } from "./run_classifier.js";
 import { Regressor } from "./run_regressor.js";
@@ -16,9 +17,7 @@ const RUNNERS = {
 };
 
 export class BrowserEngine {
-  constructor() {
-    this.runners = new Map();
-  }
+  opened = null; // the name of a model, and the promise of it
 
   /** Returns the models, as `GET /models` of the server does. */
   async models() {
@@ -27,14 +26,22 @@ export class BrowserEngine {
     return answer.json();
   }
 
-  /** Opens a model: it has the methods of its task. */
-  async open({ name, task, folder }) {
-    if (!this.runners.has(name)) {
-      const answer = await fetch(`${folder}/config.json`);
-      if (!answer.ok) throw new ModelFailure(`${folder}/config.json: ${answer.status} ${answer.statusText}`);
-      const config = await answer.json();
-      this.runners.set(name, await RUNNERS[task].open(folder, config));
+  /** Opens a model: it has the methods of its task. The one before is closed. */
+  async open(entry) {
+    if (this.opened?.name !== entry.name) {
+      this.opened?.runner.then(release, () => {});
+      this.opened = { name: entry.name, runner: load(entry) };
     }
-    return this.runners.get(name);
+    return this.opened.runner;
   }
+}
+
+async function load({ task, folder }) {
+  const answer = await fetch(`${folder}/config.json`);
+  if (!answer.ok) throw new ModelFailure(`${folder}/config.json: ${answer.status} ${answer.statusText}`);
+  return RUNNERS[task].open(folder, await answer.json());
+}
+
+function release(runner) {
+  for (const part of Object.values(runner)) if (part instanceof Graph) part.release();
 }

@@ -1,8 +1,12 @@
 // Running the ONNX graphs of an exported model with onnxruntime-web, on one thread.
 
+import { pause } from "./dom.js";
 import { ModelFailure } from "./failure.js";
 
-let runtime;
+const BUSY = 16; // milliseconds after which the browser may draw, and hear clicks
+
+let runtime,
+  rested = 0; // when it last could
 
 async function load() {
   const home = new URL("./runtime/", import.meta.url).href;
@@ -57,6 +61,10 @@ export class Graph {
     this.turn = new Promise((resolve) => (done = resolve));
     await before;
     try {
+      if (performance.now() - rested > BUSY) {
+        await pause(0);
+        rested = performance.now();
+      }
       const found = await this.session.run(feeds);
       return Object.fromEntries(
         this.spec.outputs.map((name) => [name, { data: found[name].data, dims: found[name].dims }]),
@@ -64,6 +72,12 @@ export class Graph {
     } finally {
       done();
     }
+  }
+
+  /** Frees the memory, after the runs that wait. */
+  async release() {
+    await this.turn;
+    await this.session.release();
   }
 
   tensor({ data, dims }, { dtype }) {
@@ -79,6 +93,13 @@ export class Graph {
 /** Returns the state after a run, by the names of its inputs. */
 export function after(outputs, names) {
   return Object.fromEntries(names.map((name) => [name, outputs[`new_${name}`]]));
+}
+
+/** Returns numbers that a model predicted. Throws an error if one is not finite. */
+export function finite(numbers) {
+  if (!numbers.every(Number.isFinite))
+    throw new ModelFailure("The prediction is not finite: the numbers are too large for this model.");
+  return numbers;
 }
 
 /** Returns a row of ids as a tensor. */

@@ -3,7 +3,9 @@
 import { after, Graph, one } from "./graph.js";
 import { generator } from "./random.js";
 import { choose, likeliest } from "./sampling.js";
-import { clean, END, Joiner, Vocabulary } from "./vocabulary.js";
+import { END, Joiner, symbolsOf, Vocabulary } from "./vocabulary.js";
+
+const OFTEN = 100; // milliseconds between two lists of read symbols
 
 export class CharLM {
   constructor(step, config) {
@@ -16,43 +18,44 @@ export class CharLM {
     return new CharLM(await Graph.open(`${folder}/${graphs.step.file}`, graphs.step), config);
   }
 
-  /** Reads a text: for each symbol, what is expected after it, and the state named `state` after it was read. */
-  async read({ text, top = 5, state }) {
-    const symbols = this.vocabulary.split(clean(text, this.config)),
-      banned = this.vocabulary.banned();
-    const joiner = new Joiner(this.vocabulary.kind),
-      found = [];
-    let states = this.step.first();
-    for (const id of this.vocabulary.encode(symbols)) {
-      const outputs = await this.advance(id, states);
-      states = outputs.states;
-      const { chances } = choose(outputs.logits, banned, 0);
-      const symbol = this.vocabulary.symbols[id];
-      found.push({ text: joiner.add(symbol), top: this.likeliest(chances, top), state: states[state]?.data });
-    }
-    return found;
-  }
-
   /**
-   * Generates a text symbol by symbol, after a prompt: for each symbol its text, the probabilities that it was chosen
-   * from, and the state named `state` after it was read.
+   * Reads a prompt, and writes after it. Yields lists of symbols: each with its text, and the state named `state` after
+   * it was read. Those of the prompt are `given`, and their `top` is what is expected after them; that of the others is
+   * what they were chosen from.
    */
-  async *stream({ prompt, length, temperature, seed, top = 5, state }) {
-    const symbols = this.vocabulary.split(clean(prompt, this.config)),
-      banned = this.vocabulary.banned();
-    const given = this.vocabulary.encode(symbols),
+  async *write({ prompt, length, temperature, seed, top, state }, signal) {
+    const { vocabulary } = this,
+      { kind } = vocabulary,
+      banned = vocabulary.banned(),
       uniform = generator(seed);
-    let states = this.step.first(),
-      logits;
-    for (const id of given.length ? given : [this.vocabulary.blank()])
+    const given = prompt ? symbolsOf(prompt, this.config, vocabulary) : [];
+    let { logits, states } = given.length
+        ? { states: this.step.first() }
+        : await this.advance(vocabulary.blank(), this.step.first()),
+      joiner = new Joiner(kind),
+      read = [],
+      yielded = performance.now();
+    for (const id of vocabulary.encode(given)) {
       ({ logits, states } = await this.advance(id, states));
-    const joiner = new Joiner(this.vocabulary.kind, symbols.at(-1));
-    for (let count = 0; count < length; count++) {
+      if (signal.aborted) return;
+      const { chances } = choose(logits, banned, 0),
+        text = joiner.add(vocabulary.symbols[id]);
+      read.push({ given: true, text, top: this.likeliest(chances, top), state: states[state]?.data });
+      if (performance.now() - yielded < OFTEN) continue;
+      yield read;
+      read = [];
+      yielded = performance.now();
+    }
+    if (read.length) yield read;
+    joiner = new Joiner(kind, given.at(-1));
+    for (let count = 1, ended = false; count <= length && !ended; count++) {
       const { id, chances } = choose(logits, banned, temperature, temperature ? uniform() : 0);
-      const symbol = this.vocabulary.symbols[id];
-      if (symbol === END) return;
+      const symbol = vocabulary.symbols[id];
+      ended = symbol === END;
       ({ logits, states } = await this.advance(id, states));
-      yield { text: joiner.add(symbol), top: this.likeliest(chances, top), state: states[state]?.data };
+      if (signal.aborted) return;
+      const text = (ended ? "" : joiner.add(symbol)) + (ended || count === length ? joiner.end() : "");
+      yield [{ text, top: this.likeliest(chances, top), state: states[state]?.data }];
     }
   }
 

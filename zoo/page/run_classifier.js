@@ -1,9 +1,9 @@
 // A classifier in the browser. If its graph has a state, it reads step by step, and has an answer after each.
 
 import { ModelFailure } from "./failure.js";
-import { after, Graph, one, row } from "./graph.js";
+import { after, finite, Graph, one, row } from "./graph.js";
 import { argmax, softmax } from "./sampling.js";
-import { clean, Vocabulary } from "./vocabulary.js";
+import { symbolsOf, Vocabulary } from "./vocabulary.js";
 
 export class Classifier {
   constructor(graph, config) {
@@ -18,7 +18,7 @@ export class Classifier {
 
   /** Classifies a text, or T lists of D numbers: the answers after each step, or the last one alone. */
   async classify(input) {
-    const steps = this.vocabulary ? this.ids(input) : input;
+    const steps = this.vocabulary ? this.vocabulary.encode(symbolsOf(input, this.config, this.vocabulary)) : input;
     const most = this.config.max_length ?? steps.length,
       wanted = this.config.num_steps;
     if (wanted && steps.length !== wanted) throw new ModelFailure(`It reads ${wanted} steps, and got ${steps.length}.`);
@@ -34,19 +34,13 @@ export class Classifier {
     return found;
   }
 
-  ids(text) {
-    const ids = this.vocabulary.encode(this.vocabulary.split(clean(text, this.config)));
-    if (!ids.length) throw new ModelFailure("Type at least one symbol.");
-    return ids;
-  }
-
   inputs(steps) {
     if (this.vocabulary) return { inputs: row(steps) };
     return { inputs: { data: steps.flat(), dims: [1, steps.length, this.config.input_size] } };
   }
 
   answer({ logits }) {
-    const chances = softmax(logits.data),
+    const chances = softmax(finite(logits.data)),
       best = argmax(chances),
       { classes } = this.config;
     return {

@@ -1,7 +1,7 @@
 // A regressor in the browser.
 
 import { ModelFailure } from "./failure.js";
-import { Graph } from "./graph.js";
+import { finite, Graph } from "./graph.js";
 import { following, parse, show } from "./times.js";
 
 export class Regressor {
@@ -51,14 +51,15 @@ export class Regressor {
   }
 
   async quantiles(sequence, times = null) {
-    const { num_steps, input_size } = this.config;
-    if (num_steps && sequence.length !== num_steps)
-      throw new ModelFailure(`It reads ${num_steps} steps, and got ${sequence.length}.`);
-    if (!sequence.length || sequence.some((step) => step.length !== input_size || !step.every(Number.isFinite)))
-      throw new ModelFailure(`Each step needs ${input_size === 1 ? "a number" : `${input_size} numbers`}.`);
-    const inputs = { data: sequence.flat(), dims: [1, sequence.length, input_size] };
+    const inputs = { data: sequence.flat(), dims: [1, sequence.length, this.config.input_size] };
     const seconds = times && { data: times.map((time) => Math.floor(time.getTime() / 1000)), dims: [1, times.length] };
-    return (await this.graph.run({ inputs, ...(seconds && { times: seconds }), ...this.graph.first() })).quantiles;
+    const { quantiles } = await this.graph.run({
+      inputs,
+      ...(seconds && { times: seconds }),
+      ...this.graph.first(),
+    });
+    finite(quantiles.data);
+    return quantiles;
   }
 
   /** One of the quantiles (1, H, K, Q), as H lists of K numbers. */

@@ -1,9 +1,8 @@
 // A tagger in the browser.
 
-import { ModelFailure } from "./failure.js";
 import { Graph, one, row } from "./graph.js";
 import { argmax, softmax } from "./sampling.js";
-import { clean, Vocabulary } from "./vocabulary.js";
+import { symbolsOf, Vocabulary } from "./vocabulary.js";
 
 export class Tagger {
   constructor(graph, config) {
@@ -18,10 +17,7 @@ export class Tagger {
 
   /** Returns the symbols of a text, the tag of each, and the tags' probabilities. */
   async tag(text) {
-    const cleaned = clean(text, this.config);
-    const symbols =
-      this.vocabulary.kind === "words" ? cleaned.split(/\s+/u).filter(Boolean) : this.vocabulary.split(cleaned);
-    if (!symbols.length) throw new ModelFailure("Type a text.");
+    const symbols = symbolsOf(text, this.config, this.vocabulary);
     const ids = this.vocabulary.encode(symbols);
     const { logits } = await this.graph.run({
       ids: row(ids),

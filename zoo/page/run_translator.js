@@ -1,9 +1,8 @@
 // An encoder and decoder in the browser: the likeliest symbol each time.
 
-import { ModelFailure } from "./failure.js";
 import { Graph, one, row } from "./graph.js";
 import { argmax, choose } from "./sampling.js";
-import { clean, END, join, START, UNK, Vocabulary } from "./vocabulary.js";
+import { END, join, START, symbolsOf, UNK, Vocabulary } from "./vocabulary.js";
 
 export class Translator {
   constructor(encode, step, config) {
@@ -23,8 +22,7 @@ export class Translator {
 
   /** Translates a text. Returns the target's text and, from a model with attention, where it looked. */
   async translate(text) {
-    const symbols = this.source.split(clean(text, this.config));
-    if (!symbols.length) throw new ModelFailure("Type at least one symbol.");
+    const symbols = symbolsOf(text, this.config, this.source);
     const source = this.source.encode(symbols),
       banned = this.target.banned(this.copies);
     let states = await this.encode.run({ source: row(source), lengths: one(source.length) });

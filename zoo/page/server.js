@@ -1,6 +1,7 @@
 // The engine that asks a server: `python -m zoo serve`, which also serves this page. `browser.js` has the same calls.
 
 import { ModelFailure } from "./failure.js";
+import { symbolsOf, Vocabulary } from "./vocabulary.js";
 
 export class ServerEngine {
   async models() {
@@ -15,6 +16,9 @@ export class ServerEngine {
 /** A model of the server. */
 class ServedModel {
   constructor({ name, state, arguments: config }) {
+    this.config = config;
+    const symbols = config.vocab ?? config.source_vocab;
+    this.vocabulary = symbols && new Vocabulary(symbols, config.symbols ?? config.source_symbols);
     this.home = `models/${encodeURIComponent(name)}`;
     this.states = state;
     this.stepwise = !config.bidirectional && (config.pooling ?? "last") === "last";
@@ -23,20 +27,28 @@ class ServedModel {
     this.attends = (config.attention ?? "none") !== "none";
   }
 
-  async read(options) {
-    return ask(`${this.home}/read`, options);
+  /** Throws an error if the model can't read a text: see `symbolsOf`. */
+  check(text) {
+    symbolsOf(text, this.config, this.vocabulary);
   }
 
-  async *stream(options, signal) {
+  async *write(options, signal) {
+    const { prompt: text, top, state } = options;
+    if (text) {
+      this.check(text);
+      const read = await ask(`${this.home}/read`, { text, top, state }, signal);
+      yield read.map((symbol) => ({ ...symbol, given: true }));
+    }
     const answer = await post(`${this.home}/stream`, options, signal);
     for await (const { event, data } of events(answer.body)) {
       if (event === "done") return;
       if (event === "error") throw new ModelFailure(JSON.parse(data).error);
-      yield* JSON.parse(data);
+      yield JSON.parse(data);
     }
   }
 
   async classify(input) {
+    if (this.vocabulary) this.check(input);
     const [found] = await ask(`${this.home}/classify`, { inputs: [input], steps: this.stepwise });
     if (!Array.isArray(found)) return [found];
     if (this.steps && found.length !== this.steps)
@@ -45,10 +57,12 @@ class ServedModel {
   }
 
   async tag(text) {
+    this.check(text);
     return (await ask(`${this.home}/tag`, { texts: [text] }))[0];
   }
 
   async translate(text) {
+    this.check(text);
     return (await ask(`${this.home}/translate`, { texts: [text], alignment: this.attends }))[0];
   }
 
@@ -62,8 +76,8 @@ class ServedModel {
   }
 }
 
-async function ask(path, body) {
-  return (await (body ? post(path, body) : checked(await fetch(path)))).json();
+async function ask(path, body, signal) {
+  return (await (body ? post(path, body, signal) : checked(await fetch(path)))).json();
 }
 
 async function post(path, body, signal) {

@@ -5,7 +5,7 @@
 
 import { diverging } from "./colours.js";
 import { bars, brief, el } from "./dom.js";
-import { visible } from "./vocabulary.js";
+import { END, visible } from "./vocabulary.js";
 
 const BEFORE = 16; // characters shown in front of the inspected one
 
@@ -38,31 +38,32 @@ export class TextPanel {
     this.follow();
   }
 
-  /** Adds the last of some items. */
-  add(items, unit) {
-    const item = items.at(-1),
-      guesses = el("span", { class: "guesses", "aria-hidden": "true" });
+  /** Adds the last `count` of some items. */
+  add(items, count, unit) {
+    const from = items.length - count,
+      fresh = items.slice(from);
     this.items = items;
+    this.element.append(...fresh.flatMap((item, i) => this.drawn(item, from + i)));
+    for (let place = Math.max(1, from); place < items.length; place++) this.fill(items[place - 1], items[place]);
+    if (items.at(-1).after) this.fill(items.at(-1), null);
+    this.tint(items, fresh, unit);
+    const below = this.element.scrollHeight - this.element.clientHeight - this.element.scrollTop;
+    if (below < 120 || count > 1) this.element.scrollTop = this.element.scrollHeight;
+    if (this.following) this.follow();
+    else if (this.at !== null && this.at === from - 1) this.inspect(this.at);
+  }
+
+  /** The elements of an item. */
+  drawn(item, place) {
+    const guesses = el("span", { class: "guesses", "aria-hidden": "true" });
     const letter = el("span", { class: "letter" }, { "\n": "\u21b5", "": "\u00b7" }[item.text] ?? item.text);
     item.values = item.state && Float32Array.from(item.state, Math.tanh);
     if ([...item.text].length > 1) this.element.dataset.wide = "";
-    item.cell = el(
-      "span",
-      { class: item.given ? "cell given" : "cell", "data-place": items.length - 1 },
-      letter,
-      guesses,
-    );
+    item.cell = el("span", { class: item.given ? "cell given" : "cell", "data-place": place }, letter, guesses);
     item.letter = letter;
     if (item.text === "\n") item.cell.classList.add("break");
     if (/^[^\S\n]$/.test(item.text)) item.cell.classList.add("blank");
-    this.element.append(item.cell, item.text === "\n" ? el("br") : "");
-    if (items.length > 1) this.fill(items.at(-2), item);
-    if (item.after) this.fill(item, null);
-    this.tint(item, unit, items);
-    const below = this.element.scrollHeight - this.element.clientHeight - this.element.scrollTop;
-    if (below < 120) this.element.scrollTop = this.element.scrollHeight;
-    if (this.following) this.follow();
-    else if (this.at === items.length - 2) this.inspect(this.at);
+    return item.text === "\n" ? [item.cell, el("br")] : [item.cell];
   }
 
   /** The likeliest symbols after an item; the one that came is marked. */
@@ -79,11 +80,11 @@ export class TextPanel {
     );
   }
 
-  /** Takes the states of other items, for example of another tensor. */
-  states(items, others) {
-    others.slice(0, items.length).forEach(({ state }, i) => {
-      items[i].state = state;
-      items[i].values = state && Float32Array.from(state, Math.tanh);
+  /** Gives the items other states, for example of another tensor. */
+  states(items, states) {
+    items.forEach((item, i) => {
+      item.state = states[i];
+      item.values = states[i] && Float32Array.from(states[i], Math.tanh);
     });
   }
 
@@ -101,10 +102,10 @@ export class TextPanel {
     if (this.at !== null) this.inspect(this.at);
   }
 
-  tint(item, unit, items) {
-    if (unit === null || !item.values) return;
-    if (unit !== this.unit || Math.abs(item.values[unit]) > this.limit * 1.05) this.colour(items, unit);
-    else this.paint(item);
+  tint(items, fresh, unit) {
+    if (unit === null) return;
+    if (unit !== this.unit || largest(fresh, unit) > this.limit * 1.05) this.colour(items, unit);
+    else fresh.forEach((item) => this.paint(item));
   }
 
   paint({ letter, values }) {
@@ -146,7 +147,7 @@ export class TextPanel {
 
   /** Tells what the model expects after a character. */
   inspect(place) {
-    this.element.querySelector(".inspected")?.classList.remove("inspected");
+    this.items[this.at]?.cell.classList.remove("inspected");
     this.at = place;
     this.inspector.setAttribute("aria-live", this.following ? "off" : "polite");
     const item = this.items[place];
@@ -158,7 +159,7 @@ export class TextPanel {
     }
     item.cell.classList.add("inspected");
     const text = this.items
-        .slice(0, place + 1)
+        .slice(Math.max(0, place - 4 * BEFORE), place + 1) // a character has at most 4 bytes
         .map((one) => one.text)
         .join(""),
       next = this.items[place + 1];
@@ -194,7 +195,7 @@ function largest(items, unit) {
   return items.reduce((most, { values }) => Math.max(most, values ? Math.abs(values[unit]) : 0), 0);
 }
 
-/** Whether a symbol is the one that came. In a text of words, a space may be in front of it. */
+/** Whether a symbol is the one that came. In a text of words, a space may be in front of it. The end has no text. */
 function came(symbol, next) {
-  return next.text === symbol || next.text === ` ${symbol}`;
+  return next.text === symbol || next.text === ` ${symbol}` || (symbol === END && !next.text);
 }

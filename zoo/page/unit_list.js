@@ -14,9 +14,10 @@ export class UnitList {
     this.element = el("div", { class: "unit-list", role: "radiogroup", "aria-label": "Hidden unit" });
   }
 
-  /** Forgets the chosen unit: it becomes the one that varies most. */
+  /** Forgets the units: the chosen one becomes the one that varies most. */
   reset() {
     Object.assign(this, { unit: null, own: false });
+    this.element.replaceChildren();
   }
 
   /** Lists the units by how much they vary over some items. */

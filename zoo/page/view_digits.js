@@ -186,7 +186,7 @@ class DigitsView {
       }
       this.draw(SIZE);
     } catch (error) {
-      this.problem.textContent = error.message;
+      if (turn === this.turn) this.problem.textContent = error.message;
     }
   }
 

@@ -1,6 +1,7 @@
 // Classifiers of numbers that are no pictures: a line of numbers for each step.
 
 import { bars, el, field, later, percent, problem } from "./dom.js";
+import { check, parse } from "./rows.js";
 
 const MOST = 12; // classes
 
@@ -22,17 +23,8 @@ export function show(entry, runner, root) {
   async function answer() {
     const mine = ++turn;
     try {
-      const rows = input.value
-        .trim()
-        .split("\n")
-        .map((row) =>
-          row
-            .trim()
-            .split(/[\s,;]+/)
-            .map(Number),
-        );
-      if (rows.some((row) => row.length !== size || !row.every(Number.isFinite)))
-        throw new Error(`Each line needs ${size} numbers.`);
+      const rows = parse(input.value);
+      check(rows, entry.arguments);
       const last = (await runner.classify(rows)).at(-1);
       if (mine !== turn) return;
       wrong.textContent = "";

@@ -3,6 +3,7 @@
 import { chart } from "./chart.js";
 import { brief, el, field, later, problem } from "./dom.js";
 import * as examples from "./examples.js";
+import { check, parse } from "./rows.js";
 
 const MOST_FIELDS = 60; // more numbers are edited as a text
 const HIGH = 4; // digits of a moved point
@@ -11,7 +12,12 @@ export function show(entry, runner, root) {
   const view = new NumbersView(entry, runner);
   root.append(view.element);
   view.answer();
-  return () => view.turn++;
+  const redraw = later(() => view.found && view.draw(view.found), 100);
+  addEventListener("resize", redraw);
+  return () => {
+    view.turn++;
+    removeEventListener("resize", redraw);
+  };
 }
 
 class NumbersView {
@@ -90,15 +96,7 @@ class NumbersView {
     }
     const text = el("textarea", { rows: 10, spellcheck: "false" }, this.rows.map((row) => row.join(" ")).join("\n"));
     text.addEventListener("input", () => {
-      this.rows = text.value
-        .trim()
-        .split("\n")
-        .map((row) =>
-          row
-            .trim()
-            .split(/[\s,;]+/)
-            .map(Number),
-        );
+      this.rows = parse(text.value);
       this.soon();
     });
     this.editor.replaceChildren(field(`One step a line: ${names.join(" ")}`, text));
@@ -122,9 +120,11 @@ class NumbersView {
   async answer() {
     const mine = ++this.turn;
     try {
+      check(this.rows, this.config);
       const found = this.forecasts ? await this.forecast() : await this.values();
       if (mine !== this.turn) return;
       this.wrong.textContent = "";
+      this.found = found;
       this.draw(found);
     } catch (error) {
       if (mine === this.turn) this.wrong.textContent = error.message;

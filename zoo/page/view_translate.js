@@ -52,7 +52,7 @@ export function show(entry, runner, root) {
             el(
               "p",
               { class: "note" },
-              "A row for each symbol that it wrote. The darker a square, the more it looked at that symbol of the source.",
+              "A row for each symbol that it wrote. The more colour a square has, the more it looked at that symbol of the source.",
             ),
             looked,
           ]

@@ -112,38 +112,14 @@ class WriteView {
     return field("State", select);
   }
 
-  /** Reads the prompt, and writes after it. */
-  async run() {
+  /** Does something that Stop ends. */
+  async during(action) {
     this.stop();
     const control = (this.running = new AbortController());
     this.shown(true);
     this.wrong.textContent = "";
-    this.items = [];
-    this.text.clear();
-    const prompt = this.prompt.value,
-      shared = { top: SHOWN, state: this.state };
     try {
-      const length = whole(this.length, "length"),
-        seed = whole(this.seed, "seed");
-      const read = prompt ? await this.runner.read({ text: prompt, ...shared }) : [];
-      if (control.signal.aborted) return;
-      for (const item of read) this.add({ ...item, given: true, after: item.top });
-      this.units.order(this.items);
-      const options = { prompt, length, seed, temperature: Number(this.temperature.input.value) };
-      let ordered = performance.now();
-      for await (const item of this.runner.stream({ ...options, ...shared }, control.signal)) {
-        if (control.signal.aborted) return;
-        if (this.items.length) this.items.at(-1).after = item.top;
-        this.add({ ...item, after: null });
-        if (performance.now() - ordered > OFTEN) {
-          this.units.order(this.items);
-          ordered = performance.now();
-        }
-        await pause(PAUSES[this.pace]);
-        if (control.signal.aborted) return;
-      }
-      this.units.order(this.items);
-      this.text.colour(this.items, this.units.unit);
+      await action(control.signal);
     } catch (error) {
       if (!control.signal.aborted) this.wrong.textContent = error.message;
     } finally {
@@ -154,9 +130,46 @@ class WriteView {
     }
   }
 
-  add(item) {
-    this.items.push(item);
-    this.text.add(this.items, this.units.unit);
+  /** Reads the prompt, and writes after it. */
+  run() {
+    return this.during(async (signal) => {
+      this.items = [];
+      this.text.clear();
+      this.asked = {
+        prompt: this.prompt.value,
+        length: whole(this.length, "length"),
+        seed: whole(this.seed, "seed"),
+        temperature: Number(this.temperature.input.value),
+        top: SHOWN,
+      };
+      let ordered = performance.now();
+      for await (const found of this.runner.write({ ...this.asked, state: this.state }, signal))
+        for (const fresh of found[0].given ? [found] : found.map((item) => [item])) {
+          if (signal.aborted) return;
+          this.add(fresh);
+          if (performance.now() - ordered > OFTEN) {
+            this.units.order(this.items);
+            ordered = performance.now();
+          }
+          if (!fresh[0].given) await pause(PAUSES[this.pace]);
+        }
+      if (!signal.aborted) this.coloured();
+    });
+  }
+
+  /** Adds symbols. What is expected after a given one came with it; after another, it comes with the next. */
+  add(fresh) {
+    for (const item of fresh) {
+      if (!item.given && this.items.length) this.items.at(-1).after = item.top;
+      item.after = item.given ? item.top : null;
+      this.items.push(item);
+    }
+    this.text.add(this.items, fresh.length, this.units.unit);
+  }
+
+  coloured() {
+    this.units.order(this.items);
+    this.text.colour(this.items, this.units.unit);
   }
 
   stop() {
@@ -171,20 +184,25 @@ class WriteView {
     this.text.element.setAttribute("aria-busy", String(running));
   }
 
-  /** Shows the units of another tensor of the state, for the text as it is. */
-  async changeState(name) {
-    this.stop();
+  /** Shows the units of another tensor of the state: has the same text written once more, which the seed allows. */
+  changeState(name) {
     this.state = name;
-    try {
-      const text = this.items.map((item) => item.text).join("");
-      const read = text ? await this.runner.read({ text, top: SHOWN, state: name }) : [];
-      this.text.states(this.items, read);
+    return this.during(async (signal) => {
+      const { items } = this,
+        states = [];
+      if (!items.length) return;
       this.units.reset();
-      this.units.order(this.items);
-      this.text.colour(this.items, this.units.unit);
-    } catch (error) {
-      this.wrong.textContent = error.message;
-    }
+      this.text.states(items, []);
+      this.text.colour(items, null);
+      const length = items.filter((item) => !item.given).length || 1;
+      for await (const found of this.runner.write({ ...this.asked, length, state: name }, signal)) {
+        states.push(...found.map((item) => item.state));
+        if (signal.aborted || states.length >= items.length) break;
+      }
+      if (signal.aborted) return;
+      this.text.states(items, states);
+      this.coloured();
+    });
   }
 }
 

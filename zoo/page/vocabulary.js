@@ -15,6 +15,7 @@ const BLANK = new RegExp(`^(?:${SPACE})+$`, "u");
 const OPENING = new Set("([{\u00ab\u201c\u2018\u00a1\u00bf");
 const CLOSING = new Set(")]}\u00bb\u201d\u2019.,;:!?%\u2026");
 const BLANKS = [" ", "\n"]; // what an empty prompt stands for
+const LONGEST = 5000; // symbols of a text: reading them takes seconds, and a language model shows each of them
 
 /** Returns a text as the model reads it. */
 export function clean(text, { lowercase, normalization }) {
@@ -137,6 +138,21 @@ export class Vocabulary {
       if (this.has(symbol)) never[this.ids.get(symbol)] = 1;
     return never;
   }
+}
+
+/**
+ * Returns the symbols of a typed text, as a model splits it. Throws an error if there are none or too many, or if one is
+ * unknown. Both engines call it, so that their errors are alike.
+ */
+export function symbolsOf(text, config, vocabulary) {
+  const cleaned = clean(text, config);
+  const spaced = config.tags && vocabulary.kind === "words";
+  const symbols = spaced ? cleaned.split(/\s+/u).filter(Boolean) : vocabulary.split(cleaned);
+  if (!symbols.length) throw new ModelFailure("Type at least one symbol.");
+  if (symbols.length > LONGEST)
+    throw new ModelFailure(`This text has ${symbols.length} symbols. This page reads at most ${LONGEST}.`);
+  if (vocabulary.kind !== "bpe") vocabulary.encode(symbols); // only the server splits bpe
+  return symbols;
 }
 
 /** Returns a symbol as it can be seen. */
