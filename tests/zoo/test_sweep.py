@@ -250,7 +250,7 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))]
+    "number", [pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)]
 )
 def test_a_sweep_that_is_stopped_and_resumed_ends_like_one_that_was_not(
     number: int, sweep: Callable, zoo_command: Callable
