@@ -23,7 +23,7 @@ run: .venv/run  ## Train the toy English-Korean translator, translate with it, a
 	echo "  $(BIN)/python -m zoo fit --config configs/alice_lstm.yaml      learn to write like Lewis Carroll" && \
 	echo "  $(BIN)/python -m zoo --help"
 
-test: .venv/test  ## Run the tests, offline, one worker for each core (6 minutes on two)
+test: .venv/test  ## Run the tests, offline, one worker for each core (5 minutes on two)
 	$(BIN)/python -m pytest
 
 test-slow: .venv/test  ## Run the trainings among the tests

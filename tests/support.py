@@ -22,7 +22,7 @@ CONFIGS = ROOT / "configs"
 ALICE, TOY, WORDS = "char_lm_lstm.alice", "seq2seq_rnn.toy_en_ko", "seq_classifier_lstm.four_letter_words"
 DIGITS, STEPS = "seq_classifier_lstm.mnist_rows", "regressor_lstm.three_steps"
 # Configs that train on two processes, too. The others have the same tasks, data and schedules, in other sizes.
-ON_TWO = ("alice_lstm_heldout", "mnist_rnn", "toy_en_ko")
+ON_TWO = ("alice_lstm_heldout", "toy_en_ko")
 TWO_PROCESSES = "--trainer.devices 2 --trainer.strategy ddp"
 ADDRESSES = [
     *("http://127.0.0.1:1/a.ckpt", "https://127.0.0.1:1/a.ckpt", "s3://bucket/a.ckpt", "gs://bucket/a.ckpt"),

@@ -83,6 +83,7 @@ def test_results_are_averaged_beside_a_baseline(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "apple_rnn" / "1" / "summary.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_cells_are_trained_at_equal_size_and_once(
     run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_page_of_cells_has_each_of_them_and_a_verdict_on_its_claim() -> None
     assert "**seen**" in cells_page.verdict("gru", about, {"adding": {"gru": [0.001, 0.002]}})
 
 
+@pytest.mark.slow
 def test_exported_models_are_measured(run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "TABLE", tmp_path / "export.csv")
     monkeypatch.setattr(export, "PAGE", tmp_path / "export.md")

@@ -19,7 +19,7 @@ NEEDS = {
     "[11027]": [needs_grimm],
     "[11, 11027]": [needs_alice, needs_grimm],
 }
-LARGE = ("g2p_en", "punctuation", "reverse", "addition_attention")  # their data alone takes seconds to read
+LARGE = ("g2p_en", "punctuation", "reverse", "addition", "addition_attention")  # their data alone takes seconds to read
 WORDS = list(itertools.product(("red", "green", "grey"), ("cat", "dog", "bird"), ("sing", "sleep", "run")))
 SHORT = [
     *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "3", "--trainer.limit_val_batches", "2"),

@@ -161,6 +161,7 @@ def test_an_error_says_what_is_wrong(name: str) -> None:
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_model_of_words_is_trained_and_reads_a_sentence_with_an_unknown_word(zoo_command: Callable) -> None:
     write("p.csv", PAIRS)
     options = ["--data", "TextPairs", "--data.path", "p.csv", "--data.symbols", "words", "--data.val_fraction", "0"]

@@ -201,7 +201,11 @@ def test_a_packaged_config_is_named_without_its_path(zoo_command: Callable) -> N
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "list", f"show {TOY}", f"generate {ALICE} --seed 1", f"predict --ckpt_path {TOY}"]
+    "command",
+    [
+        *("--help", "list", f"show {TOY}", f"generate {ALICE} --seed 1"),
+        pytest.param(f"predict --ckpt_path {TOY}", marks=pytest.mark.slow),
+    ],
 )
 def test_a_closed_pipe_is_no_error(command: str) -> None:
     reader, writer = os.pipe()

@@ -48,6 +48,7 @@ def test_the_finders_serve_a_named_optimizer_and_a_schedule(zoo_command: Callabl
     assert config["optimizer"]["init_args"]["lr"] == config["lr_scheduler"]["init_args"]["max_lr"] not in (0.1, 0.5)
 
 
+@pytest.mark.slow
 def test_a_found_batch_size_is_that_of_the_run(zoo_command: Callable) -> None:
     result = zoo_command(
         "fit", "--config", "four_letter_words", *SMALL, *SIZE, "--data.batch_size", "2", "--run_dir", "a"

@@ -215,6 +215,7 @@ def test_runs_lists_a_sweep_as_one_row_and_its_trials_with_what_was_searched(
     assert zoo_command("compare", "s", "-o", "s.png").code == 0
 
 
+@pytest.mark.slow
 def test_a_bad_trial_is_pruned_and_its_run_can_be_resumed(
     sweep: Callable, zoo_command: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
