@@ -17,6 +17,10 @@ from zoo.__main__ import main
 
 # The models are small, and there is a worker for each core.
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    # The first backward pass decides whether autograd gets threads, with which a process can't fork trainings. After an
+    # export by torch.export it would, although there is no device for them.
+    torch.ones(1, requires_grad=True).backward()
 os.environ["OMP_NUM_THREADS"] = "1"  # of processes that tests start
 
 
