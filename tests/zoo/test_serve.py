@@ -86,6 +86,8 @@ def test_answers_are_those_of_the_models(server: Server) -> None:
     (sums,) = server.ask(NOTES, "translate", texts=["12+34"], alignment=True)
     assert sums["text"] == "46"
     assert sums["alignment"]["target"] == ["4", "6", "<end>"]
+    (drawn,) = server.ask(NOTES, "translate", texts=["604+97"], alignment=True, temperature=3.0, seed=1)
+    assert "".join(drawn["alignment"]["target"]) == drawn["text"] + "<end>"  # of this text, not of the likeliest one
     months = [f"{year}-{month:02}" for year in (2000, 2001) for month in range(1, 13)]
     forecast = server.ask(CO2, "forecast", table={"co2": [370.0 + i / 10 for i in range(24)]}, times=months)
     assert forecast == zoo.load(CO2).forecast({"co2": [370.0 + i / 10 for i in range(24)]}, months)

@@ -56,6 +56,10 @@ class Methods(ABC):
         """How symbols are decoded by default, as plain values; empty for models that write no texts."""
         return {}
 
+    def draw_seed(self) -> int | None:
+        """Returns a random seed for texts without one. None: decoding draws one."""
+        return None
+
     # -- input that never ends
 
     def session(self) -> Session:

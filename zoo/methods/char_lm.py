@@ -124,10 +124,6 @@ class CharLMMethods(Methods):
     def decoder(self) -> Decoder:
         """Prepares the weights, and returns what predicts the next symbol."""
 
-    def draw_seed(self) -> int | None:
-        """Returns a random seed for texts without one. None: decoding draws one."""
-        return None
-
     # -- plain values
 
     def infer(self, values: str | Sequence[str], on_unknown: OnUnknown | None = None) -> list[dict[str, Any]]:

@@ -120,10 +120,6 @@ class Seq2SeqMethods(Methods):
             ValueError: If the model has no attention.
         """
 
-    def draw_seed(self) -> int | None:
-        """Returns a random seed for texts without one. None: decoding draws one."""
-        return None
-
     # -- plain values
 
     def translate(

@@ -103,6 +103,10 @@ class Model(
         """
         raise ValueError(f"{self.model_name}: {type(self).__name__} has no `graphs` to export")
 
+    def draw_seed(self) -> int:
+        """See `Methods`: of PyTorch's generator."""
+        return int(torch.randint(2**31, ()))
+
     # -- a session, see `Methods`
 
     def first_state(self) -> tuple[Array, ...]:

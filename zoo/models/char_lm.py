@@ -94,10 +94,6 @@ class CharLMModel(CharLMMethods, Model):
         with self.evaluating():
             return NetworkDecoder(self.network)
 
-    def draw_seed(self) -> int:
-        """See `CharLMMethods`: of PyTorch's generator."""
-        return int(torch.randint(2**31, ()))
-
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:
         """Gives the hidden states for some texts: see `Model`."""

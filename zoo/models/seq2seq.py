@@ -110,10 +110,6 @@ class Seq2SeqModel(Seq2SeqMethods, Model):
         with self.evaluating():
             return array(self.network.align(*self._tensors(batch), self.tensor(ids)))
 
-    def draw_seed(self) -> int:
-        """See `Seq2SeqMethods`: of PyTorch's generator."""
-        return int(torch.randint(2**31, ()))
-
     @torch.no_grad()
     def features(self, values: str | Sequence[str]) -> Features:
         """Gives the encoder's hidden states for some texts: see `Model`."""

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from zoo.checks import check_choice
-from zoo.decoding import Choice, LengthPenalty
+from zoo.decoding import LengthPenalty
 from zoo.methods.base import Methods
 from zoo.methods.char_lm import CharLMMethods
 from zoo.serve import requests
 from zoo.serve.batcher import MOST_AT_ONCE, Batcher, length_of
 from zoo.serve.writer import Draft, Writer, rounded, top_of
+from zoo.tags import edited
 
 ACTIONS: dict[str, dict[str, type[requests.Request]]] = {  # of each task: the methods of `Served` that a client calls
     "char_lm": {"generate": requests.Generate, "stream": requests.Stream, "read": requests.Read},
@@ -108,6 +109,7 @@ class Served:
         return self._written(self._draft(asked, asked.top, asked.state))
 
     def _draft(self, asked: requests.Generate, top: int = 0, state: str | None = None) -> Draft:
+        assert self.writer is not None
         model: Any = self.model
         check_length("length", asked.length, self.limits)
         check_length("prompt", len(asked.prompt), self.limits)
@@ -127,7 +129,7 @@ class Served:
             allowed=asked.allowed,
             forbidden=asked.forbidden,
         )
-        Choice(sampling, len(model.vocab))  # tells whether any symbol is left
+        self.writer.choice(sampling)  # tells whether any symbol is left
         given = model.vocab.encode(model.config.clean(asked.prompt), requests.on_unknown(asked.on_unknown))
         seed = int(np.random.default_rng().integers(2**31)) if asked.seed is None else asked.seed
         text = model.continuation(asked.prompt, stop, asked.on_unknown)
@@ -188,7 +190,8 @@ class Served:
             return []
         ids = model.vocab.encode(model.config.clean(text), unknown)
         joiner, decoder = model.continuation(""), model.decoder()
-        choice = Choice(model.sampling(), len(model.vocab))
+        assert self.writer is not None
+        choice = self.writer.choice(model.sampling())
         state: Any = None
         found = []
         for place, number in enumerate(ids):
@@ -225,9 +228,9 @@ class Served:
         unknown = requests.on_unknown(asked.on_unknown)
 
         def tag(texts: list[Any]) -> list[Any]:
-            edited = model.edit(texts, unknown) if model.edits else [None] * len(texts)
             return [
-                {**one._asdict(), "edited": text} for one, text in zip(model.tag(texts, unknown), edited, strict=True)
+                {**one._asdict(), "edited": edited(one.symbols, one.tags) if model.edits else None}
+                for one in model.tag(texts, unknown)
             ]
 
         return await self._compute(("tag", unknown), asked.texts, tag)
@@ -254,7 +257,7 @@ class Served:
                 written = model.translate(texts, **how)
             looked: list[Any] = [None] * len(texts)
             if asked.alignment and model.config.attention != "none":
-                looked = [one._asdict() for one in model.align(texts, on_unknown=unknown, beam=max(asked.beam, 1))]
+                looked = [one._asdict() for one in model.align(texts, written, unknown)]
             return [{"text": text, "alignment": one} for text, one in zip(written, looked, strict=True)]
 
         key = None if asked.temperature else ("translate", unknown, asked.beam, asked.length_penalty, asked.alignment)

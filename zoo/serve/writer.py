@@ -5,6 +5,7 @@ Legend: B texts in the batch, V vocabulary.
 
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -45,7 +46,7 @@ class Draft:
     top: int = 0
     state: str | None = None
 
-    new: list[dict[str, Any]] = field(default_factory=list)  # what was not fetched yet
+    new: deque[dict[str, Any]] = field(default_factory=deque)  # what was not fetched yet
     count: int = 0
     done: bool = False
     error: Exception | None = None
@@ -57,8 +58,7 @@ class Draft:
 
     def fetch(self) -> list[dict[str, Any]]:
         """Returns what came since the last time."""
-        found, self.new = self.new, []
-        return found
+        return [self.new.popleft() for _ in range(len(self.new))]  # the thread may append to it at the same time
 
 
 class Writer(Worker[Draft]):
