@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow check format cards help-pages notebook docs docs-serve bench faults clean
+.PHONY: help run test test-slow check format cards help-pages notebook docs docs-serve bench faults release clean
 
 help:  ## Explain the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -74,8 +74,11 @@ bench: .venv/test  ## Measure training, generation, start-up, exports and servin
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py
 
+release: .venv/release  ## Build wheel and sdist into dist/, and try each in a fresh environment (a quarter of an hour; the network)
+	$(BIN)/python tests/release.py
+
 clean:  ## Remove the environment and all caches; runs/ stays
-	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 
 # A stamp for each set of packages, made anew when the project's needs change.
 .venv/run: pyproject.toml constraints.txt
@@ -86,6 +89,8 @@ clean:  ## Remove the environment and all caches; runs/ stays
 	$(call install,.[docs])
 .venv/dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
+.venv/release: pyproject.toml constraints.txt
+	$(call install,.[release])
 
 define install
 	@test -x $(BIN)/python || { echo "making .venv (the first time takes some minutes)"; $(PYTHON) -m venv .venv; }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
+import zoo
 from support import CONFIGS, ROOT
 from zoo.files import bundle
 
@@ -62,6 +65,14 @@ def test_it_carries_what_it_needs_and_nothing_else(wheel: Path) -> None:
     )
     assert all(name.startswith(folders) for name in others)
     assert wheel.stat().st_size < MAX_BYTES
+
+
+def test_its_version_is_that_of_the_changelog_and_of_the_citation() -> None:
+    newest = re.search(r"^## (\S+) \((\S+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert newest
+    assert newest.groups() == (cited["version"], str(cited["date-released"]))
+    assert cited["version"] == zoo.__version__
 
 
 def test_it_works_alone(wheel: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from zoo.hub.registry import CLASSES
 from zoo.models import Model, RegressorModel
 from zoo.nn import CELLS
 
+pytestmark = pytest.mark.short
+
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("task", CLASSES.values(), ids=CLASSES)

@@ -16,6 +16,8 @@ import zoo
 from support import ALICE, DIGITS, STEPS, TOY, WORDS, fit_apple, refused
 from zoo.files import bundle
 
+pytestmark = pytest.mark.short
+
 # -- list and show
 
 

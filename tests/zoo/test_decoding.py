@@ -13,6 +13,8 @@ from zoo.decoding import GREEDY, Array, Decoded, Sampling, beam_search, collect,
 from zoo.models.decoders import NetworkDecoder, array
 from zoo.nn import CharNet
 
+pytestmark = pytest.mark.short
+
 LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 0.0, 3.0], [1.0, 0.0, 0.0]], dtype=np.float32)
 CHI_SQUARE_2_DF = 13.8  # exceeded once in a thousand tries
 

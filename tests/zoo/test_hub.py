@@ -17,6 +17,8 @@ from zoo.hub.registry import CLASSES, FUNCTIONS, register_model
 from zoo.models import Model
 from zoo.nn import CELLS
 
+pytestmark = pytest.mark.short
+
 # -- the registry
 
 

@@ -4,6 +4,8 @@ from torch.nn.functional import one_hot
 
 from zoo.nn import CELLS, CharNet, ClassifierNet, EncoderDecoder, OneHot
 
+pytestmark = pytest.mark.short
+
 CELL = {"hidden_size": 6, "num_layers": 1, "cell": "gru", "head_dropout": 0.0, "init": "keras"}
 
 

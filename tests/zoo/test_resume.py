@@ -16,6 +16,8 @@ import harness
 from harness import CASES, CHAR_LM, Bench, fit, fork, kill_at, wait
 from zoo.runs.history import RUNNING_FILE, is_running, take_lock
 
+pytestmark = pytest.mark.short
+
 STEPS = {  # the validation boundary, an epoch's last batch, and within an epoch
     "CharLM": (2, 5, 6),
     "CharLM, carried state": (7,),

@@ -16,6 +16,8 @@ from support import ALICE, DIGITS, ROOT, TOY
 from zoo.graphs import write
 from zoo.methods.base import Methods
 
+pytestmark = pytest.mark.short
+
 VOCAB = ["<pad>", "<start>", "<end>", "<unk>", *"abcdefgh "]
 TEXTS = ["abba", "hag fed", "c"]
 WINDOW = {"x": [1.0, 2.0, 4.0, 3.0], "y": [0.5, 0.25, 0.125, 0.0]}

@@ -22,6 +22,8 @@ import zoo.runtime
 from support import ALICE, DIGITS, ROOT, STEPS, TOY, WORDS, run_zoo
 from zoo.graphs import write
 
+pytestmark = pytest.mark.short
+
 TAGS, CO2, NOTES = "seq_tagger_lstm.punctuation", "regressor_gru.co2", "seq2seq_lstm.addition_attention"
 LIMITS = ("--max_length", "500", "--max_bytes", "20000", "--max_waiting", "70")
 

@@ -23,6 +23,8 @@ from zoo.cli import space, sweep_study, sweep_worker
 from zoo.runs.sweeps import JOURNAL, Sweep
 from zoo.runs.trials import SOCKET
 
+pytestmark = pytest.mark.short
+
 LEARNS, DIVERGES, STANDS = 0.02, 1e30, 1e-9  # learning rates of three_steps
 SLOWLY = ("--trainer.max_epochs", "40", "--trials", "3", "--no_prune")  # can be stopped in the midst of a trial
 BASE = ("--config", "three_steps", "--trainer.max_epochs", "4", "--data.batch_size", "3")

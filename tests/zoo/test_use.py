@@ -11,6 +11,8 @@ import zoo
 from datamodules import ToySeq2Seq
 from support import ALICE, DIGITS, STEPS, TOY, WORDS
 
+pytestmark = pytest.mark.short
+
 
 def test_symbols_stream_as_they_are_written() -> None:
     model = zoo.load(ALICE)

@@ -9,6 +9,8 @@ from results import evaluate
 from support import CONFIGS, needs_alice, needs_grimm, needs_mnist
 from zoo.files import bundle
 
+pytestmark = pytest.mark.short
+
 NEEDS = {
     "alice": [needs_alice],
     "grimm": [needs_grimm],
