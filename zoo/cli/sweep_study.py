@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import optuna
 from optuna.pruners import MedianPruner, NopPruner
 from optuna.samplers import TPESampler
@@ -25,7 +26,6 @@ from zoo.runs.history import try_lock
 from zoo.runs.sweeps import JOURNAL, WAIT_S, Sweep
 
 FIRST_TRIALS = 5  # are not pruned: there is little to compare them with
-MAX_SEED = 2**32
 FIRST_EPOCHS = 0.2  # of a trial, as a share: it is not pruned in them
 
 
@@ -111,8 +111,8 @@ def _with_values(trial: Trial, sweep: Sweep, space: Mapping[str, Range]) -> Tria
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a range that is no multiple of its step: Optuna lowers its end
         for place, (name, values) in enumerate(space.items()):  # a kill may have left some of them without a value
-            seed = (sweep.seed * 1_000_003 + trial.number * 1009 + place) % MAX_SEED
-            trial.study.sampler = TPESampler(seed=seed)
+            seed = np.random.SeedSequence([sweep.seed, trial.number, place]).generate_state(1)
+            trial.study.sampler = TPESampler(seed=int(seed[0]))
             values.suggest(name, trial)
     return trial
 
