@@ -16,6 +16,7 @@ import torch
 import harness
 import zoo.__main__
 from datamodules.sources.cache import cache_dir
+from zoo.page import runtime
 
 ROOT = Path(__file__).parent.parent
 CONFIGS = ROOT / "configs"
@@ -47,6 +48,8 @@ def needs(*names: str) -> pytest.MarkDecorator:
 needs_mnist = needs("MNIST/raw/train-images-idx3-ubyte")
 needs_alice = needs("gutenberg/11.txt")
 needs_grimm = needs("gutenberg/11027.txt")
+PAGE_RUNTIME = cache_dir() / runtime.NAME
+needs_page_runtime = pytest.mark.skipif(not PAGE_RUNTIME.is_file(), reason=f"needs {runtime.URL} as {PAGE_RUNTIME}")
 
 
 def run_zoo(*args: object) -> subprocess.CompletedProcess[str]:

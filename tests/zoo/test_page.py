@@ -1,8 +1,7 @@
-"""The page of `zoo page`, in a browser with real clicks, and against a server of its API; and the command itself."""
+"""The page of `zoo page`, in a browser with real clicks, and against a server of its API."""
 
 import functools
 import http.server
-import json
 import shutil
 import sys
 import threading
@@ -17,24 +16,22 @@ import uvicorn
 
 import zoo
 from datamodules.sources.cache import cache_dir
+from support import PAGE_RUNTIME, TOY, needs_mnist, needs_page_runtime
 from zoo import symbols
 from zoo.graphs import write as write_graphs
 from zoo.methods import times
 from zoo.models import CharLMConfig, CharLMModel
-from zoo.page import HERE, runtime
+from zoo.page import HERE
 from zoo.page.writing import write
 from zoo.serve.app import create
 from zoo.serve.running import listen
 from zoo.serve.served import Limits
-from zoo.vocab import Vocab
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARCHIVE = cache_dir() / runtime.NAME
-needs_runtime = pytest.mark.skipif(not ARCHIVE.is_file(), reason=f"needs {runtime.URL} as {ARCHIVE}")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 WAIT_MS = 30_000
-ALICE, DIGITS, TOY = "char_lm_lstm.alice_heldout", "seq_classifier_fast_grnn.mnist_rows", "seq2seq_rnn.toy_en_ko"
+ALICE, DIGITS = "char_lm_lstm.alice_heldout", "seq_classifier_fast_grnn.mnist_rows"
 PEN = 2  # pixels of MNIST that a stroke is wide
 
 
@@ -117,7 +114,7 @@ def shown(tmp_path: Path, exported: Callable, serve: Callable, visit: Callable) 
     """Writes the page of some models, and opens it."""
 
     def show(*names: str, **options: Any) -> Any:
-        write({name: exported(name) for name in names}, tmp_path / "page", ARCHIVE)
+        write({name: exported(name) for name in names}, tmp_path / "page", PAGE_RUNTIME)
         return visit(serve(functools.partial(Static, directory=str(tmp_path / "page"))), **options)
 
     return show
@@ -144,7 +141,7 @@ def colours(page: Any) -> list[str]:
     return page.locator(".cell .letter").evaluate_all("all => all.map((one) => one.style.background)")
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_language_model_writes_what_it_writes_in_python(shown: Callable) -> None:
     page, model = shown(ALICE), zoo.load(ALICE)
@@ -153,7 +150,7 @@ def test_a_language_model_writes_what_it_writes_in_python(shown: Callable) -> No
     write_text(page, prompt, 60, 0.7, 5, prompt + model.generate(prompt, length=60, temperature=0.7, seed=5))
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_characters_have_the_colour_of_a_unit_and_what_comes_next(shown: Callable) -> None:
     page, model = shown(ALICE), zoo.load(ALICE)
@@ -196,12 +193,11 @@ def paint(page: Any, image: Any) -> None:
         page.mouse.up()
 
 
-@needs_runtime
+@needs_mnist
+@needs_page_runtime
 @needs_browser
 def test_a_painted_digit_is_classified_after_each_row(shown: Callable) -> None:
     images = cache_dir() / "MNIST" / "raw" / "t10k-images-idx3-ubyte"
-    if not images.is_file():
-        pytest.skip("needs MNIST")
     import torch
 
     pixels = (
@@ -223,7 +219,7 @@ def test_a_painted_digit_is_classified_after_each_row(shown: Callable) -> None:
     assert "after 1 rows" in page.locator(".verdict").inner_text()
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_translation_and_where_it_looked_are_those_of_the_model(shown: Callable) -> None:
     name = "seq2seq_lstm.addition_attention"
@@ -237,7 +233,7 @@ def test_a_translation_and_where_it_looked_are_those_of_the_model(shown: Callabl
     sync_api.expect(page.get_by_role("alert")).to_contain_text("does not know \u201cx\u201d")
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_forecast_is_that_of_the_model_also_of_other_numbers(shown: Callable) -> None:
     page, model = shown("regressor_gru.co2"), zoo.load("regressor_gru.co2")
@@ -261,7 +257,7 @@ def test_a_forecast_is_that_of_the_model_also_of_other_numbers(shown: Callable) 
     check()
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_text_is_classified_after_each_symbol(shown: Callable) -> None:
     name = "seq_classifier_lstm.words_gutenberg"
@@ -273,7 +269,7 @@ def test_a_text_is_classified_after_each_symbol(shown: Callable) -> None:
     sync_api.expect(page.get_by_role("alert")).to_contain_text("reads 3 steps, and got 2")
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_long_prompt_does_not_freeze_the_page_and_can_be_stopped(shown: Callable) -> None:
     page = shown(ALICE)
@@ -285,7 +281,7 @@ def test_a_long_prompt_does_not_freeze_the_page_and_can_be_stopped(shown: Callab
     assert page.locator(".cell").count() < 6 * 833
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path: Path, serve: Any, visit: Any) -> None:
     vocab = tuple(map(chr, range(256)))
@@ -295,7 +291,7 @@ def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path
         for length in range(1, 50)
         if (text := model.generate("a", length, seed=1)).endswith("\ufffd") and ord(max(text)) == 0xFFFD
     )
-    write({"mine": model}, tmp_path / "page", ARCHIVE)
+    write({"mine": model}, tmp_path / "page", PAGE_RUNTIME)
     page = visit(serve(functools.partial(Static, directory=str(tmp_path / "page"))))
     assert page.get_by_role("heading", level=1).inner_text() == "mine"
     page.get_by_text("fast", exact=True).click()
@@ -307,7 +303,7 @@ def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path
     assert text_of(page).replace("\u00b7", "") == "a" + expected[1]
 
 
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_numbers_that_are_too_large_are_refused_and_models_that_are_left_are_released(shown: Callable) -> None:
     page = shown("regressor_lstm.three_steps", ALICE)
@@ -368,7 +364,7 @@ def test_the_page_splits_texts_draws_numbers_and_counts_months_as_the_package_do
 
 
 @pytest.mark.slow
-@needs_runtime
+@needs_page_runtime
 @needs_browser
 def test_a_text_is_tagged(shown: Callable) -> None:
     name = "seq_tagger_lstm.punctuation"
@@ -444,56 +440,3 @@ def test_the_page_asks_the_server_that_serves_it(served: Callable, visit: Callab
     sync_api.expect(page.locator(".verdict .big")).to_have_text("55")
     page.get_by_role("link", name="The CO2").click()
     sync_api.expect(page.locator(".verdict .big")).to_have_text("372.79")
-
-
-# -- the command
-
-
-@needs_runtime
-def test_the_command_takes_names_and_exports_and_needs_a_new_folder(zoo_command: Callable) -> None:
-    assert zoo_command("export", TOY, "-o", "toy", "--format", "onnx").code == 0
-    done = zoo_command("page", "toy", "regressor_lstm.three_steps", "-o", "site")
-    assert done.code == 0
-    assert done.out.startswith("site: 2 models, ")
-    rows = json.loads(Path("site/models.json").read_text())
-    assert [(row["name"], row["task"]) for row in rows] == [
-        ("toy", "seq2seq"),
-        ("regressor_lstm.three_steps", "regressor"),
-    ]
-    assert 'data-engine="browser"' in Path("site/index.html").read_text()
-    assert {file.name for file in Path("site/runtime").iterdir()} == {"ort.js", "ort.wasm", "LICENSE"}
-    again = zoo_command("page", "toy", "-o", "site")
-    assert (again.code, "site already exists" in again.err) == (2, True)
-    Path("toy/step.onnx").write_bytes(b"other")
-    damaged = zoo_command("page", "toy", "-o", "new")
-    assert (damaged.code, "step.onnx: damaged file" in damaged.err) == (2, True)
-    assert not Path("new").exists()
-    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
-
-
-def test_without_a_network_the_command_says_what_to_put_where(
-    zoo_command: Callable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ZOO_DATA_DIR", "empty")
-    done = zoo_command("page", TOY, "-o", "site")
-    assert done.code in (1, 2)
-    assert runtime.URL in done.err
-    assert str(Path("empty") / runtime.NAME) in done.err
-    assert not Path("site").exists()
-
-
-def test_another_package_is_refused(tmp_path: Path) -> None:
-    other = tmp_path / "other.tgz"
-    other.write_bytes(b"other")
-    with pytest.raises(ValueError, match="its SHA-512 is e25a"):
-        runtime.check(other)
-
-
-def test_models_that_the_page_can_not_split_texts_for_are_refused(tmp_path: Path) -> None:
-    model = CharLMModel(CharLMConfig(vocab=("a", "b"), hidden_size=4))
-    vocab = model.vocab
-    object.__setattr__(model.config, "symbols", "bpe")
-    assert isinstance(vocab, Vocab)
-    with pytest.raises(ValueError, match="mine: its symbols are bpe"):
-        write({"mine": model}, tmp_path / "page", ARCHIVE)
-    assert not any(tmp_path.iterdir())
