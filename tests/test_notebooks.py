@@ -11,7 +11,7 @@ from datamodules.sources.cache import cache_dir
 from notebook import DOCS, LESSONS, NOTEBOOKS, execute
 from support import needs_alice, needs_grimm, needs_mnist
 
-MOST_BYTES = 300_000
+MOST_BYTES = 700_000
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

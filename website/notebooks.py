@@ -79,7 +79,8 @@ def _shown(outputs: list[Any], stem: str, pictures: dict[str, bytes]) -> Iterato
         elif "image/png" in data:
             name = f"{stem}_{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode(data["image/png"])
-            yield f"![What the code above shows]({name}){{ .shown }}"
+            width = output.get("metadata", {}).get("image/png", {}).get("width")  # of a picture for sharp screens
+            yield f"![What the code above shows]({name}){{ .shown {f'width={width}' if width else ''}}}"
         elif "image/svg+xml" in data:
             yield f'<div class="shown">{"".join(data["image/svg+xml"].splitlines())}</div>'
         elif "text/html" in data:

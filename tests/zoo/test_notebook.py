@@ -1,5 +1,6 @@
 """What a notebook shows: learning curves without a logger, pictures, and HTML of models, results and data."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from PIL import Image
 
 import zoo
 from datamodules import TextString, ToySeq2Seq, WordCompletion
@@ -102,7 +104,9 @@ def test_the_progress_bar_counts_epochs_from_1(trainer: Callable, capsys: pytest
 
 @pytest.mark.draws
 def test_a_figure_shows_itself() -> None:
-    assert zoo.plots.curves({"train/loss": [(1, 1.0)]})._repr_png_().startswith(b"\x89PNG")
+    figure = zoo.plots.curves({"train/loss": [(1, 1.0)]})
+    data, shown = figure._repr_png_()
+    assert Image.open(io.BytesIO(data)).size == (2 * shown["width"], 2 * shown["height"]), "sharp on every screen"
 
 
 def test_models_results_and_data_have_html() -> None:

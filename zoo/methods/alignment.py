@@ -18,7 +18,7 @@ class Alignment(NamedTuple):
     def __repr__(self) -> str:
         return f"Alignment({self.source} -> {self.target}, {len(self.target)} x {len(self.source)} weights)"
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         from zoo import plots
 
         return plots.alignments([[("", *self)]])._repr_png_()

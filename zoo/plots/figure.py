@@ -12,15 +12,17 @@ from matplotlib.text import Text
 from zoo import fonts
 
 LINE_WIDTH = 88
+SHOWN_DPI = 80  # a picture of a notebook fits the width of a page
 
 
 class Figure(matplotlib.figure.Figure):
     """A matplotlib figure that a notebook shows as the last value of a cell, without pyplot."""
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         data = io.BytesIO()
-        self.savefig(data, format="png", dpi=80)  # fits the width of a page
-        return data.getvalue()
+        self.savefig(data, format="png", dpi=2 * SHOWN_DPI, pil_kwargs={"optimize": True})  # sharp on every screen
+        width, height = self.get_size_inches() * SHOWN_DPI
+        return data.getvalue(), {"width": int(width), "height": int(height)}
 
 
 def set_text(place: Text, text: str, family: str = fonts.SANS) -> str:
