@@ -202,9 +202,8 @@ class Worker:
             *lines, rest = (rest + received).split(b"\n")
             for line in lines:
                 message = json.loads(line)
-                if "epoch" in message and not self.signals:
-                    pruned = self._report(taken, message["epoch"], message["value"])
                 if "epoch" in message:
+                    pruned = self._report(taken, message["epoch"], message["value"])
                     _send(ours, PRUNE if pruned else GO)
 
     def _report(self, taken: Taken, epoch: int, value: float) -> bool:

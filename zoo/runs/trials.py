@@ -2,7 +2,8 @@
 
 The sweep is another process. A socket connects the two: the run sends one line of JSON after each epoch and waits
 for `go` or `prune`. The sweep may send `stop` at any time. If the sweep has died, its end of the socket is closed,
-and the run saves its state and ends.
+and the run saves its state and ends. A resumed run begins with the reports of its earlier epochs, of which the sweep
+may have missed some.
 """
 
 import json
@@ -18,6 +19,8 @@ from typing import Any
 import lightning as L
 
 from zoo.runs.best import validates
+from zoo.runs.history import read_rows
+from zoo.runs.metrics import MetricsLogger
 from zoo.runs.stopping import Pruned, Signals
 
 SOCKET = "ZOO_TRIAL"  # the variable with the number of the run's end of the socket
@@ -79,12 +82,23 @@ class TrialReporter(L.Callback):
         if self.connection is not None:
             self._send(monitor=[self.metric, mode])
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Reports the epochs before the run was resumed."""
+        files = [logger.file for logger in trainer.loggers if isinstance(logger, MetricsLogger)]
+        rows = [row for file in files if self.connection is not None for row in read_rows(file)]
+        reached = {int(row["epoch"]): float(row[self.metric]) for row in rows if row.get(self.metric)}
+        self._report(trainer, reached)
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reports the metric, and learns whether the run is to end."""
         value = trainer.callback_metrics.get(self.metric)
-        pruned = False
-        if self.connection is not None and value is not None:
-            pruned = self._send(epoch=trainer.current_epoch, value=float(value)) and self._answers.get() == PRUNE
+        self._report(trainer, {} if value is None else {trainer.current_epoch: float(value)})
+
+    def _report(self, trainer: L.Trainer, reached: Mapping[int, float]) -> None:
+        """Reports the value of each epoch, until the sweep says that the run is to end."""
+        pruned = self.connection is not None and any(
+            self._send(epoch=epoch, value=value) and self._answers.get() == PRUNE for epoch, value in reached.items()
+        )
         self._pruned = bool(trainer.strategy.broadcast(pruned))
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
