@@ -86,8 +86,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return sources.relink(page.file.src_uri, markdown)
 
 
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:
+    """Says where to go on the page that a web server shows for a wrong address."""
+    says = '<p>Begin at the <a href="/index.html">first page</a>, or search at the top of this one.</p>'
+    return output_content.replace("</h1>", f"</h1>{says}", 1) if template_name == "404.html" else output_content
+
+
 def on_post_build(config: Any) -> None:
-    """Takes the addresses of others out of the theme's scripts, and checks that no page loads one."""
+    """Writes the index that the search reads from the disk, and takes the addresses of others out of the scripts."""
+    folder = Path(config.site_dir, "search")
+    (folder / "search_index.js").write_text(f"var __index = {(folder / 'search_index.json').read_text()}")
     foreign.remove(Path(config.site_dir))
     if found := foreign.loads(Path(config.site_dir)):
         raise ValueError("pages load foreign addresses:\n" + "\n".join(found))
