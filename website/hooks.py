@@ -107,16 +107,19 @@ def _card(name: str, sentence: str) -> str:
     _, _, body = card.split("---\n", 2)
     heading, rest = body.strip().split("\n", 1)
     printed = samples.example(name, rest)
-    rest = rest.rstrip().removesuffix("```").rstrip() + f"\n```\n\nIt prints:\n\n```text\n{printed}\n```\n"
-    title = f"# {name}\n\n**{heading.removeprefix('# ')}**"
+    rest = (
+        rest.rstrip().removesuffix("```").rstrip() + f"\n```\n\nIt prints:\n\n```{{ .text .prints }}\n{printed}\n```\n"
+    )
+    about = heading.removeprefix("# ")
+    title = f"# {name}\n\n**{about[0].upper()}{about[1:]}**"
     return f"{title}\n\n{sentence}\n\n{made[name]}\n\n## Card\n\n{rest}"
 
 
 def _gallery() -> str:
     """One picture and one sentence for each model."""
     return "\n\n".join(
-        f'<div class="entry" markdown>\n\n## {name}\n\n{entry["sentence"]} [Card]({CARDS}/{name}.md)\n\n'
-        f"{made[name]}\n\n</div>"
+        f'<div class="entry" markdown>\n\n## [{name.replace(".", ".<wbr/>")}]({CARDS}/{name}.md)\n\n'
+        f"{entry['sentence']}\n\n{made[name]}\n\n</div>"
         for name, entry in samples.entries().items()
     )
 
@@ -134,8 +137,8 @@ def _models() -> str:
 
 def _lessons() -> str:
     """The lessons, a line each."""
-    found = [f"- [{title}]({page})" for item in _pages(LESSONS) for title, page in item.items()]
-    return "\n".join(found) or "The lessons are not here yet."
+    found = [(title, page) for item in _pages(LESSONS) for title, page in item.items() if not page.endswith("index.md")]
+    return "\n".join(f"1. [{title.split('. ', 1)[-1]}]({page})" for title, page in found)
 
 
 def _home() -> str:
