@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def build(site: Path) -> None:
     os.chdir(ROOT)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
-        build_site(load_config("mkdocs.yml", site_dir=str(site)))
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["MPLCONFIGDIR"] = folder  # pictures know the fonts that are installed now
+            build_site(load_config("mkdocs.yml", site_dir=str(site)))
         if loaded := foreign.loads(site):
             raise ValueError("pages load foreign addresses:\n" + "\n".join(loaded))
         links = walk.check(site)

@@ -86,8 +86,16 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return sources.relink(page.file.src_uri, markdown)
 
 
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:
+    """Says where to go on the page that a web server shows for a wrong address."""
+    says = '<p>Begin at the <a href="/index.html">first page</a>, or search at the top of this one.</p>'
+    return output_content.replace("</h1>", f"</h1>{says}", 1) if template_name == "404.html" else output_content
+
+
 def on_post_build(config: Any) -> None:
-    """Takes the addresses of others out of the theme's scripts, and checks that no page loads one."""
+    """Writes the index that the search reads from the disk, and takes the addresses of others out of the scripts."""
+    folder = Path(config.site_dir, "search")
+    (folder / "search_index.js").write_text(f"var __index = {(folder / 'search_index.json').read_text()}")
     foreign.remove(Path(config.site_dir))
     if found := foreign.loads(Path(config.site_dir)):
         raise ValueError("pages load foreign addresses:\n" + "\n".join(found))
@@ -99,16 +107,19 @@ def _card(name: str, sentence: str) -> str:
     _, _, body = card.split("---\n", 2)
     heading, rest = body.strip().split("\n", 1)
     printed = samples.example(name, rest)
-    rest = rest.rstrip().removesuffix("```").rstrip() + f"\n```\n\nIt prints:\n\n```text\n{printed}\n```\n"
-    title = f"# {name}\n\n**{heading.removeprefix('# ')}**"
+    rest = (
+        rest.rstrip().removesuffix("```").rstrip() + f"\n```\n\nIt prints:\n\n```{{ .text .prints }}\n{printed}\n```\n"
+    )
+    about = heading.removeprefix("# ")
+    title = f"# {name}\n\n**{about[0].upper()}{about[1:]}**"
     return f"{title}\n\n{sentence}\n\n{made[name]}\n\n## Card\n\n{rest}"
 
 
 def _gallery() -> str:
     """One picture and one sentence for each model."""
     return "\n\n".join(
-        f'<div class="entry" markdown>\n\n## {name}\n\n{entry["sentence"]} [Card]({CARDS}/{name}.md)\n\n'
-        f"{made[name]}\n\n</div>"
+        f'<div class="entry" markdown>\n\n## [{name.replace(".", ".<wbr/>")}]({CARDS}/{name}.md)\n\n'
+        f"{entry['sentence']}\n\n{made[name]}\n\n</div>"
         for name, entry in samples.entries().items()
     )
 
@@ -126,8 +137,8 @@ def _models() -> str:
 
 def _lessons() -> str:
     """The lessons, a line each."""
-    found = [f"- [{title}]({page})" for item in _pages(LESSONS) for title, page in item.items()]
-    return "\n".join(found) or "The lessons are not here yet."
+    found = [(title, page) for item in _pages(LESSONS) for title, page in item.items() if not page.endswith("index.md")]
+    return "\n".join(f"1. [{title.split('. ', 1)[-1]}]({page})" for title, page in found)
 
 
 def _home() -> str:

@@ -29,7 +29,11 @@ def execute(path: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
-            notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=TIMEOUT,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],  # not that its connection is not encrypted
+            resources={"metadata": {"path": folder}},
         )
         client.coalesce_streams = True
         return client.execute()
@@ -79,8 +83,10 @@ def _shown(outputs: list[Any], stem: str, pictures: dict[str, bytes]) -> Iterato
         elif "image/png" in data:
             name = f"{stem}_{len(pictures) + 1}.png"
             pictures[name] = base64.b64decode(data["image/png"])
-            width = output.get("metadata", {}).get("image/png", {}).get("width")  # of a picture for sharp screens
-            yield f"![What the code above shows]({name}){{ .shown {f'width={width}' if width else ''}}}"
+            width, height = (int.from_bytes(pictures[name][at : at + 4]) for at in (16, 20))  # of a PNG
+            shown = output.get("metadata", {}).get("image/png", {}).get("width")  # half as wide, for sharp screens
+            marks = [".shown", *([".wide"] if 2 * width > 5 * height else []), *([f"width={shown}"] if shown else [])]
+            yield f"![What the code above shows]({name}){{ {' '.join(marks)} }}"
         elif "image/svg+xml" in data:
             yield f'<div class="shown">{"".join(data["image/svg+xml"].splitlines())}</div>'
         elif "text/html" in data:

@@ -53,7 +53,7 @@ def written_text(prompt: str, written: str, chances: list[float]) -> str:
         f'<span style="--surprise:{1 - chance:.2f}" title="p = {chance:.3f}">{escape(symbol)}</span>'
         for symbol, chance in zip(written, chances, strict=True)
     )
-    return f'<div class="picture written"><b>{escape(prompt)}</b>{symbols}</div>'
+    return f'<div class="picture written"><b>{escape(prompt)}</b><wbr/>{symbols}</div>'
 
 
 def digit(model: Any, name: str, *, digit: str) -> str:
@@ -131,9 +131,11 @@ def answers(model: Any, _: str, *, inputs: list[str], right: list[str]) -> str:
 def alignment(model: Any, name: str, *, source: str) -> str:
     """Where the decoder looks at each step."""
     (found,) = model.align(source)
-    figure, (axis,) = figures.new(0.9 + 0.3 * len(found.source), 0.6 + 0.24 * len(found.target))
+    figure, (axis,) = figures.new(1.1 + 0.3 * len(found.source), 0.8 + 0.24 * len(found.target))
     figures.heatmap(axis, found.weights, found.source, ["end" if one == "<end>" else one for one in found.target])
     axis.xaxis.tick_top()
+    axis.xaxis.set_label_position("top")
+    axis.set(xlabel="where it looks", ylabel="answer")
     return figures.svg(figure, name, f"The symbols of {source} that the decoder looks at for each symbol of its answer")
 
 
