@@ -234,6 +234,19 @@ def test_a_bad_trial_is_pruned_and_its_run_can_be_resumed(
     assert Path(run, "metrics.csv").read_bytes() == Path("whole/metrics.csv").read_bytes()
 
 
+def test_the_option_that_decides_is_the_most_important() -> None:
+    study = sweep_study.optuna.create_study(sampler=sweep_study.TPESampler(seed=0))
+    for _ in range(12):
+        trial = study.ask()
+        trial.suggest_int("noise", 0, 100)
+        study.tell(trial, 10.0 ** -trial.suggest_int("decides", 0, 8))
+    trials = sorted(study.get_trials(), key=lambda trial: trial.value)
+    found = sweep_study.importances(trials)
+    assert found["decides"] > 0.7
+    assert sum(found.values()) == pytest.approx(1)
+    assert sweep_study.importances(trials[:1]) == {}
+
+
 # -- stopped, resumed, and shared
 
 

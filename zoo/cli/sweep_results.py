@@ -28,32 +28,35 @@ ORDER = list(STATUSES)
 
 def finish(sweep: Sweep, study: Study) -> None:
     """Prints the table, and writes the picture and the best config, if a trial has finished."""
-    trials = study.get_trials(deepcopy=False)
+    trials = _ordered(sweep, study.get_trials(deepcopy=False))
     print()
     for line in table(sweep, trials):
         print(line)
-    for trial in trials:
+    for trial in sorted(trials, key=lambda trial: trial.number):
         if trial.state == TrialState.FAIL:
             print(f"trial {trial.number} failed: {trial.user_attrs.get(WHY, 'not known')}")
     running = sum(trial.state == TrialState.RUNNING for trial in trials)
     if running:
         print(f"{running} more in other processes; the last one to end writes the results of all trials")
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if not done:
+    best = next(iter(trials), None)
+    if best is None or best.state != TrialState.COMPLETE:
         print("no trial has finished, so there is no best config")
         return
-    best = min(done, key=lambda trial: rank(trial.value, sweep.rises))
     write_whole(sweep.folder / BEST, _best_config(sweep, best, len(trials)))
-    _draw(sweep, study, trials)
+    _draw(sweep, trials)
     print(f"sweep folder: {sweep.folder}   ({BEST}, {PICTURE}, {sweep.run_of(best.number).name})")
 
 
+def _ordered(sweep: Sweep, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Finished trials with the best one first, then pruned ones, then the others."""
+    return sorted(trials, key=lambda t: (ORDER.index(t.state), *rank(t.value, sweep.rises), t.number))
+
+
 def table(sweep: Sweep, trials: Sequence[FrozenTrial]) -> list[str]:
-    """Returns the lines of a table: finished trials with the best one first, then pruned ones, then the others."""
+    """Returns the lines of a table of trials, in their order."""
     short = short_keys(sweep.space)
-    ordered = sorted(trials, key=lambda t: (ORDER.index(t.state), *rank(t.value, sweep.rises), t.number))
     rows = [["rank", "trial", "status", sweep.monitor[0], *(short[name] for name in sweep.space)]]
-    for place, trial in enumerate(ordered, 1):
+    for place, trial in enumerate(trials, 1):
         value = "-" if trial.value is None else number_text(trial.value)
         options = [option_text(trial.params[name]) if name in trial.params else "-" for name in sweep.space]
         shown = str(place) if trial.state == TrialState.COMPLETE else "-"
@@ -71,7 +74,7 @@ def _best_config(sweep: Sweep, best: FrozenTrial, trials: int) -> str:
     return f"{head}#\n#   python -m zoo fit --config {BEST}\n#\n# It is {sweep.config} with\n{options}{config}"
 
 
-def _draw(sweep: Sweep, study: Study, trials: Sequence[FrozenTrial]) -> None:
+def _draw(sweep: Sweep, trials: Sequence[FrozenTrial]) -> None:
     from zoo import plots
 
     found = spaces.ranges(dict(sweep.space), "")
@@ -87,7 +90,7 @@ def _draw(sweep: Sweep, study: Study, trials: Sequence[FrozenTrial]) -> None:
         for trial in trials
         if trial.value is not None
     ]
-    figure = plots.sweep(sweep.monitor[0], options, points, importances(study), sweep.rises)
+    figure = plots.sweep(sweep.monitor[0], options, points, importances(trials), sweep.rises)
     try:
         figure.savefig(sweep.folder / PICTURE, dpi=120)
     except OSError as error:
