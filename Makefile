@@ -74,8 +74,8 @@ bench: .venv/test  ## Measure training, generation, start-up, exports and servin
 faults: .venv/run  ## Stop runs in every way that we know of, have them go on, and count (half an hour)
 	$(BIN)/python benchmarks/faults.py
 
-release: .venv/release  ## Build wheel and sdist into dist/, and try each in a fresh environment (a quarter of an hour; the network)
-	$(BIN)/python tests/release.py
+release:  ## Build wheel and sdist into dist/, and try each in a fresh environment (a quarter of an hour; the network)
+	$(PYTHON) tests/release.py
 
 clean:  ## Remove the environment and all caches; runs/ stays
 	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
@@ -89,8 +89,6 @@ clean:  ## Remove the environment and all caches; runs/ stays
 	$(call install,.[docs])
 .venv/dev: pyproject.toml constraints.txt
 	$(call install,.[dev])
-.venv/release: pyproject.toml constraints.txt
-	$(call install,.[release])
 
 define install
 	@test -x $(BIN)/python || { echo "making .venv (the first time takes some minutes)"; $(PYTHON) -m venv .venv; }

@@ -47,11 +47,12 @@ def tests_of(sdist: Path, folder: Path) -> Path:
 def main() -> None:
     """Builds, and tests what was built."""
     shutil.rmtree(DIST, ignore_errors=True)
-    call(sys.executable, "-m", "build", "--outdir", DIST, ROOT, folder=ROOT)
-    (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
-    call(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, folder=ROOT)
     with TemporaryDirectory() as name:
         folder = Path(name)
+        programs = environment(folder / "tools", "build", "twine")
+        call(programs / "pyproject-build", "--outdir", DIST, ROOT, folder=ROOT)
+        (wheel,), (sdist,) = DIST.glob("*.whl"), DIST.glob("*.tar.gz")
+        call(programs / "twine", "check", "--strict", wheel, sdist, folder=ROOT)
         tests = tests_of(sdist, folder / "sdist")
         for file in (sdist, wheel):
             shutil.rmtree(folder / "full", ignore_errors=True)

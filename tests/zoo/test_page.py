@@ -233,6 +233,7 @@ def test_a_translation_and_where_it_looked_are_those_of_the_model(shown: Callabl
     sync_api.expect(page.get_by_role("alert")).to_contain_text("does not know \u201cx\u201d")
 
 
+@pytest.mark.slow
 @needs_page_runtime
 @needs_browser
 def test_a_forecast_is_that_of_the_model_also_of_other_numbers(shown: Callable) -> None:
@@ -257,6 +258,7 @@ def test_a_forecast_is_that_of_the_model_also_of_other_numbers(shown: Callable) 
     check()
 
 
+@pytest.mark.slow
 @needs_page_runtime
 @needs_browser
 def test_a_text_is_classified_after_each_symbol(shown: Callable) -> None:
@@ -281,6 +283,7 @@ def test_a_long_prompt_does_not_freeze_the_page_and_can_be_stopped(shown: Callab
     assert page.locator(".cell").count() < 6 * 833
 
 
+@pytest.mark.slow
 @needs_page_runtime
 @needs_browser
 def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path: Path, serve: Any, visit: Any) -> None:
@@ -303,6 +306,7 @@ def test_a_text_of_bytes_that_ends_within_a_character_is_that_of_python(tmp_path
     assert text_of(page).replace("\u00b7", "") == "a" + expected[1]
 
 
+@pytest.mark.slow
 @needs_page_runtime
 @needs_browser
 def test_numbers_that_are_too_large_are_refused_and_models_that_are_left_are_released(shown: Callable) -> None:
