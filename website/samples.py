@@ -18,12 +18,15 @@ from matplotlib.ticker import MaxNLocator
 import zoo
 from datamodules import PermutationProduct
 from website import figures
+from zoo.files import bundle
 
 SENTENCES = Path(__file__).with_name("gallery.yaml")
 
 
 def entries() -> dict[str, dict[str, Any]]:
     """What the gallery says of each trained model, in its order: `shows`, `sentence` and options of the picture.
+
+    A figure in a sentence, as `{accuracy:.1%}`, is that of the model's card.
 
     Raises:
         ValueError: If a trained model has no entry, or an entry has no model.
@@ -32,6 +35,9 @@ def entries() -> dict[str, dict[str, Any]]:
     models = zoo.list_models(pretrained=True)
     if different := set(known) ^ set(models):
         raise ValueError(f"website/gallery.yaml and the trained models differ: {', '.join(sorted(different))}")
+    for name, entry in known.items():
+        metrics = bundle.read_config(bundle.find_shipped(name))["about"]["metrics"]
+        entry["sentence"] = entry["sentence"].format(**{key.partition("/")[2]: value for key, value in metrics.items()})
     return known
 
 
