@@ -48,7 +48,7 @@ CASES = {  # of 24 steps each
     ],
     "SeqTagger": [
         *("--model", "SeqTagger", "--model.hidden_size", "8", "--model.head_dropout", "0.2"),
-        *("--data", "Punctuation", "--data.paths", str(ROOT / "LICENSE"), "--data.length", "50"),
+        *("--data", "Punctuation", "--data.paths", str(ROOT / "LICENSE"), "--data.length", "40"),
         *("--data.batch_size", "4", "--trainer.max_epochs", "4", "--trainer.limit_train_batches", "6"),
     ],
     "Regressor": [
