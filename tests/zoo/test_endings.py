@@ -1,8 +1,10 @@
 """However a run ends, it leaves a model that every command takes."""
 
 import json
+import os
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import zoo
 from harness import CASES, fit, fork, kill_at, wait
 from support import refused
+from zoo.runs.processes import LAUNCHER, end_with_parent
 
 WITHIN_AN_EPOCH = ["--trainer.val_check_interval", "1.0", "--trainer.max_epochs", "3"]
 ENDINGS = {
@@ -76,3 +79,13 @@ def test_a_damaged_checkpoint_is_passed_over_and_a_run_without_one_is_no_model(z
     assert result.err.endswith("using run/checkpoints/last.ckpt\n")
     shutil.rmtree("run/checkpoints")
     refused(zoo_command("generate", "run", "--length", "5"), "run: this run has no checkpoint")
+
+
+def test_a_rank_ends_if_its_launcher_ended_before_it_began() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os.environ.update({"LOCAL_RANK": "1", LAUNCHER: "1"})  # this process has another parent
+        end_with_parent(0.01)
+        time.sleep(60)
+        os._exit(0)
+    assert wait(pid) == 1

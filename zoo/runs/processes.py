@@ -15,6 +15,8 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from zoo.runs import internals
 
+LAUNCHER = "ZOO_LAUNCHER"  # the variable with the process id of the process that launched this rank
+
 
 def machine() -> dict[str, Any]:
     """Returns the versions and settings that can change the last bits of the results."""
@@ -36,16 +38,22 @@ def say(text: str, file: Any = None) -> None:
 
 
 def end_with_parent(seconds: float = 1.0) -> None:
-    """Ends this process soon after its launcher ends. Otherwise it would wait half an hour for dead ranks."""
-    parent = os.getppid()
+    """Ends this process soon after its launcher ends. Otherwise it would wait half an hour for dead ranks.
+
+    A launcher leaves its process id to the ranks, since it may end before they call this.
+    """
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if not torchrun and os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ[LAUNCHER] = str(os.getpid())
+        return
+    parent = os.getppid() if torchrun else int(os.environ.get(LAUNCHER, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(seconds)
         os._exit(1)
 
-    if os.environ.get("LOCAL_RANK", "0") != "0" or "TORCHELASTIC_RUN_ID" in os.environ:
-        threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def slurm_job(environment: Mapping[str, str] = os.environ) -> str | None:
