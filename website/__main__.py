@@ -44,6 +44,7 @@ def build(site: Path) -> None:
 
     began = time.monotonic()
     os.environ["NO_MKDOCS_2_WARNING"] = "1"  # of the theme, about another tool
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of lessons, which run side by side
     os.chdir(ROOT)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
