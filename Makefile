@@ -53,7 +53,7 @@ help-pages: .venv/run  ## Write the help pages of fit, validate, test and predic
 notebook: .venv/test  ## Execute the notebook in docs, and store its outputs
 	$(BIN)/python tests/notebook.py
 
-docs: .venv/docs  ## Run the examples of pages and docstrings, build the site into site/, and walk it (5 minutes)
+docs: .venv/docs  ## Run the examples of pages and docstrings, build the site into site/, and walk it (3 minutes)
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_readme.py zoo datamodules
 	$(BIN)/python -m website
 
