@@ -18,8 +18,6 @@ TOP_KEYS = (
     *("model", "data", "trainer", "optimizer", "lr_scheduler", "seed_everything"),
     *("config", "ckpt_path", "run_dir", "resume", "override", "init_from", "freeze", "checkpoint"),
 )
-
-
 OURS = ("zoo", "datamodules")  # packages
 
 
@@ -45,11 +43,7 @@ def report(error: BaseException, debug: bool) -> int:
         return INTERRUPTED
     if debug:
         traceback.print_exception(error)
-    if (
-        isinstance(error, ModuleNotFoundError)
-        and error.name
-        and error.name.partition(".")[0] not in ("zoo", "datamodules")
-    ):
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in OURS:
         error = UsageError(f"it needs {error.name}, which is not installed; pip install rnn-zoo")
     plain = isinstance(error, UsageError | RunError | OSError)
     print(shorten(str(error) if plain else f"{type(error).__name__}: {error}"), file=sys.stderr)

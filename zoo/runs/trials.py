@@ -84,8 +84,9 @@ class TrialReporter(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Reports the epochs before the run was resumed."""
-        files = [logger.file for logger in trainer.loggers if isinstance(logger, MetricsLogger)]
-        rows = [row for file in files if self.connection is not None for row in read_rows(file)]
+        rows = [
+            row for logger in trainer.loggers if isinstance(logger, MetricsLogger) for row in read_rows(logger.file)
+        ]
         reached = {int(row["epoch"]): float(row[self.metric]) for row in rows if row.get(self.metric)}
         self._report(trainer, reached)
 
